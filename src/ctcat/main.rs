@@ -1,0 +1,3 @@
+//! `ctcat`: the command line that hosts the plugin.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Falco plugin for AWS CloudTrail logs.
+
+pub mod error;
