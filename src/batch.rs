@@ -1,0 +1,207 @@
+//! A batch: one owner of everything that its events need, from the decoder to the host and back.
+//!
+//! Events stand one behind the other in one buffer, their records' tapes in another. A batch is
+//! built by one thread, then only read (by field extraction) and, in the events' headers, written
+//! by the host. When the host asks for the next one it is cleared and built again.
+#![forbid(unsafe_code)]
+
+use crate::event;
+use crate::slots::{RecordSlots, Slot};
+use crate::tape::{Tape, TapeSpan, Tapes};
+use crate::text;
+use crate::timestamp;
+
+/// Memory that a cleared batch may keep; what one huge record needed is given back.
+const KEEP_BYTES: usize = 8 << 20;
+
+/// Events and what reads them; see the module's description.
+#[derive(Debug, Default)]
+pub struct Batch {
+    bytes: Vec<u8>,
+    records: Vec<Entry>,
+    tapes: Tapes,
+    /// Objects that end in this batch.
+    pub objects: u64,
+    /// Stored bytes that were read for this batch.
+    pub bytes_in: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    event: usize,
+    payload_len: usize,
+    tape: TapeSpan,
+    slots: RecordSlots,
+}
+
+/// One record of a batch: its tape and where its outermost keys are.
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'b> {
+    /// The tape over the event's payload.
+    pub tape: Tape<'b>,
+    /// The record's own keys.
+    pub slots: &'b RecordSlots,
+}
+
+/// What decides whether a record becomes an event.
+#[derive(Clone, Copy, Debug)]
+pub struct Admission {
+    /// Deliver `AwsCloudTrailInsight` records.
+    pub insights: bool,
+    /// The time in the log file's name, in nanoseconds since 1970.
+    pub file_time: Option<u64>,
+}
+
+/// What became of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admitted {
+    /// It is an event of the batch.
+    Event,
+    /// An insight, and those are not wanted.
+    Insight,
+    /// The contents of a digest file.
+    Digest,
+    /// Nothing tells its time.
+    NoTime,
+}
+
+impl Batch {
+    /// Makes an event of the record with this text, whose tape is the last one in
+    /// [`Batch::tapes`], or leaves it out.
+    pub fn push(&mut self, text: &[u8], span: TapeSpan, admission: Admission) -> Admitted {
+        let tape = self.tapes.tape(span, text);
+        let slots = RecordSlots::of(tape);
+        let timestamp = match admit(tape, &slots, admission) {
+            Ok(timestamp) => timestamp,
+            Err(refused) => {
+                self.tapes.discard(span);
+                return refused;
+            }
+        };
+        let event = event::push(&mut self.bytes, timestamp, text);
+        self.records.push(Entry {
+            event,
+            payload_len: text.len(),
+            tape: span,
+            slots,
+        });
+        Admitted::Event
+    }
+
+    /// Where tapes of records to come are written.
+    pub fn tapes(&mut self) -> &mut Tapes {
+        &mut self.tapes
+    }
+
+    /// Number of events.
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether there is no event.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Bytes of all events.
+    pub fn event_bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Bytes that are in use, tapes included.
+    pub fn memory(&self) -> u64 {
+        (self.bytes.len() + self.tapes.used_bytes()) as u64
+    }
+
+    /// The addresses of all events, in order. The host may write to the events behind them as
+    /// long as the batch is not cleared or dropped.
+    pub fn addresses(&mut self) -> impl Iterator<Item = *mut u8> {
+        let start = self.bytes.as_mut_ptr();
+        self.records
+            .iter()
+            .map(move |entry| start.wrapping_add(entry.event))
+    }
+
+    /// The number of the event at this address, if it is one of ours. Tries `guess` first.
+    pub fn find(&self, address: *const u8, guess: usize) -> Option<usize> {
+        let offset = (address as usize).checked_sub(self.bytes.as_ptr() as usize)?;
+        if self.records.get(guess).is_some_and(|r| r.event == offset) {
+            return Some(guess);
+        }
+        self.records
+            .binary_search_by_key(&offset, |entry| entry.event)
+            .ok()
+    }
+
+    /// The record of the event with this number.
+    pub fn record(&self, number: usize) -> Option<Record<'_>> {
+        let entry = self.records.get(number)?;
+        let start = entry.event + event::PREFIX;
+        let payload = self.bytes.get(start..start + entry.payload_len)?;
+        Some(Record {
+            tape: self.tapes.tape(entry.tape, payload),
+            slots: &entry.slots,
+        })
+    }
+
+    /// Makes the batch empty; keeps its memory unless that is more than is usual.
+    pub fn clear(&mut self) {
+        if self.bytes.capacity() + self.tapes.capacity_bytes() > KEEP_BYTES {
+            *self = Batch::default();
+            return;
+        }
+        self.bytes.clear();
+        self.records.clear();
+        self.tapes.clear();
+        self.objects = 0;
+        self.bytes_in = 0;
+    }
+}
+
+/// The record's time, or why it is left out.
+fn admit(tape: Tape<'_>, slots: &RecordSlots, admission: Admission) -> Result<u64, Admitted> {
+    let string = |slot| tape.string(slots.value(slot)?);
+    if !admission.insights
+        && let Some(event_type) = string(Slot::EventType)
+        && says(event_type, b"AwsCloudTrailInsight")
+    {
+        return Err(Admitted::Insight);
+    }
+    if slots.value(Slot::DigestS3Object).is_some() {
+        return Err(Admitted::Digest);
+    }
+    string(Slot::EventTime)
+        .and_then(time)
+        .or_else(|| window_time(tape, slots))
+        .or(admission.file_time)
+        .ok_or(Admitted::NoTime)
+}
+
+/// The end, else the start, of an aggregated record's window.
+fn window_time(tape: Tape<'_>, slots: &RecordSlots) -> Option<u64> {
+    let window = slots.value(Slot::TimeWindow)?;
+    let member = |name: &[u8]| {
+        let (_, value) = tape.members(window).find(|(key, _)| says(key, name))?;
+        time(tape.string(value)?)
+    };
+    member(b"windowEnd").or_else(|| member(b"windowStart"))
+}
+
+/// The time that the inside of a JSON string says.
+fn time(inside: &[u8]) -> Option<u64> {
+    if !inside.contains(&b'\\') {
+        return timestamp::parse(inside);
+    }
+    timestamp::parse(&unescaped(inside))
+}
+
+/// Does the inside of a JSON string say `text`?
+fn says(inside: &[u8], text: &[u8]) -> bool {
+    inside == text || (inside.contains(&b'\\') && unescaped(inside) == text)
+}
+
+fn unescaped(inside: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    text::unescape(inside, &mut out);
+    out
+}

@@ -1,0 +1,481 @@
+//! What `init_config` may hold, what is said about the rest, and what the schema tells.
+
+use super::*;
+use proptest::prelude::*;
+
+fn config(text: &str) -> Config {
+    let (config, warnings) = parse(text).expect(text);
+    assert_eq!(warnings, Vec::<String>::new(), "{text}");
+    config
+}
+
+fn refusal(text: &str) -> String {
+    let error = parse(text).expect_err(text);
+    assert_eq!(error.kind(), ErrorKind::Config);
+    let message = error.to_string();
+    assert!(!message.contains('\n'), "{message}");
+    message
+}
+
+fn property(path: &str) -> Value {
+    let schema = schema_value();
+    let found = schema.pointer(&format!(
+        "/properties/{}",
+        path.replace('.', "/properties/")
+    ));
+    found.expect(path).clone()
+}
+
+#[test]
+fn blank_text_is_an_object_without_keys() {
+    for text in ["", " ", "\n\t ", "{}", " { } "] {
+        assert_eq!(config(text), Config::default(), "{text:?}");
+    }
+}
+
+#[test]
+fn defaults_are_those_of_the_documentation() {
+    let config = Config::default();
+    assert!(config.sqs_delete && config.use_async);
+    assert!(!config.use_s3_sns && !config.include_insights);
+    assert_eq!(config.sqs_delete_when, SqsDeleteWhen::Delivered);
+    assert_eq!(config.s3_on_error, OnError::Skip);
+    assert_eq!(config.sqs_wait_seconds, 20);
+    assert_eq!(config.sqs_visibility_timeout, None);
+    assert_eq!(config.sqs_max_receives, 5);
+    assert_eq!(config.s3_download_concurrency, 32);
+    assert_eq!(config.max_buffered_bytes, 268_435_456);
+    assert_eq!(config.max_object_bytes, 1_073_741_824);
+    let cores = std::thread::available_parallelism().expect("a count").get();
+    assert_eq!(config.decode_threads(), (cores - 1).clamp(1, 64));
+}
+
+#[test]
+fn every_key_is_read() {
+    let config = config(
+        r#"{
+            "sqsDelete": false, "sqsDeleteWhen": "received", "sqsOwnerAccount": "123456789012",
+            "sqsWaitSeconds": 0, "sqsVisibilityTimeout": 60, "sqsMaxReceives": 3, "useS3SNS": true,
+            "s3DownloadConcurrency": 1024, "s3Interval": "5d-2d",
+            "s3AccountList": "123456789012, 210987654321 ,123456789012", "s3OnError": "fail",
+            "useAsync": false, "includeInsights": true, "decodeThreads": 3,
+            "maxBufferedBytes": 1, "maxObjectBytes": 18446744073709551615,
+            "aws": {
+                "profile": "p", "region": "eu-west-1", "config": "/c", "credentials": "/d",
+                "endpoint": "http://localhost:4566", "roleArn": "arn:aws:iam::1:role/r",
+                "externalId": "x", "roleSessionName": "s", "useFips": true, "useDualstack": true
+            }
+        }"#,
+    );
+    assert_eq!(config.s3_accounts(), ["123456789012", "210987654321"]);
+    assert_eq!(config.decode_threads(), 3);
+    let expected = Config {
+        sqs_delete: false,
+        sqs_delete_when: SqsDeleteWhen::Received,
+        sqs_owner_account: "123456789012".into(),
+        sqs_wait_seconds: 0,
+        sqs_visibility_timeout: Some(60),
+        sqs_max_receives: 3,
+        use_s3_sns: true,
+        s3_download_concurrency: 1024,
+        s3_interval: "5d-2d".into(),
+        s3_account_list: "123456789012, 210987654321 ,123456789012".into(),
+        s3_on_error: OnError::Fail,
+        use_async: false,
+        include_insights: true,
+        decode_threads: Some(3),
+        max_buffered_bytes: 1,
+        max_object_bytes: u64::MAX,
+        aws: Aws {
+            profile: "p".into(),
+            region: "eu-west-1".into(),
+            config: "/c".into(),
+            credentials: "/d".into(),
+            endpoint: "http://localhost:4566".into(),
+            role_arn: "arn:aws:iam::1:role/r".into(),
+            external_id: "x".into(),
+            role_session_name: "s".into(),
+            use_fips: true,
+            use_dualstack: true,
+        },
+    };
+    assert_eq!(config, expected);
+}
+
+#[test]
+fn keys_match_in_any_case_at_both_levels() {
+    let config = config(r#"{"S3INTERVAL": "5d", "uses3sns": true, "AWS": {"RoleARN": "r"}}"#);
+    assert_eq!(config.s3_interval, "5d");
+    assert!(config.use_s3_sns);
+    assert_eq!(config.aws.role_arn, "r");
+}
+
+#[test]
+fn a_whole_number_may_be_written_as_a_float() {
+    assert_eq!(config(r#"{"sqsWaitSeconds": 5.0}"#).sqs_wait_seconds, 5);
+    assert_eq!(
+        config(r#"{"maxObjectBytes": 1e9}"#).max_object_bytes,
+        1_000_000_000
+    );
+}
+
+#[test]
+fn an_unknown_key_is_a_warning_with_the_nearest_known_one() {
+    for (text, unknown, nearest) in [
+        (r#"{"sqsDelet": {"a": [1]}}"#, "sqsDelet", "sqsDelete"),
+        (
+            r#"{"s3DownloadConcurency": 0}"#,
+            "s3DownloadConcurency",
+            "s3DownloadConcurrency",
+        ),
+        (r#"{"aws": {"regoin": null}}"#, "aws.regoin", "aws.region"),
+        (r#"{"region": "eu-west-1"}"#, "region", "aws.region"),
+        (
+            r#"{"aws": {"s3interval": "5d"}}"#,
+            "aws.s3interval",
+            "s3Interval",
+        ),
+        (r#"{"aws.region": "eu-west-1"}"#, "aws.region", "aws.region"),
+    ] {
+        let (config, warnings) = parse(text).expect(text);
+        assert_eq!(config, Config::default(), "{text}");
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        let (unknown, nearest) = (format!("key \"{unknown}\""), format!("is \"{nearest}\""));
+        assert!(
+            warnings[0].contains(&unknown) && warnings[0].contains(&nearest),
+            "{warnings:?}"
+        );
+    }
+}
+
+#[test]
+fn the_value_of_an_unknown_key_is_not_repeated() {
+    let (_, warnings) = parse(r#"{"aws": {"secretKey": "hush"}}"#).expect("a warning at most");
+    assert_eq!(warnings.len(), 1);
+    assert!(!warnings[0].contains("hush"), "{warnings:?}");
+}
+
+#[test]
+fn of_a_key_given_twice_the_last_counts() {
+    for text in [
+        r#"{"s3Interval": "5d", "S3Interval": "2d"}"#,
+        r#"{"S3Interval": false, "s3Interval": "2d"}"#,
+        r#"{"s3Interval": "5d", "s3Interval": "2d"}"#,
+    ] {
+        let (config, warnings) = parse(text).expect(text);
+        assert_eq!(config.s3_interval, "2d", "{text}");
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        assert!(
+            warnings[0].contains("\"s3Interval\" is given more than once"),
+            "{warnings:?}"
+        );
+    }
+    let text = r#"{"aws": {"region": "a", "profile": "p"}, "Aws": {"region": "b", "REGION": "c"}}"#;
+    let (config, warnings) = parse(text).expect(text);
+    assert_eq!(
+        (config.aws.region.as_str(), config.aws.profile.as_str()),
+        ("c", "")
+    );
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert!(warnings[1].contains("\"aws.region\""), "{warnings:?}");
+}
+
+#[test]
+fn a_value_that_is_not_allowed_is_named_with_its_key_and_what_is() {
+    for (text, parts) in [
+        (
+            r#"{"sqsDelete": "true"}"#,
+            ["sqsDelete: \"true\" ", "true or false"],
+        ),
+        (r#"{"SQSDELETE": 1}"#, ["sqsDelete: 1 ", "true or false"]),
+        (
+            r#"{"useAsync": null}"#,
+            ["useAsync: null ", "true or false"],
+        ),
+        (
+            r#"{"sqsDeleteWhen": "Received"}"#,
+            [
+                "sqsDeleteWhen: \"Received\" ",
+                "\"delivered\" or \"received\"",
+            ],
+        ),
+        (
+            r#"{"s3OnError": true}"#,
+            ["s3OnError: true ", "\"skip\" or \"fail\""],
+        ),
+        (
+            r#"{"sqsOwnerAccount": 123456789012}"#,
+            ["sqsOwnerAccount: 123456789012 ", "a string, in quotes"],
+        ),
+        (
+            r#"{"sqsWaitSeconds": 21}"#,
+            ["sqsWaitSeconds: 21 ", "from 0 to 20"],
+        ),
+        (
+            r#"{"sqsWaitSeconds": -1}"#,
+            ["sqsWaitSeconds: -1 ", "from 0 to 20"],
+        ),
+        (
+            r#"{"sqsWaitSeconds": 1.5}"#,
+            ["sqsWaitSeconds: 1.5 ", "from 0 to 20"],
+        ),
+        (
+            r#"{"sqsWaitSeconds": "5"}"#,
+            ["sqsWaitSeconds: \"5\" ", "from 0 to 20"],
+        ),
+        (
+            r#"{"sqsVisibilityTimeout": 0}"#,
+            ["sqsVisibilityTimeout: 0 ", "from 1 to 43200"],
+        ),
+        (
+            r#"{"sqsVisibilityTimeout": null}"#,
+            ["sqsVisibilityTimeout: null ", "from 1 to 43200"],
+        ),
+        (
+            r#"{"sqsMaxReceives": 0}"#,
+            ["sqsMaxReceives: 0 ", "from 1 to 1000000"],
+        ),
+        (
+            r#"{"s3DownloadConcurrency": 0}"#,
+            ["s3DownloadConcurrency: 0 ", "from 1 to 1024"],
+        ),
+        (
+            r#"{"s3DownloadConcurrency": 1025}"#,
+            ["s3DownloadConcurrency: 1025 ", "from 1 to 1024"],
+        ),
+        (
+            r#"{"s3DownloadConcurrency": 99999999999999999999}"#,
+            ["s3DownloadConcurrency: 1", "from 1 to 1024"],
+        ),
+        (
+            r#"{"decodeThreads": 65}"#,
+            ["decodeThreads: 65 ", "from 1 to 64"],
+        ),
+        (
+            r#"{"maxBufferedBytes": 0}"#,
+            ["maxBufferedBytes: 0 ", "of at least 1"],
+        ),
+        (
+            r#"{"maxObjectBytes": "1 GiB"}"#,
+            ["maxObjectBytes: \"1 GiB\" ", "of at least 1"],
+        ),
+        (
+            r#"{"s3AccountList": ["123456789012"]}"#,
+            ["s3AccountList: [\"123456789012\"] ", "a string"],
+        ),
+        (
+            r#"{"aws": "eu-west-1"}"#,
+            ["aws: \"eu-west-1\" ", "an object with some of the keys "],
+        ),
+        (r#"{"aws": null}"#, ["aws: null ", "profile, region"]),
+        (
+            r#"{"aws": {"region": {"a": [1, true]}}}"#,
+            ["aws.region: {\"a\":[1,true]} ", "a string"],
+        ),
+        (
+            r#"{"aws": {"useFips": "yes"}}"#,
+            ["aws.useFips: \"yes\" ", "true or false"],
+        ),
+        (
+            r#"{"aws": {"endpoint": "localhost:4566"}}"#,
+            ["aws.endpoint: \"localhost:4566\" ", "http://"],
+        ),
+        (
+            r#"{"aws": {"endpoint": "https://"}}"#,
+            ["aws.endpoint: \"https://\" ", "http://"],
+        ),
+        (
+            r#"{"s3Interval": "yesterday"}"#,
+            ["s3Interval: \"yesterday\" ", "<start>-<end>"],
+        ),
+        (
+            r#"{"s3Interval": "2d-5d"}"#,
+            ["s3Interval: \"2d-5d\" ", "earlier"],
+        ),
+        (
+            r#"{"s3AccountList": "12345"}"#,
+            ["s3AccountList: \"12345\" ", "12 digits"],
+        ),
+        (
+            r#"{"s3AccountList": "123456789012,"}"#,
+            ["s3AccountList: \"\" in \"123456789012,\"", "12 digits"],
+        ),
+        (
+            r#"{"s3AccountList": "123456789012;210987654321"}"#,
+            ["s3AccountList: \"123456789012;210987654321\" ", "12 digits"],
+        ),
+    ] {
+        let message = refusal(text);
+        assert!(
+            message.starts_with(parts[0]) && message.contains(parts[1]),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn a_long_value_is_shortened() {
+    let text = format!(r#"{{"s3OnError": "{}"}}"#, "é".repeat(100_000));
+    assert!(refusal(&text).chars().count() < 200);
+    let text = format!(r#"{{"s3Interval": "{}"}}"#, "é".repeat(100_000));
+    assert!(refusal(&text).chars().count() < 400);
+}
+
+#[test]
+fn text_that_is_no_object_is_located() {
+    for (text, part) in [
+        (
+            "{\n  useAsync: true\n}",
+            "key must be a string at line 2 column 3",
+        ),
+        ("{\"useAsync\": true", "line 1 column"),
+        ("{\"useAsync\": true} x", "line 1 column 20"),
+        ("useAsync: true", "line 1 column 1"),
+        (
+            "{\"maxObjectBytes\": 1e999}",
+            "number out of range at line 1",
+        ),
+        (
+            "\n  [1, \"a\"]",
+            "[1,\"a\"] at line 2 column 3 is not an object",
+        ),
+        ("null", "null at line 1 column 1 is not an object"),
+        ("\"{}\"", "\"{}\" at line 1 column 1 is not an object"),
+    ] {
+        let message = refusal(text);
+        assert!(
+            message.contains(part) && message.contains("one JSON object"),
+            "{message}"
+        );
+    }
+    let deep = "[".repeat(100_000);
+    assert!(refusal(&deep).contains("recursion limit"));
+}
+
+#[test]
+fn an_interval_counts_from_the_present() {
+    assert!(parse(r#"{"s3Interval": "2013-11-13T00:00:00Z-1d"}"#).is_ok());
+    assert!(parse(r#"{"s3Interval": "9999-12-31T00:00:00Z-1d"}"#).is_err());
+}
+
+#[test]
+fn the_schema_uses_plain_keywords_only() {
+    fn walk(schema: &Value) {
+        let known = [
+            "$schema",
+            "title",
+            "description",
+            "type",
+            "properties",
+            "enum",
+            "default",
+            "minimum",
+            "maximum",
+        ];
+        for (keyword, value) in schema.as_object().expect("a schema object") {
+            assert!(known.contains(&keyword.as_str()), "{keyword}");
+            if keyword == "properties" {
+                for inner in value.as_object().expect("properties").values() {
+                    assert!(
+                        inner["description"].is_string() && inner["type"].is_string(),
+                        "{inner}"
+                    );
+                    walk(inner);
+                }
+            }
+        }
+    }
+    let text = schema();
+    let schema: Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(schema["$schema"], "http://json-schema.org/draft-07/schema#");
+    assert_eq!(schema["type"], "object");
+    walk(&schema);
+}
+
+#[test]
+fn the_schema_tells_types_ranges_and_defaults() {
+    let schema = schema_value();
+    let keys: Vec<&String> = schema["properties"]
+        .as_object()
+        .expect("keys")
+        .keys()
+        .collect();
+    assert_eq!(keys.len(), 17, "{keys:?}");
+    assert_eq!(
+        property("aws")["properties"]
+            .as_object()
+            .expect("keys")
+            .len(),
+        10
+    );
+    for (path, kind, default) in [
+        ("sqsDelete", "boolean", Some(true.into())),
+        ("sqsDeleteWhen", "string", Some("delivered".into())),
+        ("sqsWaitSeconds", "integer", Some(20.into())),
+        ("sqsVisibilityTimeout", "integer", None),
+        ("useS3SNS", "boolean", Some(false.into())),
+        ("s3Interval", "string", Some("".into())),
+        ("s3OnError", "string", Some("skip".into())),
+        ("decodeThreads", "integer", None),
+        ("maxObjectBytes", "integer", Some((1u64 << 30).into())),
+        ("aws.region", "string", Some("".into())),
+        ("aws.useFips", "boolean", Some(false.into())),
+    ] {
+        let property = property(path);
+        assert_eq!(property["type"], kind, "{path}");
+        assert_eq!(property.get("default").cloned(), default, "{path}");
+    }
+    for (path, least, most) in [
+        ("sqsWaitSeconds", 0, Some(20)),
+        ("sqsVisibilityTimeout", 1, Some(43_200)),
+        ("sqsMaxReceives", 1, Some(1_000_000)),
+        ("s3DownloadConcurrency", 1, Some(1024)),
+        ("decodeThreads", 1, Some(64)),
+        ("maxBufferedBytes", 1, None),
+        ("maxObjectBytes", 1, None),
+    ] {
+        let property = property(path);
+        assert_eq!(property["minimum"].as_u64(), Some(least), "{path}");
+        assert_eq!(
+            property.get("maximum").and_then(Value::as_u64),
+            most,
+            "{path}"
+        );
+    }
+    assert_eq!(
+        property("sqsDeleteWhen")["enum"],
+        serde_json::json!(["delivered", "received"])
+    );
+    assert_eq!(
+        property("s3OnError")["enum"],
+        serde_json::json!(["skip", "fail"])
+    );
+}
+
+#[test]
+fn the_defaults_in_the_schema_are_accepted() {
+    let schema = schema_value();
+    let defaults = schema["properties"].as_object().expect("keys").iter();
+    let given: serde_json::Map<String, Value> = defaults
+        .filter_map(|(key, property)| Some((key.clone(), property.get("default")?.clone())))
+        .collect();
+    assert_eq!(given.len(), 15);
+    assert_eq!(config(&Value::Object(given).to_string()), Config::default());
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_it_panic(text in "[{}\\[\\]\",:a-z0-9\\PC]{0,60}") {
+        let _ = parse(&text);
+    }
+
+    #[test]
+    fn no_value_of_any_key_makes_it_panic(
+        key in "(sqs(Delete|WaitSeconds|MaxReceives)|s3(Interval|AccountList)|aws|maxObjectBytes|decodeThreads)",
+        value in "(-?[0-9]{1,25}(\\.[0-9]{1,3})?(e[0-9]{1,3})?|\"[0-9dhT:, -]{0,20}\"|null|true|\\[\\]|\\{\"region\":1\\})",
+    ) {
+        if let Err(error) = parse(&format!(r#"{{"{key}": {value}}}"#)) {
+            prop_assert_eq!(error.kind(), ErrorKind::Config);
+        }
+    }
+}

@@ -1,0 +1,393 @@
+//! One object at a time from its stored bytes to events in batches. Runs on a decode thread.
+//!
+//! A normal log file is read and inflated whole, into memory that is used again for the next one.
+//! A large, damaged or several-member one goes through a window instead, so that memory does not
+//! grow with the file. Knows nothing of threads or of order; must not know fields.
+#![forbid(unsafe_code)]
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::PathBuf;
+
+use crate::batch::{Admission, Admitted, Batch};
+use crate::error::{Error, ErrorKind, Result};
+use crate::inflate::{self, Members};
+use crate::log::{Log, Printable, Severity};
+use crate::log_name;
+use crate::metrics::{Counter, Metrics};
+use crate::records::{Damage, MAX_RECORD, RecordReader, RecordSink};
+use crate::tape::{Scanner, TapeSpan, Tapes};
+use crate::timestamp;
+
+/// Stored size up to which an object is read whole.
+const WHOLE_STORED: u64 = 8 << 20;
+
+/// Text size up to which an object is inflated whole: busy accounts' files have 10 MiB.
+const WHOLE_TEXT: usize = 32 << 20;
+
+/// The window starts with this and doubles for a record that does not fit.
+const WINDOW: usize = 1 << 20;
+
+/// Bytes of events after which a batch is handed over: batch and tape stay in a core's cache.
+const BATCH_BYTES: usize = 512 << 10;
+
+/// Events after which a batch is handed over.
+const BATCH_EVENTS: usize = 4096;
+
+/// Something that holds records.
+#[derive(Debug)]
+pub struct Object {
+    /// As it is named in the log: a path or a URL.
+    pub name: String,
+    /// Where its bytes are.
+    pub content: Content,
+}
+
+/// The stored bytes of an [`Object`].
+#[derive(Debug)]
+pub enum Content {
+    /// In a file.
+    File(PathBuf),
+}
+
+/// What decoding needs to know from the configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Text bytes over which an object is refused.
+    pub max_object_bytes: u64,
+    /// Deliver `AwsCloudTrailInsight` records.
+    pub insights: bool,
+}
+
+/// Takes full batches away.
+pub trait Outlet {
+    /// Hands over `full` and leaves an empty batch in its place. Answers whether to go on.
+    fn flush(&mut self, full: &mut Batch) -> bool;
+}
+
+/// A decode thread's own memory and where it reports to.
+pub struct Decoder<'a> {
+    limits: Limits,
+    metrics: &'a Metrics,
+    log: &'a Log,
+    scanner: Scanner,
+    stored: Vec<u8>,
+    window: Vec<u8>,
+    /// The batch that is being filled; several small objects share one.
+    pub batch: Batch,
+}
+
+impl<'a> Decoder<'a> {
+    /// A decoder with no memory yet.
+    pub fn new(limits: Limits, metrics: &'a Metrics, log: &'a Log, batch: Batch) -> Self {
+        Decoder {
+            limits,
+            metrics,
+            log,
+            scanner: Scanner::default(),
+            stored: Vec::new(),
+            window: Vec::new(),
+            batch,
+        }
+    }
+
+    /// Decodes `object`. Whole records around damage have been delivered even where this is an
+    /// error, which is counted and logged here.
+    pub fn decode(&mut self, object: &Object, outlet: &mut impl Outlet) -> Result<()> {
+        let result = match &object.content {
+            Content::File(path) => self.file(object, path, outlet),
+        };
+        self.batch.objects += 1;
+        self.metrics.objects.add(1);
+        if let Err(error) = &result {
+            error_counter(self.metrics, error.kind()).add(1);
+            self.log.once(error.kind().name(), Severity::Error, error);
+        }
+        result
+    }
+
+    fn file(&mut self, object: &Object, path: &PathBuf, outlet: &mut impl Outlet) -> Result<()> {
+        let unreadable = |error: io::Error| {
+            let name = Printable(&object.name);
+            Error::new(ErrorKind::Read, format!("{name}: cannot be read: {error}; it is skipped"))
+        };
+        let mut file = File::open(path).map_err(unreadable)?;
+        let size = file.metadata().map_err(unreadable)?.len();
+        if size > WHOLE_STORED {
+            return self.stream(object, BufReader::with_capacity(256 << 10, file), outlet);
+        }
+        let mut stored = std::mem::take(&mut self.stored);
+        stored.clear();
+        stored.reserve(size as usize + 1);
+        let read = file.read_to_end(&mut stored).map_err(unreadable);
+        let result = read.and_then(|_| self.memory(object, &stored, outlet));
+        self.stored = stored;
+        result
+    }
+
+    /// An object whose stored bytes are in memory.
+    fn memory(&mut self, object: &Object, stored: &[u8], outlet: &mut impl Outlet) -> Result<()> {
+        if !inflate::is_gzip(stored) {
+            if stored.len() as u64 > self.limits.max_object_bytes {
+                return Err(self.too_large(object));
+            }
+            self.count_bytes(stored.len(), stored.len());
+            self.text(object, stored, outlet);
+            return Ok(());
+        }
+        let limit = usize::try_from(self.limits.max_object_bytes).unwrap_or(usize::MAX);
+        match inflate::whole(stored, limit.min(WHOLE_TEXT)) {
+            Some(text) => {
+                self.count_bytes(stored.len(), text.len());
+                self.text(object, &text, outlet);
+                Ok(())
+            }
+            None => self.stream(object, stored, outlet),
+        }
+    }
+
+    /// All of an object's text at once.
+    fn text(&mut self, object: &Object, text: &[u8], outlet: &mut impl Outlet) {
+        let mut reader = RecordReader::new(self.scanner);
+        let mut sink = Sink::new(self, object, outlet);
+        reader.feed(text, true, &mut sink);
+        sink.finish();
+    }
+
+    /// An object of any size and state, through the window.
+    fn stream(&mut self, object: &Object, mut stored: impl BufRead, outlet: &mut impl Outlet) -> Result<()> {
+        let mut window = std::mem::take(&mut self.window);
+        let gzip = stored.fill_buf().map(inflate::is_gzip);
+        let result = match gzip {
+            Ok(true) => {
+                let mut members = Members::new(Counted::new(stored, self.metrics));
+                self.windows(object, &mut members, &mut window, ErrorKind::Gzip, outlet)
+            }
+            _ => {
+                let mut plain = Counted::new(stored, self.metrics);
+                self.windows(object, &mut plain, &mut window, ErrorKind::Read, outlet)
+            }
+        };
+        // A window that grew for one huge record is not kept.
+        if window.len() <= 2 * WINDOW {
+            self.window = window;
+        }
+        result
+    }
+
+    fn windows(
+        &mut self,
+        object: &Object,
+        source: &mut impl Read,
+        window: &mut Vec<u8>,
+        kind: ErrorKind,
+        outlet: &mut impl Outlet,
+    ) -> Result<()> {
+        let mut reader = RecordReader::new(self.scanner);
+        let mut result = Ok(());
+        let (mut filled, mut total) = (0, 0_u64);
+        if window.is_empty() {
+            window.resize(WINDOW, 0);
+        }
+        loop {
+            let mut end = false;
+            while filled < window.len() && !end {
+                match source.read(&mut window[filled..]) {
+                    Ok(0) => end = true,
+                    Ok(read) => {
+                        filled += read;
+                        total += read as u64;
+                        self.metrics.bytes_out.add(read as u64);
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => {
+                        result = Err(self.broken(object, kind, &error));
+                        end = true;
+                    }
+                }
+            }
+            if total > self.limits.max_object_bytes {
+                return Err(self.too_large(object));
+            }
+            let mut sink = Sink::new(self, object, outlet);
+            let used = reader.feed(&window[..filled], end, &mut sink);
+            let stopped = sink.stopped;
+            sink.finish();
+            if end || stopped {
+                return result;
+            }
+            window.copy_within(used..filled, 0);
+            filled -= used;
+            // Doubling keeps the work of scanning an unfinished record again in proportion.
+            if filled > window.len() / 2 {
+                let longer = (window.len() * 2).min(2 * MAX_RECORD);
+                window.resize(longer, 0);
+            }
+        }
+    }
+
+    fn count_bytes(&mut self, stored: usize, text: usize) {
+        self.batch.bytes_in += stored as u64;
+        self.metrics.bytes_in.add(stored as u64);
+        self.metrics.bytes_out.add(text as u64);
+    }
+
+    fn broken(&self, object: &Object, kind: ErrorKind, error: &io::Error) -> Error {
+        let name = Printable(&object.name);
+        let what = match kind {
+            ErrorKind::Gzip => "its gzip data is damaged or cut off",
+            _ => "it could not be read to its end",
+        };
+        Error::new(kind, format!("{name}: {what} ({error}); the records before that are delivered"))
+    }
+
+    fn too_large(&self, object: &Object) -> Error {
+        let name = Printable(&object.name);
+        let limit = self.limits.max_object_bytes;
+        Error::new(
+            ErrorKind::TooLarge,
+            format!("{name}: decompresses to more than {limit} bytes and is refused; raise maxObjectBytes if it is a log file"),
+        )
+    }
+}
+
+/// Which figure counts errors of this kind.
+fn error_counter(metrics: &Metrics, kind: ErrorKind) -> &Counter {
+    match kind {
+        ErrorKind::Gzip => &metrics.errors_gzip,
+        ErrorKind::TooLarge => &metrics.errors_too_large,
+        ErrorKind::Read => &metrics.errors_read,
+        _ => &metrics.errors_internal,
+    }
+}
+
+/// Counts stored bytes as they are used up.
+struct Counted<'a, R> {
+    stored: R,
+    metrics: &'a Metrics,
+}
+
+impl<'a, R> Counted<'a, R> {
+    fn new(stored: R, metrics: &'a Metrics) -> Self {
+        Counted { stored, metrics }
+    }
+}
+
+impl<R: BufRead> Read for Counted<'_, R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let read = self.stored.read(out)?;
+        self.metrics.bytes_in.add(read as u64);
+        Ok(read)
+    }
+}
+
+impl<R: BufRead> BufRead for Counted<'_, R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.stored.fill_buf()
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.stored.consume(amount);
+        self.metrics.bytes_in.add(amount as u64);
+    }
+}
+
+/// Puts an object's records into the decoder's batch.
+struct Sink<'d, 'a, O> {
+    decoder: &'d mut Decoder<'a>,
+    object: &'d Object,
+    outlet: &'d mut O,
+    admission: Admission,
+    records: u64,
+    stopped: bool,
+}
+
+impl<'d, 'a, O: Outlet> Sink<'d, 'a, O> {
+    fn new(decoder: &'d mut Decoder<'a>, object: &'d Object, outlet: &'d mut O) -> Self {
+        let admission = Admission {
+            insights: decoder.limits.insights,
+            file_time: log_name::time(&object.name).and_then(timestamp::nanoseconds),
+        };
+        Sink {
+            decoder,
+            object,
+            outlet,
+            admission,
+            records: 0,
+            stopped: false,
+        }
+    }
+
+    fn finish(self) {
+        self.decoder.metrics.records.add(self.records);
+    }
+
+    fn flush_if_full(&mut self) {
+        let batch = &mut self.decoder.batch;
+        if batch.event_bytes() >= BATCH_BYTES || batch.len() >= BATCH_EVENTS {
+            self.stopped |= !self.outlet.flush(batch);
+        }
+    }
+}
+
+impl<O: Outlet> RecordSink for Sink<'_, '_, O> {
+    fn tapes(&mut self) -> &mut Tapes {
+        self.decoder.batch.tapes()
+    }
+
+    fn record(&mut self, text: &[u8], tape: TapeSpan) -> bool {
+        self.records += 1;
+        let metrics = self.decoder.metrics;
+        match self.decoder.batch.push(text, tape, self.admission) {
+            Admitted::Event => self.flush_if_full(),
+            Admitted::Insight => metrics.skipped_insight.add(1),
+            Admitted::Digest => metrics.skipped_digest.add(1),
+            Admitted::NoTime => {
+                metrics.skipped_no_time.add(1);
+                let name = Printable(&self.object.name);
+                self.decoder.log.once(
+                    "no_time",
+                    Severity::Warning,
+                    format_args!("{name}: a record without a time is skipped: it has no eventTime, and the file's name has none either"),
+                );
+            }
+        }
+        !self.stopped
+    }
+
+    fn damage(&mut self, damage: Damage) {
+        let metrics = self.decoder.metrics;
+        let (counter, kind, what) = match damage {
+            Damage::Unbalanced => (
+                &metrics.damaged_unbalanced,
+                "unbalanced",
+                "a record whose braces or quotes do not balance is skipped",
+            ),
+            Damage::NotAnObject => (
+                &metrics.damaged_not_an_object,
+                "not_an_object",
+                "a value that is not a record is skipped",
+            ),
+            Damage::CutOff => (
+                &metrics.damaged_cut_off,
+                "cut_off",
+                "the last record is cut off and skipped",
+            ),
+            Damage::TooLong => (
+                &metrics.damaged_too_long,
+                "too_long",
+                "a record over 64 MiB is skipped",
+            ),
+            Damage::GivenUp => (
+                &metrics.damaged_given_up,
+                "given_up",
+                "so much is damaged that the rest is given up",
+            ),
+        };
+        counter.add(1);
+        let name = Printable(&self.object.name);
+        self.decoder
+            .log
+            .once(kind, Severity::Error, format_args!("{name}: {what}"));
+    }
+}

@@ -1,0 +1,483 @@
+//! Field values of one event at a time, each worked out once however often it is asked for.
+//!
+//! Hosts ask for one field a call, and for the same field once for every rule that uses it. So
+//! answers are kept for as long as the event stays the same, and a call after the first is a
+//! look-up. Texts are copied once, with the NUL that C wants behind them, into an arena: the
+//! event's bytes belong to the host and stay as they are. Nothing is allocated per event once
+//! the arena has its size.
+#![forbid(unsafe_code)]
+
+use std::ffi::{CStr, c_char};
+use std::sync::Arc;
+
+use bumpalo::Bump;
+
+use crate::batch::{Batch, Record};
+use crate::event::PREFIX;
+use crate::field::{self, FIELDS, Pointer, Rule, View};
+use crate::slots::{RecordSlots, Slots};
+use crate::tape::{Scan, Scanner, Tape, TapeSpan, Tapes, Value};
+
+/// Texts that may gather before the arena is emptied between two events of one batch.
+const ARENA_BYTES: usize = 8 << 20;
+
+/// Different arguments of fields that are kept compiled.
+const ARGUMENTS: usize = 1024;
+
+/// What stands in brackets behind a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Argument<'a> {
+    /// Nothing.
+    None,
+    /// A place in a list.
+    Index(u64),
+    /// A key.
+    Key(&'a str),
+}
+
+/// Where a value's raw JSON text stands: its start, counted from the event's first byte, and its
+/// length. Zero for a value that stands nowhere as it is.
+pub type Extent = (u32, u32);
+
+/// A field's values for one event. Its address does not change while the extractor lives.
+#[derive(Debug)]
+pub struct Answer {
+    /// The event that it is for; see [`Extractor::stamp`].
+    stamp: u64,
+    values: Values,
+    one: Extent,
+    /// What a host that asks for a list gets a pointer to.
+    texts: Vec<*const c_char>,
+    extents: Vec<Extent>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Values {
+    None,
+    Text(*const c_char),
+    Number(u64),
+    List,
+}
+
+/// An [`Answer`] as the host is to be given it.
+#[derive(Clone, Copy, Debug)]
+pub enum Given<'a> {
+    /// No value.
+    None,
+    /// One text.
+    Text(&'a *const c_char),
+    /// One number.
+    Number(&'a u64),
+    /// Any number of texts.
+    List(&'a [*const c_char]),
+}
+
+impl Answer {
+    fn empty() -> Self {
+        Answer {
+            stamp: 0,
+            values: Values::None,
+            one: (0, 0),
+            texts: Vec::new(),
+            extents: Vec::new(),
+        }
+    }
+
+    /// The values, where they stand.
+    pub fn given(&self) -> Given<'_> {
+        match &self.values {
+            Values::None => Given::None,
+            Values::Text(text) => Given::Text(text),
+            Values::Number(number) => Given::Number(number),
+            Values::List => Given::List(&self.texts),
+        }
+    }
+
+    /// One extent for each value.
+    pub fn extents(&self) -> &[Extent] {
+        match self.values {
+            Values::None => &[],
+            Values::Text(_) | Values::Number(_) => std::slice::from_ref(&self.one),
+            Values::List => &self.extents,
+        }
+    }
+}
+
+/// A field with an argument, and its answer.
+#[derive(Debug)]
+struct WithArgument {
+    field: usize,
+    argument: OwnedArgument,
+    answer: Answer,
+}
+
+#[derive(Debug)]
+enum OwnedArgument {
+    Index(u64),
+    /// A key, and the pointer that it was compiled to; `None` if it is no pointer.
+    Key(Box<str>, Option<Pointer>),
+}
+
+/// Answers for the event that was selected last.
+#[derive(Debug)]
+pub struct Extractor {
+    current: Current,
+    foreign: Foreign,
+    /// Counts the events selected. An answer with another stamp is for another event.
+    stamp: u64,
+    slots: Slots,
+    answers: Box<[Answer]>,
+    // Boxed, since answers must not move when there are more of them.
+    #[allow(clippy::vec_box)]
+    with_arguments: Vec<Box<WithArgument>>,
+    arena: Arena,
+    scratch: Vec<u8>,
+}
+
+#[derive(Debug)]
+enum Current {
+    None,
+    Live(Arc<Batch>, usize),
+    Foreign,
+}
+
+/// A private copy of an event that is not from a live batch: hosts use the memory again.
+#[derive(Debug, Default)]
+struct Foreign {
+    payload: Vec<u8>,
+    tapes: Tapes,
+    parsed: Option<(TapeSpan, RecordSlots)>,
+}
+
+impl Default for Extractor {
+    fn default() -> Self {
+        Extractor {
+            current: Current::None,
+            foreign: Foreign::default(),
+            stamp: 0,
+            slots: Slots::default(),
+            answers: FIELDS.iter().map(|_| Answer::empty()).collect(),
+            with_arguments: Vec::new(),
+            arena: Arena::default(),
+            scratch: Vec::new(),
+        }
+    }
+}
+
+impl Extractor {
+    /// Asks from now on about event `number` of `batch`.
+    pub fn select_live(&mut self, batch: &Arc<Batch>, number: usize) {
+        let same_batch = match &self.current {
+            Current::Live(current, _) => Arc::ptr_eq(current, batch),
+            _ => false,
+        };
+        self.start_event(same_batch);
+        match &mut self.current {
+            Current::Live(_, current) if same_batch => *current = number,
+            current => *current = Current::Live(Arc::clone(batch), number),
+        }
+        if let Some(record) = batch.record(number) {
+            self.slots.reset(record.slots);
+        }
+    }
+
+    /// The number, in its batch, of the live event that was selected last.
+    pub fn live_number(&self) -> Option<usize> {
+        match &self.current {
+            Current::Live(_, number) => Some(*number),
+            _ => None,
+        }
+    }
+
+    /// Asks from now on about an event with this payload that is not from a live batch.
+    pub fn select_foreign(&mut self, payload: &[u8]) {
+        if matches!(self.current, Current::Foreign) && self.foreign.payload == payload {
+            return;
+        }
+        self.start_event(false);
+        self.current = Current::Foreign;
+        self.foreign.read(payload);
+        if let Some((_, slots)) = &self.foreign.parsed {
+            self.slots.reset(slots);
+        }
+    }
+
+    /// Asks from now on about an event that cannot be read: no field has a value.
+    pub fn select_none(&mut self) {
+        self.start_event(false);
+        self.current = Current::None;
+    }
+
+    /// Makes room before a call with `requests` fields, so that no answer given in the call is
+    /// thrown away for another.
+    pub fn prepare(&mut self, requests: usize) {
+        if self.with_arguments.len() + requests > ARGUMENTS.max(requests) {
+            self.with_arguments.clear();
+        }
+    }
+
+    /// The value of a field, by its number in [`FIELDS`]. An unknown field and an argument that
+    /// cannot be used have none.
+    #[inline]
+    pub fn answer(&mut self, field: usize, argument: Argument<'_>) -> Option<&Answer> {
+        if argument != Argument::None {
+            return self.answer_with(field, argument);
+        }
+        if self.answers.get(field)?.stamp != self.stamp {
+            self.find(field);
+        }
+        self.answers.get(field)
+    }
+
+    /// The selected event in one line, as hosts show it.
+    pub fn summary(&mut self) -> Option<*const c_char> {
+        let record = record(&self.current, &self.foreign)?;
+        let mut view = View {
+            tape: record.tape,
+            slots: &mut self.slots,
+        };
+        self.scratch.clear();
+        field::summary(&mut view, &mut self.scratch);
+        Some(self.arena.text(&self.scratch))
+    }
+
+    fn start_event(&mut self, same_batch: bool) {
+        self.stamp += 1;
+        if !same_batch || self.arena.used > ARENA_BYTES {
+            self.arena.empty();
+        }
+    }
+
+    fn find(&mut self, number: usize) {
+        let (Some(field), Some(answer)) = (FIELDS.get(number), self.answers.get_mut(number)) else {
+            return;
+        };
+        answer.stamp = self.stamp;
+        answer.values = Values::None;
+        let Some(record) = record(&self.current, &self.foreign) else {
+            return;
+        };
+        let tape = record.tape;
+        let view = &mut View {
+            tape,
+            slots: &mut self.slots,
+        };
+        let finder = &mut Finder {
+            arena: &mut self.arena,
+            scratch: &mut self.scratch,
+        };
+        match field.rule {
+            Rule::Path(slot) => {
+                let value = view.slots.value(tape, slot);
+                finder.value(tape, value, answer);
+            }
+            Rule::Flag(slot) => {
+                let value = field::flag(view, slot);
+                finder.value(tape, value, answer);
+            }
+            Rule::Text(rule) => {
+                finder.scratch.clear();
+                if rule(view, finder.scratch) {
+                    answer.set(Values::Text(finder.arena.text(finder.scratch)));
+                }
+            }
+            Rule::Truth(rule) => {
+                if let Some(truth) = rule(view) {
+                    let text: &'static CStr = if truth { c"true" } else { c"false" };
+                    answer.set(Values::Text(text.as_ptr()));
+                }
+            }
+            Rule::Number(rule) => {
+                if let Some(number) = rule(view) {
+                    answer.set(Values::Number(number));
+                }
+            }
+            Rule::ImageIds => finder.image_ids(view, None, answer),
+            // It has no value without its argument.
+            Rule::Pointer => {}
+        }
+    }
+
+    fn answer_with(&mut self, number: usize, argument: Argument<'_>) -> Option<&Answer> {
+        let place = self.place_of(number, argument)?;
+        let entry = self.with_arguments.get_mut(place)?;
+        if entry.answer.stamp != self.stamp {
+            entry.answer.stamp = self.stamp;
+            entry.answer.values = Values::None;
+            if let Some(record) = record(&self.current, &self.foreign) {
+                let view = &mut View {
+                    tape: record.tape,
+                    slots: &mut self.slots,
+                };
+                let mut finder = Finder {
+                    arena: &mut self.arena,
+                    scratch: &mut self.scratch,
+                };
+                match &entry.argument {
+                    OwnedArgument::Index(index) => {
+                        finder.image_ids(view, Some(*index), &mut entry.answer);
+                    }
+                    OwnedArgument::Key(_, pointer) => {
+                        let value = pointer.as_ref().and_then(|pointer| pointer.value(view));
+                        finder.value(record.tape, value, &mut entry.answer);
+                    }
+                }
+            }
+        }
+        Some(&entry.answer)
+    }
+
+    /// Where this field with this argument is kept, now if not before.
+    fn place_of(&mut self, field: usize, argument: Argument<'_>) -> Option<usize> {
+        let same = |entry: &WithArgument| {
+            entry.field == field
+                && match (&entry.argument, argument) {
+                    (OwnedArgument::Index(a), Argument::Index(b)) => *a == b,
+                    (OwnedArgument::Key(a, _), Argument::Key(b)) => **a == *b,
+                    _ => false,
+                }
+        };
+        if let Some(place) = self.with_arguments.iter().position(|entry| same(entry)) {
+            return Some(place);
+        }
+        let argument = match (FIELDS.get(field)?.rule, argument) {
+            (Rule::ImageIds, Argument::Index(index)) => OwnedArgument::Index(index),
+            (Rule::Pointer, Argument::Key(key)) => {
+                OwnedArgument::Key(key.into(), Pointer::compile(key).ok())
+            }
+            _ => return None,
+        };
+        self.with_arguments.push(Box::new(WithArgument {
+            field,
+            argument,
+            answer: Answer::empty(),
+        }));
+        Some(self.with_arguments.len() - 1)
+    }
+}
+
+fn record<'e>(current: &'e Current, foreign: &'e Foreign) -> Option<Record<'e>> {
+    match current {
+        Current::None => None,
+        Current::Live(batch, number) => batch.record(*number),
+        Current::Foreign => foreign.record(),
+    }
+}
+
+impl Foreign {
+    fn read(&mut self, payload: &[u8]) {
+        self.payload.clear();
+        self.payload.extend_from_slice(payload);
+        self.tapes.clear();
+        self.parsed = match Scanner::default().scan(&self.payload, &mut self.tapes) {
+            Scan::Whole { tape, .. } => {
+                let slots = RecordSlots::of(self.tapes.tape(tape, &self.payload));
+                Some((tape, slots))
+            }
+            Scan::Unfinished | Scan::Mismatch(_) => None,
+        };
+    }
+
+    fn record(&self) -> Option<Record<'_>> {
+        let (span, slots) = self.parsed.as_ref()?;
+        Some(Record {
+            tape: self.tapes.tape(*span, &self.payload),
+            slots,
+        })
+    }
+}
+
+impl Answer {
+    fn set(&mut self, values: Values) {
+        self.values = values;
+        self.one = (0, 0);
+    }
+}
+
+/// Where texts are made.
+struct Finder<'e> {
+    arena: &'e mut Arena,
+    scratch: &'e mut Vec<u8>,
+}
+
+impl Finder<'_> {
+    /// The answer is what a field shows of `value`.
+    #[inline]
+    fn value(&mut self, tape: Tape<'_>, value: Option<Value>, answer: &mut Answer) {
+        if let Some(value) = value
+            && let Some(text) = self.text(tape, value)
+        {
+            answer.values = Values::Text(text);
+            answer.one = extent(tape, value);
+        }
+    }
+
+    /// `None`: the value is null.
+    #[inline]
+    fn text(&mut self, tape: Tape<'_>, value: Value) -> Option<*const c_char> {
+        if let Some(plain) = field::plain_text(tape, value) {
+            return Some(self.arena.text(plain));
+        }
+        self.scratch.clear();
+        field::append_text(tape, value, self.scratch).then(|| self.arena.text(self.scratch))
+    }
+
+    fn image_ids(&mut self, view: &mut View<'_>, index: Option<u64>, answer: &mut Answer) {
+        let tape = view.tape;
+        answer.texts.clear();
+        answer.extents.clear();
+        field::ec2_image_ids(view, |place, id| {
+            if index.is_none_or(|index| index == place as u64)
+                && let Some(text) = self.text(tape, id)
+            {
+                answer.texts.push(text);
+                answer.extents.push(extent(tape, id));
+            }
+        });
+        answer.values = match answer.texts.is_empty() {
+            true => Values::None,
+            false => Values::List,
+        };
+    }
+}
+
+fn extent(tape: Tape<'_>, value: Value) -> Extent {
+    let start = PREFIX + tape.start(value);
+    (start as u32, tape.raw(value).len() as u32)
+}
+
+/// Holds the texts that answers point to.
+#[derive(Debug)]
+struct Arena {
+    bump: Bump,
+    used: usize,
+}
+
+impl Default for Arena {
+    fn default() -> Self {
+        Arena {
+            bump: Bump::new(),
+            used: 0,
+        }
+    }
+}
+
+impl Arena {
+    /// A copy of `text` with a NUL behind it, valid until the arena is emptied.
+    #[inline]
+    fn text(&mut self, text: &[u8]) -> *const c_char {
+        let copy = self.bump.alloc_slice_fill_copy(text.len() + 1, 0_u8);
+        copy[..text.len()].copy_from_slice(text);
+        self.used += copy.len();
+        copy.as_ptr().cast()
+    }
+
+    fn empty(&mut self) {
+        // What one huge value needed is given back.
+        match self.bump.allocated_bytes() > 2 * ARENA_BYTES {
+            true => self.bump = Bump::new(),
+            false => self.bump.reset(),
+        }
+        self.used = 0;
+    }
+}

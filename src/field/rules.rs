@@ -1,0 +1,288 @@
+//! The fields whose value is not simply what stands at one path.
+//!
+//! Each rule appends to `out`, which a caller empties, and says whether there is a value.
+
+use super::value::{View, append_text, is_null, member, text_of};
+use super::verbs;
+use crate::slots::Slot;
+use crate::tape::{Kind, Value};
+
+/// The name of whoever acted, as readable as the kind of identity allows.
+pub(super) fn user(view: &mut View<'_>, out: &mut Vec<u8>) -> bool {
+    let identity_type = view.text(Slot::IdentityType);
+    let fixed = |name: &str, out: &mut Vec<u8>| {
+        out.extend_from_slice(name.as_bytes());
+        true
+    };
+    match identity_type.as_deref() {
+        Some(b"Root") => view.append(Slot::IdentityUserName, out) || fixed("Root", out),
+        Some(b"IAMUser" | b"SAMLUser" | b"WebIdentityUser") => {
+            view.append(Slot::IdentityUserName, out)
+        }
+        Some(b"AWSService") => view.append(Slot::InvokedBy, out),
+        Some(b"AssumedRole") => {
+            view.append(Slot::IssuerUserName, out) || fixed("AssumedRole", out)
+        }
+        Some(b"AWSAccount") => fixed("AWSAccount", out),
+        Some(b"FederatedUser") => fixed("FederatedUser", out),
+        Some(b"IdentityCenterUser") => view.append(Slot::OnBehalfOfUserId, out),
+        _ => view.append(Slot::IdentityUserName, out) || view.append(Slot::InvokedBy, out),
+    }
+}
+
+/// Who stands behind an assumed role: the session's name.
+pub(super) fn original_user(view: &mut View<'_>, out: &mut Vec<u8>) -> bool {
+    if view.text(Slot::IdentityType).as_deref() != Some(b"AssumedRole") {
+        return view.append(Slot::IdentityUserName, out);
+    }
+    for (slot, separator, parts) in [(Slot::Arn, b'/', 3), (Slot::PrincipalId, b':', 2)] {
+        out.clear();
+        if !view.append(slot, out) {
+            continue;
+        }
+        let separators = out.iter().filter(|&&byte| byte == separator).count();
+        if separators + 1 == parts
+            && let Some(last) = out.iter().rposition(|&byte| byte == separator)
+        {
+            out.drain(..=last);
+            return true;
+        }
+    }
+    out.clear();
+    false
+}
+
+pub(super) fn account_id(view: &mut View<'_>, out: &mut Vec<u8>) -> bool {
+    view.append(Slot::AccountId, out) || view.append(Slot::RecipientAccountId, out)
+}
+
+/// The event's source without the domain that all of AWS's services share.
+pub(super) fn short_source(view: &mut View<'_>, out: &mut Vec<u8>) -> bool {
+    let start = out.len();
+    if !view.append(Slot::EventSource, out) {
+        return false;
+    }
+    if out[start..].ends_with(b".amazonaws.com") {
+        out.truncate(out.len() - b".amazonaws.com".len());
+    }
+    true
+}
+
+pub(super) fn management_event(view: &mut View<'_>) -> Option<bool> {
+    if let Some(value) = view.value(Slot::ManagementEvent)
+        && let Some(answer) = truth(view, value)
+    {
+        return Some(answer);
+    }
+    if let Some(category) = view.text(Slot::EventCategory) {
+        return Some(&*category == b"Management");
+    }
+    let event_type = view.text(Slot::EventType);
+    Some(matches!(
+        event_type.as_deref(),
+        Some(b"AwsApiCall" | b"AwsConsoleAction" | b"AwsConsoleSignIn" | b"AwsServiceEvent")
+    ))
+}
+
+/// What the record says, else what its name's verb says.
+pub(super) fn read_only(view: &mut View<'_>, out: &mut Vec<u8>) -> bool {
+    if let Some(value) = flag(view, Slot::ReadOnly) {
+        return append_text(view.tape, value, out);
+    }
+    let answer = view
+        .text(Slot::EventName)
+        .and_then(|name| verbs::reads_only(&name));
+    if let Some(answer) = answer {
+        out.extend_from_slice(if answer { b"true" } else { b"false" });
+    }
+    answer.is_some()
+}
+
+/// A flag, which records have as a boolean or as a string.
+pub fn flag(view: &mut View<'_>, slot: Slot) -> Option<Value> {
+    view.value(slot).filter(|&value| match view.tape.kind(value) {
+        Kind::String => true,
+        Kind::Scalar => matches!(view.tape.raw(value), b"true" | b"false"),
+        Kind::Object | Kind::Array => false,
+    })
+}
+
+/// `true` and `false`, bare or as strings.
+fn truth(view: &View<'_>, value: Value) -> Option<bool> {
+    if !matches!(view.tape.kind(value), Kind::Scalar | Kind::String) {
+        return None;
+    }
+    match text_of(view.tape, value).as_deref() {
+        Some(b"true") => Some(true),
+        Some(b"false") => Some(false),
+        _ => None,
+    }
+}
+
+/// The elements' JSON texts, separated by commas.
+pub(super) fn resources(view: &mut View<'_>, out: &mut Vec<u8>) -> bool {
+    let Some(array) = view.value(Slot::Resources) else {
+        return false;
+    };
+    let tape = view.tape;
+    let mut any = false;
+    for element in tape.elements(array) {
+        if any {
+            out.push(b',');
+        }
+        any = true;
+        crate::text::compact(tape.raw(element), out);
+    }
+    if let Some(nul) = memchr::memchr(0, out) {
+        out.truncate(nul);
+    }
+    any
+}
+
+/// `s3://<bucket>/<key>`, where both are strings.
+pub(super) fn s3_uri(view: &mut View<'_>, out: &mut Vec<u8>) -> bool {
+    let start = out.len();
+    let mut append_string = |slot, out: &mut Vec<u8>| match view.value(slot) {
+        Some(value) if view.tape.kind(value) == Kind::String => append_text(view.tape, value, out),
+        _ => false,
+    };
+    out.extend_from_slice(b"s3://");
+    let bucket = append_string(Slot::BucketName, out);
+    out.push(b'/');
+    if bucket && append_string(Slot::ObjectKey, out) {
+        return true;
+    }
+    out.truncate(start);
+    false
+}
+
+pub(super) fn s3_bytes(view: &mut View<'_>) -> Option<u64> {
+    match (s3_bytes_in(view), s3_bytes_out(view)) {
+        (Some(received), Some(sent)) => Some(received.saturating_add(sent)),
+        (received, sent) => received.or(sent),
+    }
+}
+
+pub(super) fn s3_bytes_in(view: &mut View<'_>) -> Option<u64> {
+    amount(view, Slot::BytesTransferredIn)
+}
+
+pub(super) fn s3_bytes_out(view: &mut View<'_>) -> Option<u64> {
+    amount(view, Slot::BytesTransferredOut)
+}
+
+/// A number that is not negative, truncated; S3's data events write `2917.0`.
+fn amount(view: &mut View<'_>, slot: Slot) -> Option<u64> {
+    let value = view.value(slot)?;
+    if view.tape.kind(value) != Kind::Scalar {
+        return None;
+    }
+    let text = std::str::from_utf8(view.tape.raw(value)).ok()?;
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    if !digits.starts_with(|first: char| first.is_ascii_digit()) {
+        return None;
+    }
+    if digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        // Exact, where a float would round.
+        let amount = digits.parse().unwrap_or(u64::MAX);
+        return (amount == 0 || digits.len() == text.len()).then_some(amount);
+    }
+    let amount: f64 = text.parse().ok()?;
+    // The conversion truncates and saturates.
+    (amount >= 0.0).then_some(amount as u64)
+}
+
+pub(super) fn s3_gets(view: &mut View<'_>) -> Option<u64> {
+    Some(u64::from(view.text(Slot::EventName).as_deref() == Some(b"GetObject")))
+}
+
+pub(super) fn s3_puts(view: &mut View<'_>) -> Option<u64> {
+    Some(u64::from(view.text(Slot::EventName).as_deref() == Some(b"PutObject")))
+}
+
+pub(super) fn s3_others(view: &mut View<'_>) -> Option<u64> {
+    let name = view.text(Slot::EventName);
+    Some(u64::from(!matches!(name.as_deref(), Some(b"GetObject" | b"PutObject"))))
+}
+
+/// The first `Name` tag of the instances that a request starts.
+pub(super) fn ec2_name(view: &mut View<'_>, out: &mut Vec<u8>) -> bool {
+    let Some(specifications) = view.value(Slot::TagSpecificationSet) else {
+        return false;
+    };
+    let tape = view.tape;
+    let text = |object, name| text_of(tape, member(tape, object, name)?);
+    let Some(items) = member(tape, specifications, "items") else {
+        return false;
+    };
+    for item in tape.elements(items) {
+        if text(item, "resourceType").as_deref() != Some(b"instance") {
+            continue;
+        }
+        let Some(tags) = member(tape, item, "tags") else {
+            continue;
+        };
+        for tag in tape.elements(tags) {
+            if text(tag, "key").as_deref() == Some(b"Name")
+                && let Some(name) = text(tag, "value")
+                && !name.is_empty()
+            {
+                out.extend_from_slice(&name);
+                return true;
+            }
+        }
+    }
+    false
+}
+
+/// The images of the instances in the response, each with its place there; where there is no
+/// such list, the one image that the request names, at place 0.
+pub fn ec2_image_ids(view: &mut View<'_>, mut each: impl FnMut(usize, Value)) {
+    let tape = view.tape;
+    let is_string = |value: &Value| tape.kind(*value) == Kind::String;
+    let items = view
+        .value(Slot::InstancesSet)
+        .and_then(|set| member(tape, set, "items"))
+        .filter(|items| tape.kind(*items) == Kind::Array);
+    if let Some(items) = items {
+        for (place, item) in tape.elements(items).enumerate() {
+            if let Some(id) = member(tape, item, "imageId").filter(is_string)
+                && tape.string(id).is_some_and(|inside| !inside.is_empty())
+            {
+                each(place, id);
+            }
+        }
+        return;
+    }
+    let fast_launch = view
+        .value(Slot::DescribeFastLaunchImagesRequest)
+        .and_then(|request| member(tape, request, "ImageId"))
+        .and_then(|image| member(tape, image, "content"));
+    let launch = view
+        .value(Slot::LaunchSpecification)
+        .and_then(|specification| member(tape, specification, "imageId"));
+    let candidates = [view.value(Slot::RequestImageId), fast_launch, launch];
+    if let Some(id) = candidates.into_iter().flatten().find(is_string) {
+        each(0, id);
+    }
+}
+
+/// The first of [`ec2_image_ids`], if it stands at place 0.
+pub(super) fn ec2_image_id(view: &mut View<'_>, out: &mut Vec<u8>) -> bool {
+    let mut first = None;
+    ec2_image_ids(view, |place, id| {
+        if place == 0 {
+            first = Some(id);
+        }
+    });
+    first.is_some_and(|id| append_text(view.tape, id, out))
+}
+
+/// The text of a member of the object at `slot`; empty where there is none.
+pub(super) fn append_member(view: &mut View<'_>, object: Value, name: &str, out: &mut Vec<u8>) {
+    if let Some(value) = member(view.tape, object, name)
+        && !is_null(view.tape, value)
+    {
+        append_text(view.tape, value, out);
+    }
+}

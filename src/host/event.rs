@@ -1,0 +1,149 @@
+//! Events as bytes: a header, the lengths of two parameters, the plugin's id, the payload; nothing is aligned.
+#![forbid(unsafe_code)]
+
+use falco_plugin_api::ss_plugin_event;
+
+use super::broken;
+use crate::error::Result;
+
+/// The type code of an event that a plugin made.
+pub(super) const PLUGIN_EVENT: u16 = 322;
+/// The size of the common header.
+pub(super) const HEADER: usize = size_of::<ss_plugin_event>();
+/// Where the id of the plugin stands: behind the header and two lengths.
+pub(super) const PLUGIN_ID: usize = HEADER + 8;
+/// Where the payload starts.
+pub(super) const PAYLOAD: usize = PLUGIN_ID + 4;
+
+/// The id under which this crate's plugin is registered.
+const CLOUDTRAIL: u32 = 2;
+
+/// An event that can be given to a plugin. Those of a [`Capture`](super::Capture) live until its next batch.
+#[derive(Clone, Copy, Debug)]
+pub struct Event<'a> {
+    /// Never shorter than the header, and as long as the header says.
+    bytes: &'a [u8],
+    number: u64,
+}
+
+impl<'a> Event<'a> {
+    /// `bytes` hold at least a header.
+    pub(super) fn new(bytes: &'a [u8], number: u64) -> Event<'a> {
+        Event { bytes, number }
+    }
+
+    /// The same event under another number, as a host that counts differently would give it.
+    pub fn with_number(self, number: u64) -> Event<'a> {
+        Event { number, ..self }
+    }
+
+    /// The host's count of events in the capture, from 1. No identity: it repeats from capture to capture.
+    pub fn number(self) -> u64 {
+        self.number
+    }
+
+    /// ns since 1970.
+    pub fn ts(self) -> u64 {
+        u64::from_le_bytes(self.array(0))
+    }
+
+    /// The thread id; all ones for an event that no thread made.
+    pub fn thread_id(self) -> u64 {
+        u64::from_le_bytes(self.array(8))
+    }
+
+    /// The id of the plugin that made it; 0 if it is too short to hold one.
+    pub fn plugin_id(self) -> u32 {
+        u32::from_le_bytes(self.array(PLUGIN_ID))
+    }
+
+    /// What the plugin put into it; empty if there is nothing.
+    pub fn payload(self) -> &'a [u8] {
+        self.bytes.get(PAYLOAD..).unwrap_or_default()
+    }
+
+    /// All of it, from the first byte of the header.
+    pub fn as_bytes(self) -> &'a [u8] {
+        self.bytes
+    }
+
+    fn array<const N: usize>(self, at: usize) -> [u8; N] {
+        self.bytes
+            .get(at..)
+            .and_then(|rest| rest.first_chunk())
+            .copied()
+            .unwrap_or([0; N])
+    }
+}
+
+/// An event in memory of its own, as a host makes when it replays a capture file: the plugin has not seen it
+/// before. It starts at an odd address, because the API promises no alignment.
+#[derive(Clone, Debug)]
+pub struct OwnedEvent {
+    /// One byte of padding, then the event.
+    padded: Vec<u8>,
+}
+
+impl OwnedEvent {
+    /// An event of this crate's plugin (id 2) at `ts` (ns since 1970).
+    pub fn new(ts: u64, payload: &[u8]) -> OwnedEvent {
+        OwnedEvent::of_plugin(CLOUDTRAIL, ts, payload)
+    }
+
+    /// An event of the plugin with that id.
+    pub fn of_plugin(plugin_id: u32, ts: u64, payload: &[u8]) -> OwnedEvent {
+        let mut padded = Vec::with_capacity(1 + PAYLOAD + payload.len());
+        padded.push(0);
+        padded.extend(ts.to_le_bytes());
+        padded.extend(u64::MAX.to_le_bytes());
+        padded.extend(((PAYLOAD + payload.len()) as u32).to_le_bytes());
+        padded.extend(PLUGIN_EVENT.to_le_bytes());
+        padded.extend(2u32.to_le_bytes());
+        padded.extend(4u32.to_le_bytes());
+        padded.extend((payload.len() as u32).to_le_bytes());
+        padded.extend(plugin_id.to_le_bytes());
+        padded.extend(payload);
+        OwnedEvent { padded }
+    }
+
+    /// An event of any bytes. The header must be there and must give their number as its length, which every host
+    /// guarantees; all else may be wrong.
+    pub fn from_bytes(raw: &[u8]) -> Result<OwnedEvent> {
+        let length = raw.get(16..HEADER).and_then(|rest| rest.first_chunk());
+        if length.map(|l| u32::from_le_bytes(*l) as usize) != Some(raw.len()) {
+            return Err(broken(format!(
+                "{} bytes are no event: the length in the header differs, or there is no header",
+                raw.len()
+            )));
+        }
+        let mut padded = Vec::with_capacity(1 + raw.len());
+        padded.push(0);
+        padded.extend(raw);
+        Ok(OwnedEvent { padded })
+    }
+
+    /// The event, with the number 1.
+    pub fn as_event(&self) -> Event<'_> {
+        Event::new(self.padded.get(1..).unwrap_or_default(), 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_put_into_an_event_is_read_out_of_it() {
+        let owned = OwnedEvent::of_plugin(7, 12, b"{}");
+        let event = owned.as_event();
+        assert_eq!(
+            (event.ts(), event.plugin_id(), event.payload()),
+            (12, 7, b"{}".as_slice())
+        );
+        assert_eq!(event.thread_id(), u64::MAX);
+        let copy = OwnedEvent::from_bytes(event.as_bytes()).expect("an event");
+        assert_eq!(copy.as_event().as_bytes(), event.as_bytes());
+        assert!(OwnedEvent::from_bytes(&event.as_bytes()[1..]).is_err());
+        assert!(OwnedEvent::from_bytes(b"").is_err());
+    }
+}

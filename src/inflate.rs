@@ -1,0 +1,212 @@
+//! gzip to text: in one go for a normal log file, piece by piece for large or damaged ones.
+//!
+//! The fast way is zune-inflate with the checksum computed apart (its own is slower than the
+//! rest of the work). It only knows one member and gives nothing where anything is wrong; then
+//! flate2 goes over the file again, through all members, up to the damage.
+#![forbid(unsafe_code)]
+
+use std::io::{self, BufRead, Read};
+
+use flate2::bufread::GzDecoder;
+use zune_inflate::{DeflateDecoder, DeflateOptions};
+
+/// What every gzip member starts with: the magic number and the only method there is.
+const MEMBER: [u8; 3] = [0x1f, 0x8b, 0x08];
+
+/// Bytes of the checksum and the length behind each member.
+const TRAILER: usize = 8;
+
+/// deflate cannot do better than this.
+const MAX_RATIO: usize = 1032;
+
+/// Is this a gzip file, by its content?
+pub fn is_gzip(bytes: &[u8]) -> bool {
+    bytes.starts_with(&MEMBER[..2])
+}
+
+/// The text of a sound file of one member and at most `limit` bytes of text; `None` for
+/// everything else, which [`Members`] reads.
+pub fn whole(file: &[u8], limit: usize) -> Option<Vec<u8>> {
+    let header = header_len(file)?;
+    let deflated = file.get(header..file.len().checked_sub(TRAILER)?)?;
+    // Without another member's first bytes anywhere there is no other member.
+    if memchr::memmem::find(deflated, &MEMBER).is_some() {
+        return None;
+    }
+    let (_, trailer) = file.split_last_chunk::<TRAILER>()?;
+    let checksum = u32::from_le_bytes(*trailer.first_chunk()?);
+    let len = u32::from_le_bytes(*trailer.last_chunk()?) as usize;
+    if len > limit || len > deflated.len().saturating_mul(MAX_RATIO) {
+        return None;
+    }
+    let options = DeflateOptions::default()
+        // The decoder wants room for its unchecked copies, or it grows the buffer at the end.
+        .set_size_hint(len + 1024)
+        .set_limit(len + 1024);
+    let text = DeflateDecoder::new_with_options(deflated, options)
+        .decode_deflate()
+        .ok()?;
+    (text.len() == len && crc32fast::hash(&text) == checksum).then_some(text)
+}
+
+/// Length of a member's header (RFC 1952, section 2.3).
+fn header_len(file: &[u8]) -> Option<usize> {
+    const CRC: u8 = 2;
+    const EXTRA: u8 = 4;
+    const NAME: u8 = 8;
+    const COMMENT: u8 = 16;
+    if !file.starts_with(&MEMBER) {
+        return None;
+    }
+    let flags = *file.get(3)?;
+    let mut at = 10;
+    if flags & EXTRA != 0 {
+        let len = file.get(at..)?.first_chunk()?;
+        at += 2 + usize::from(u16::from_le_bytes(*len));
+    }
+    for text in [NAME, COMMENT] {
+        if flags & text != 0 {
+            at += memchr::memchr(0, file.get(at..)?)? + 1;
+        }
+    }
+    if flags & CRC != 0 {
+        at += 2;
+    }
+    Some(at)
+}
+
+/// Reads the text of all members of a gzip file, one behind the other. Whatever is wrong comes
+/// as an error after all text that could be read.
+pub struct Members<R> {
+    /// `None` at the end.
+    member: Option<GzDecoder<R>>,
+}
+
+impl<R: BufRead> Members<R> {
+    /// Starts at the first member.
+    pub fn new(file: R) -> Self {
+        Members {
+            member: Some(GzDecoder::new(file)),
+        }
+    }
+
+    /// At a member's end: another one, the end of the file, or neither.
+    fn next_member(&mut self) -> io::Result<()> {
+        let Some(member) = self.member.take() else {
+            return Ok(());
+        };
+        let mut file = member.into_inner();
+        loop {
+            let rest = file.fill_buf()?;
+            if rest.is_empty() {
+                return Ok(());
+            }
+            if rest[0] == MEMBER[0] {
+                self.member = Some(GzDecoder::new(file));
+                return Ok(());
+            }
+            // Some writers pad with zeros.
+            let zeros = rest.iter().take_while(|&&byte| byte == 0).count();
+            if zeros == 0 {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "bytes that are no gzip data behind the last member",
+                ));
+            }
+            file.consume(zeros);
+        }
+    }
+}
+
+impl<R: BufRead> Read for Members<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        while let Some(member) = &mut self.member {
+            let read = member.read(out)?;
+            if read > 0 || out.is_empty() {
+                return Ok(read);
+            }
+            self.next_member()?;
+        }
+        Ok(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flate2::{Compression, GzBuilder};
+    use std::io::Write;
+
+    fn gzip(text: &[u8]) -> Vec<u8> {
+        let mut writer = GzBuilder::new().write(Vec::new(), Compression::default());
+        writer.write_all(text).expect("to memory");
+        writer.finish().expect("to memory")
+    }
+
+    fn read_all(file: &[u8]) -> (Vec<u8>, Option<io::Error>) {
+        let mut text = Vec::new();
+        let error = Members::new(file).read_to_end(&mut text).err();
+        (text, error)
+    }
+
+    #[test]
+    fn a_normal_file_is_read_in_one_go() {
+        let text = b"{\"Records\":[]}".repeat(1000);
+        assert_eq!(whole(&gzip(&text), 1 << 20), Some(text));
+        assert_eq!(whole(&gzip(b""), 1 << 20), Some(Vec::new()));
+    }
+
+    #[test]
+    fn all_header_fields_are_passed_over() {
+        let mut writer = GzBuilder::new()
+            .filename("name")
+            .comment("comment")
+            .extra(vec![1, 2, 3])
+            .write(Vec::new(), Compression::best());
+        writer.write_all(b"text").expect("to memory");
+        let file = writer.finish().expect("to memory");
+        assert_eq!(whole(&file, 100).as_deref(), Some(&b"text"[..]));
+    }
+
+    #[test]
+    fn equal_members_are_not_mistaken_for_one() {
+        let file = gzip(b"same").repeat(3);
+        assert_eq!(whole(&file, 100), None);
+        let (text, error) = read_all(&file);
+        assert_eq!((&text[..], error.is_none()), (&b"samesamesame"[..], true));
+    }
+
+    #[test]
+    fn damage_is_told_after_the_text_before_it() {
+        let text = b"0123456789".repeat(10_000);
+        let good = gzip(&text);
+        let mut bad_checksum = good.clone();
+        let at = good.len() - 8;
+        bad_checksum[at] ^= 1;
+        let mut trailing = good.clone();
+        trailing.extend_from_slice(b"rubbish");
+        for file in [&bad_checksum, &trailing] {
+            assert_eq!(whole(file, 1 << 20), None);
+            let (read, error) = read_all(file);
+            assert!(read == text && error.is_some());
+        }
+        let (read, error) = read_all(&good[..good.len() - 20]);
+        assert!(!read.is_empty() && text.starts_with(&read) && error.is_some());
+    }
+
+    #[test]
+    fn zeros_behind_the_last_member_are_padding() {
+        let mut file = gzip(b"text");
+        file.extend_from_slice(&[0; 100]);
+        let (text, error) = read_all(&file);
+        assert_eq!((&text[..], error.is_none()), (&b"text"[..], true));
+    }
+
+    #[test]
+    fn a_lie_about_the_length_costs_no_memory() {
+        let mut file = gzip(b"text");
+        let at = file.len() - 4;
+        file[at..].copy_from_slice(&u32::MAX.to_le_bytes());
+        assert_eq!(whole(&file, usize::MAX), None);
+    }
+}

@@ -1,0 +1,122 @@
+//! Finds the log files at a local path.
+#![forbid(unsafe_code)]
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use walkdir::WalkDir;
+
+use crate::decode::{Content, Object};
+use crate::error::{Error, ErrorKind, Result};
+use crate::log::{Log, Printable, Severity};
+use crate::log_name;
+use crate::pipeline::Feed;
+
+/// Stored bytes after which a job takes no further file.
+const JOB_BYTES: u64 = 256 << 10;
+
+/// Files after which a job takes no further one.
+const JOB_FILES: usize = 64;
+
+/// Log files in the order in which they are read.
+#[derive(Debug)]
+pub struct Files {
+    files: Vec<(PathBuf, u64)>,
+}
+
+impl Files {
+    /// The file at `path`, or all log files in the folders below it, sorted by path.
+    ///
+    /// Fails where there is nothing at `path`, nothing that can be read, or no log file.
+    pub fn at(path: &Path, insights: bool, log: &Log) -> Result<Files> {
+        let refused = |what: String| {
+            let path = Printable(path.to_string_lossy());
+            Error::new(ErrorKind::OpenParams, format!("open parameters '{path}': {what}"))
+        };
+        let metadata = fs::metadata(path).map_err(|error| {
+            refused(format!("cannot be opened: {error}; give a log file or a folder of log files"))
+        })?;
+        if metadata.is_file() {
+            File::open(path).map_err(|error| refused(format!("cannot be opened: {error}")))?;
+            return Ok(Files {
+                files: vec![(path.to_owned(), metadata.len())],
+            });
+        }
+        if !metadata.is_dir() {
+            return Err(refused("is neither a file nor a folder".to_owned()));
+        }
+        fs::read_dir(path).map_err(|error| refused(format!("cannot be listed: {error}")))?;
+        let files = walk(path, insights, log);
+        if files.is_empty() {
+            return Err(refused(
+                "holds no log file; log files end in .json, .json.gz or .gz".to_owned(),
+            ));
+        }
+        Ok(Files { files })
+    }
+
+    /// Number of files.
+    pub fn len(&self) -> usize {
+        self.files.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
+    /// Stored bytes of all files, as far as it was known when they were listed.
+    pub fn bytes(&self) -> u64 {
+        self.files.iter().map(|(_, size)| size).sum()
+    }
+
+    /// Pushes all files, small ones several to a job.
+    pub fn feed(self, mut feed: Feed) {
+        let mut job = Vec::new();
+        let mut bytes = 0;
+        for (path, size) in self.files {
+            job.push(Object {
+                name: path.to_string_lossy().into_owned(),
+                content: Content::File(path),
+            });
+            bytes += size;
+            if bytes >= JOB_BYTES || job.len() >= JOB_FILES {
+                bytes = 0;
+                if !feed.push(std::mem::take(&mut job)) {
+                    return;
+                }
+            }
+        }
+        if !job.is_empty() {
+            feed.push(job);
+        }
+    }
+}
+
+/// All log files below `root`. Links are followed, loops of them are not.
+fn walk(root: &Path, insights: bool, log: &Log) -> Vec<(PathBuf, u64)> {
+    let mut files = Vec::new();
+    for entry in WalkDir::new(root).follow_links(true) {
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(error) => {
+                log.once(
+                    "walk",
+                    Severity::Warning,
+                    format_args!("{error}; what is there is not read"),
+                );
+                continue;
+            }
+        };
+        if !entry.file_type().is_file() || !log_name::is_log(&entry.path().to_string_lossy(), insights) {
+            continue;
+        }
+        let size = entry.metadata().map_or(0, |metadata| metadata.len());
+        files.push((entry.into_path(), size));
+    }
+    // Byte by byte, as S3 lists keys; a path's own order would compare folder by folder.
+    files.sort_unstable_by(|(a, _), (b, _)| {
+        a.as_os_str().as_encoded_bytes().cmp(b.as_os_str().as_encoded_bytes())
+    });
+    files
+}

@@ -1,0 +1,122 @@
+//! Lines for the host's log. Any thread may write; the host's own thread takes them out, since
+//! the plugin API does not promise that its log function may be called from others.
+#![forbid(unsafe_code)]
+
+use std::collections::{HashSet, VecDeque};
+use std::fmt::{self, Write};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Lines kept for a host that does not call for a while.
+const WAITING: usize = 256;
+
+/// How much a line matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// Something is lost or broken.
+    Error,
+    /// Something is not as it should be.
+    Warning,
+    /// Something worth knowing.
+    Info,
+}
+
+/// Collects lines, each kind of trouble once.
+#[derive(Debug, Default)]
+pub struct Log(Mutex<Waiting>);
+
+#[derive(Debug, Default)]
+struct Waiting {
+    lines: VecDeque<(Severity, String)>,
+    dropped: u64,
+    seen: HashSet<&'static str>,
+}
+
+impl Log {
+    /// Adds a line.
+    pub fn line(&self, severity: Severity, line: impl fmt::Display) {
+        self.waiting().push(severity, &line);
+    }
+
+    /// Adds a line unless there was one of the same `kind` already.
+    pub fn once(&self, kind: &'static str, severity: Severity, line: impl fmt::Display) {
+        let mut waiting = self.waiting();
+        if waiting.seen.insert(kind) {
+            waiting.push(severity, &line);
+        }
+    }
+
+    /// Takes all lines out.
+    pub fn take(&self) -> Vec<(Severity, String)> {
+        let mut waiting = self.waiting();
+        let mut lines = Vec::from(std::mem::take(&mut waiting.lines));
+        let dropped = std::mem::take(&mut waiting.dropped);
+        if dropped > 0 {
+            lines.push((Severity::Warning, format!("{dropped} more log lines were dropped")));
+        }
+        lines
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        // A panic while holding it leaves nothing worse than a line missing.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Waiting {
+    fn push(&mut self, severity: Severity, line: &impl fmt::Display) {
+        if self.lines.len() == WAITING {
+            self.dropped += 1;
+            return;
+        }
+        self.lines.push_back((severity, Printable(line.to_string()).to_string()));
+    }
+}
+
+/// Shows text with its control characters escaped: names of files and objects are written by
+/// whoever can put one there.
+#[derive(Clone, Debug)]
+pub struct Printable<T>(pub T);
+
+impl<T: AsRef<str>> fmt::Display for Printable<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for character in self.0.as_ref().chars() {
+            match character.is_control() {
+                true => write!(f, "{}", character.escape_default())?,
+                false => f.write_char(character)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_is_logged_once() {
+        let log = Log::default();
+        for name in ["a", "b"] {
+            log.once("gzip", Severity::Error, format_args!("{name} is damaged"));
+        }
+        assert_eq!(log.take(), [(Severity::Error, "a is damaged".to_owned())]);
+    }
+
+    #[test]
+    fn lines_are_bounded_and_the_loss_is_told() {
+        let log = Log::default();
+        for _ in 0..WAITING + 3 {
+            log.line(Severity::Info, "x");
+        }
+        let lines = log.take();
+        assert_eq!(lines.len(), WAITING + 1);
+        assert_eq!(lines[WAITING].1, "3 more log lines were dropped");
+    }
+
+    #[test]
+    fn control_characters_cannot_reach_a_terminal() {
+        let log = Log::default();
+        log.line(Severity::Info, "a\u{1b}[31m\nb");
+        assert_eq!(log.take()[0].1, "a\\u{1b}[31m\\nb");
+    }
+}

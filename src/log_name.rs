@@ -1,0 +1,373 @@
+//! What the name of a file or object says before anything of it is read: whether it is a
+//! CloudTrail log, and when that was written. Knows no buckets, no directories and no contents.
+#![forbid(unsafe_code)]
+
+use crate::timestamp;
+
+/// Whether `key` names a log to be read, by its suffix and by the absence of another AWS log's mark.
+///
+/// `key` is a whole S3 key, or a path with `/` between its parts. `insights` is the init
+/// configuration's `includeInsights`: without it Insights files are not to be read. Digest files never are.
+///
+/// A mark counts only where AWS itself writes it: in a file name beside the account id, or as the
+/// folder below `AWSLogs/<account>/`. A prefix that somebody named `Config/` or `vpcflowlogs/` hides nothing.
+pub fn is_log(key: &str, insights: bool) -> bool {
+    if !has_log_suffix(key) {
+        return false;
+    }
+    match kind(key) {
+        Kind::CloudTrail | Kind::Unmarked => true,
+        Kind::Insight => insights,
+        Kind::Other => false,
+    }
+}
+
+/// Whether `key` ends as a log file's name does: `.json`, `.json.gz` or `.gz`, in lower case.
+pub fn has_log_suffix(key: &str) -> bool {
+    let name = file_name(key);
+    [".json", ".gz"]
+        .iter()
+        .any(|suffix| name.len() > suffix.len() && name.ends_with(suffix))
+}
+
+/// The time in the file name of `key`, in seconds since the epoch, UTC.
+///
+/// That is the `YYYYMMDDTHHmmZ` of `<account>_CloudTrail_<region>_YYYYMMDDTHHmmZ_<unique>.json.gz`
+/// or, with seconds as digests write it, `YYYYMMDDTHHMMSSZ`, standing alone between other marks than letters and digits.
+/// Of several times the first behind `_CloudTrail` counts, or the first of all in a name without that.
+///
+/// `None` where there is no such time, or none that exists. See [`timestamp::nanoseconds`] for an event's timestamp.
+pub fn time(key: &str) -> Option<i64> {
+    let name = file_name(key);
+    let behind_mark = name.find("_CloudTrail").map(|at| &name[at..]);
+    behind_mark
+        .and_then(first_time)
+        .or_else(|| first_time(name))
+}
+
+fn first_time(name: &str) -> Option<i64> {
+    name.split(|c: char| !c.is_ascii_alphanumeric())
+        .find_map(compact_time)
+}
+
+/// Reads `YYYYMMDDTHHmmZ` or `YYYYMMDDTHHMMSSZ`.
+fn compact_time(text: &str) -> Option<i64> {
+    let (date, clock) = text
+        .strip_suffix('Z')?
+        .as_bytes()
+        .split_first_chunk::<8>()?;
+    let (year, month_and_day) = date.split_at(4);
+    let (month, day) = month_and_day.split_at(2);
+    let (hour, minute, second) = match clock {
+        [b'T', clock @ ..] if matches!(clock.len(), 4 | 6) => {
+            (&clock[..2], &clock[2..4], &clock[4..])
+        }
+        _ => return None,
+    };
+    timestamp::from_civil(
+        timestamp::number(year)?,
+        timestamp::number(month)?,
+        timestamp::number(day)?,
+        timestamp::number(hour)?,
+        timestamp::number(minute)?,
+        timestamp::number(second)?,
+    )
+}
+
+fn file_name(key: &str) -> &str {
+    key.rsplit('/').next().unwrap_or(key)
+}
+
+/// Which log a name is marked as.
+enum Kind {
+    CloudTrail,
+    Insight,
+    /// A digest, or the log of another service.
+    Other,
+    Unmarked,
+}
+
+/// File names are the surer sign: folders change when logs are copied, names seldom do.
+fn kind(key: &str) -> Kind {
+    kind_of_name(file_name(key))
+        .or_else(|| service_folder(key).and_then(kind_of_folder))
+        .unwrap_or(Kind::Unmarked)
+}
+
+/// Marks in file names, which AWS joins to an account id by `_`.
+const NAME_MARKS: [&str; 9] = [
+    "CloudTrail-Digest",
+    "Config",
+    "VpcLatticeAccess",
+    "elasticloadbalancing",
+    "globalaccelerator",
+    "redshift",
+    "vpcdnsquerylogs",
+    "vpcflowlogs",
+    "waflogs",
+];
+
+fn kind_of_name(name: &str) -> Option<Kind> {
+    let mut before = "";
+    let mut marked_other = false;
+    let mut other_before = false;
+    for part in name.split('_') {
+        if ends_with_account(before) {
+            match part {
+                "CloudTrail" => return Some(Kind::CloudTrail),
+                "CloudTrail-Insight" => return Some(Kind::Insight),
+                _ => marked_other |= NAME_MARKS.contains(&part),
+            }
+        }
+        // Resolver query logs put the account behind the mark.
+        marked_other |= other_before && is_account(part);
+        other_before = NAME_MARKS.contains(&part);
+        before = part;
+    }
+    marked_other.then_some(Kind::Other)
+}
+
+/// Folders below `AWSLogs/<account>/` that hold something else than CloudTrail's logs.
+///
+/// A list of what is known and not of what is allowed: to read a file too many costs a moment, to
+/// leave a log out hides what happened.
+const OTHER_FOLDERS: [&str; 16] = [
+    "BedrockModelInvocationLogs",
+    "CloudFront",
+    "CloudTrail-Digest",
+    "Config",
+    "GuardDuty",
+    "KafkaBrokerLogs",
+    "QDeveloperLogs",
+    "VerifiedAccess",
+    "VpcLattice",
+    "WAFLogs",
+    "elasticloadbalancing",
+    "globalaccelerator",
+    "network-firewall",
+    "redshift",
+    "vpcdnsquerylogs",
+    "vpcflowlogs",
+];
+
+fn kind_of_folder(folder: &str) -> Option<Kind> {
+    match folder {
+        "CloudTrail" => Some(Kind::CloudTrail),
+        "CloudTrail-Insight" => Some(Kind::Insight),
+        _ => OTHER_FOLDERS.contains(&folder).then_some(Kind::Other),
+    }
+}
+
+/// The folder that AWS names after the service that writes, of the innermost
+/// `AWSLogs/[<organization>/]<account>/<service>/` in `key`.
+fn service_folder(key: &str) -> Option<&str> {
+    let (folders, _) = key.rsplit_once('/')?;
+    let mut found = None;
+    let mut parts = folders.split('/');
+    while let Some(part) = parts.next() {
+        if part != "AWSLogs" {
+            continue;
+        }
+        let mut below = parts.clone();
+        let account = match below.next() {
+            Some(organization) if organization.starts_with("o-") => below.next(),
+            account => account,
+        };
+        // The Hive-like layout writes `aws-account-id=<account>/aws-service=<service>`.
+        let account = account.map(|a| a.strip_prefix("aws-account-id=").unwrap_or(a));
+        if account.is_some_and(is_account) {
+            let service = below.next();
+            found = service
+                .map(|s| s.strip_prefix("aws-service=").unwrap_or(s))
+                .or(found);
+        }
+    }
+    found
+}
+
+/// Whether `text` is an AWS account id: 12 digits.
+pub fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// Load balancers write `conn_log.<account>` where others write the account alone.
+fn ends_with_account(part: &str) -> bool {
+    is_account(part.rsplit('.').next().unwrap_or(part))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const LOG: &str = "123456789012_CloudTrail_us-east-1_20230710T2015Z_Zg9kWvQ8VbYxT1aB.json.gz";
+    const FOLDERS: &str = "us-east-1/2023/07/10";
+
+    /// 2023-07-10T20:15:00Z.
+    const TIME: i64 = 1_689_020_100;
+
+    #[test]
+    fn the_time_of_a_log_is_its_minute() {
+        assert_eq!(time(LOG), Some(TIME));
+        let key = format!("trail/AWSLogs/o-abc123/123456789012/CloudTrail/{FOLDERS}/{LOG}");
+        assert_eq!(time(&key), Some(TIME));
+    }
+
+    #[test]
+    fn the_time_of_a_digest_has_seconds() {
+        let name =
+            "123456789012_CloudTrail-Digest_us-east-1_trail_us-east-1_20230710T201547Z.json.gz";
+        assert_eq!(time(name), Some(TIME + 47));
+    }
+
+    #[test]
+    fn other_names_with_a_time_have_it_too() {
+        for name in [
+            "20230710T2015Z.json",
+            "export-20230710T2015Z-part1.gz",
+            "x_20231310T2015Z_20230710T2015Z_.gz",
+            "backup-20200101T0000Z_123456789012_CloudTrail_us-east-1_20230710T2015Z_x.json.gz",
+            "123456789012_CloudTrail_us-east-1_20230710T2015Z_x_copied-20240101T0000Z.json.gz",
+            "20230710T2015Z_CloudTrail.json",
+            "é20230710T2015Zé.json",
+        ] {
+            assert_eq!(time(name), Some(TIME), "{name}");
+        }
+    }
+
+    #[test]
+    fn names_without_a_time_that_exists_have_none() {
+        for name in [
+            "",
+            "events.json",
+            "20230710T2015Z/events.json",
+            "20230710T2015.json",
+            "20230710T20150Z.json",
+            "120230710T2015Z.json",
+            "20230710T2015Zx.json",
+            "20230710t2015Z.json",
+            "20230229T2015Z.json",
+            "20231310T2015Z.json",
+            "20230710T2460Z.json",
+            "2023071éT2015Z.json",
+        ] {
+            assert_eq!(time(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn logs_are_read_wherever_they_lie() {
+        let account = "123456789012/CloudTrail";
+        for prefix in [
+            String::new(),
+            format!("AWSLogs/{account}/{FOLDERS}/"),
+            format!("trail/AWSLogs/{account}/{FOLDERS}/"),
+            format!("AWSLogs/o-abc123/{account}/{FOLDERS}/"),
+            format!("o-abc123/AWSLogs/{account}/{FOLDERS}/"),
+            format!("Configuration/AWSLogs/{account}/{FOLDERS}/"),
+            format!("Config/AWSLogs/{account}/{FOLDERS}/"),
+            format!("vpcflowlogs/elasticloadbalancing/AWSLogs/{account}/{FOLDERS}/"),
+            format!("AWSLogs/AWSLogs/{account}/{FOLDERS}/"),
+            format!("AWSLogs/123456789012/Config/AWSLogs/{account}/{FOLDERS}/"),
+            "CloudTrail-Digest/".to_owned(),
+            "AWSLogs/123456789012/Config/".to_owned(),
+        ] {
+            assert!(is_log(&format!("{prefix}{LOG}"), false), "{prefix}");
+        }
+    }
+
+    #[test]
+    fn names_of_our_users_are_read_by_their_suffix() {
+        for key in [
+            "events.json",
+            "a/b/events.json.gz",
+            "events.log.gz",
+            "Config/events.json",
+            "AWSLogs/Config/events.json",
+            "AWSLogs/team/vpcflowlogs/events.json",
+            "my_Config_events.json",
+            "AWSLogs/123456789012/events.json",
+            "AWSLogs/123456789012/ours/events.json",
+            "AWSLogs/123456789012/CloudTrail-Aggregated/events.json",
+        ] {
+            assert!(is_log(key, false), "{key}");
+        }
+        for key in [
+            "",
+            "events",
+            "events.JSON",
+            "events.json.GZ",
+            "events.json.bz2",
+            "events.jsonl",
+            ".json",
+            "a/.gz",
+            "json",
+            "logs.gz/",
+            "logs.json/README",
+        ] {
+            assert!(!is_log(key, true), "{key}");
+        }
+    }
+
+    #[test]
+    fn insights_are_read_when_asked_for() {
+        let name = "123456789012_CloudTrail-Insight_us-east-1_20230710T2015Z_a1B2.json.gz";
+        let folder = "AWSLogs/123456789012/CloudTrail-Insight";
+        for key in [
+            name.to_owned(),
+            format!("{folder}/{FOLDERS}/{name}"),
+            format!("{folder}/events.json.gz"),
+        ] {
+            assert!(is_log(&key, true), "{key}");
+            assert!(!is_log(&key, false), "{key}");
+        }
+    }
+
+    #[test]
+    fn digests_and_other_logs_of_aws_are_never_read() {
+        let names = [
+            "123456789012_CloudTrail-Digest_us-east-1_trail_us-east-1_20230710T201547Z.json.gz",
+            "123456789012_vpcflowlogs_us-east-1_fl-1234abcd_20230710T2015Z_fe123456.log.gz",
+            "123456789012_elasticloadbalancing_us-east-1_app.lb.1234_20230710T2015Z_10.0.0.1_5x.log.gz",
+            "conn_log.123456789012_elasticloadbalancing_us-east-1_app.lb.1_20230710T2015Z_10.0.0.1_5x.log.gz",
+            "123456789012_Config_us-east-1_ConfigSnapshot_20230710T201547Z_0a1b.json.gz",
+            "123456789012_Config_us-east-1_ConfigHistory_AWS::EC2::Instance_20230710T201547Z_20230710T211547Z_1.json.gz",
+            "123456789012_waflogs_us-east-1_acl_20230710T2015Z_0a1b.log.gz",
+            "vpc-0a1b_vpcdnsquerylogs_123456789012_20230710T2015Z_0a1b.log.gz",
+            "123456789012_redshift_us-east-1_cluster_useractivitylog_2023-07-10T20:15.gz",
+            "123456789012_VpcLatticeAccess_us-east-1_svc-1_20230710T2015Z_0a1b.json.gz",
+            "123456789012_globalaccelerator_1234_20230710T2015Z_0a1b.log.gz",
+        ];
+        for name in names {
+            assert!(!is_log(name, true), "{name}");
+            assert!(!is_log(&format!("copies/{name}"), true), "{name}");
+        }
+        for folder in OTHER_FOLDERS {
+            for root in [
+                "AWSLogs/123456789012",
+                "trail/AWSLogs/o-abc123/123456789012",
+                "o-abc123/AWSLogs/123456789012",
+                "CloudTrail/AWSLogs/123456789012",
+            ] {
+                let key = format!("{root}/{folder}/{FOLDERS}/0a1b.json.gz");
+                assert!(!is_log(&key, true), "{key}");
+            }
+        }
+        let hive = "AWSLogs/aws-account-id=123456789012/aws-service=vpcflowlogs/year=2023/0a1b.gz";
+        assert!(!is_log(hive, true));
+    }
+
+    proptest! {
+        #[test]
+        fn no_key_makes_it_panic(key in "\\PC{0,60}(_CloudTrail)?[0-9TZ_é]{0,20}(\\.json|\\.gz)?") {
+            let _ = (is_log(&key, true), time(&key));
+        }
+
+        #[test]
+        fn no_user_prefix_hides_a_log(prefix in "([A-Za-z_-]{1,8}/|AWSLogs/|Config/|[0-9]{12}/|vpcflowlogs/){0,5}") {
+            let key = format!("{prefix}AWSLogs/123456789012/CloudTrail/{FOLDERS}/{LOG}");
+            prop_assert!(is_log(&key, false), "{}", key);
+            prop_assert_eq!(time(&key), Some(TIME));
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! What the plugin says about itself.
+#![forbid(unsafe_code)]
+
+use std::ffi::{CStr, CString};
+use std::sync::LazyLock;
+
+use serde_json::{Value, json};
+
+use crate::config;
+use crate::field::{Arg, FIELDS, Field, Kind, Property};
+
+/// The plugin API that the host must have: 3.11.0 came with Falco 0.41.
+pub(super) const REQUIRED_API: &CStr = c"3.11.0";
+
+/// Name in `falco.yaml`, and before that in rules files' requirements.
+pub(super) const NAME: &CStr = c"cloudtrail";
+
+pub(super) const DESCRIPTION: &CStr =
+    c"Reads AWS CloudTrail logs from files, S3 and SQS, and extracts fields from their records";
+
+pub(super) const CONTACT: &CStr = c"github.com/falcosecurity/plugins";
+
+/// Source of the events, as rules name it.
+pub(super) const EVENT_SOURCE: &CStr = c"aws_cloudtrail";
+
+/// Sources of the events that fields are extracted from.
+pub(super) const EXTRACT_SOURCES: &CStr = c"[\"aws_cloudtrail\"]";
+
+/// The package's version.
+pub(super) static VERSION: LazyLock<CString> = LazyLock::new(|| text(env!("CARGO_PKG_VERSION")));
+
+/// The init configuration's JSON schema.
+pub(super) static SCHEMA: LazyLock<CString> = LazyLock::new(|| text(&config::schema()));
+
+/// All fields, as the host reads them.
+pub(super) static FIELDS_JSON: LazyLock<CString> = LazyLock::new(|| {
+    let fields: Vec<Value> = FIELDS.iter().map(field).collect();
+    text(&Value::from(fields).to_string())
+});
+
+/// What can be opened.
+pub(super) static OPEN_PARAMS: LazyLock<CString> = LazyLock::new(|| {
+    let params = json!([
+        {"value": "/path/to/logs", "desc": "a log file, or a folder with log files at any depth"},
+        {"value": "s3://bucket/prefix", "desc": "all log files in a bucket whose keys start with the prefix"},
+        {"value": "sqs://queue", "desc": "log files as they are written, from the notifications in a queue"},
+    ]);
+    text(&params.to_string())
+});
+
+fn field(field: &Field) -> Value {
+    let mut json = json!({
+        "type": match field.kind {
+            Kind::String => "string",
+            Kind::Uint64 => "uint64",
+        },
+        "name": field.name,
+        "display": field.display,
+        "desc": field.description,
+    });
+    if field.list {
+        json["isList"] = true.into();
+    }
+    match field.arg {
+        Arg::None => {}
+        Arg::OptionalIndex => json["arg"] = json!({"isRequired": false, "isIndex": true}),
+        Arg::RequiredKey => json["arg"] = json!({"isRequired": true, "isKey": true}),
+    }
+    if let Some(property) = field.property {
+        json["properties"] = json!([match property {
+            Property::Hidden => "hidden",
+            Property::Conversation => "conversation",
+            Property::Info => "info",
+        }]);
+    }
+    json
+}
+
+/// The plugin's own texts have no NUL; one that had would be shown as empty.
+fn text(text: &str) -> CString {
+    CString::new(text).unwrap_or_default()
+}

@@ -1,0 +1,462 @@
+//! From a log file's text to its records: whole ones, next to whatever damage.
+//!
+//! A log file is `{"Records":[…]}`; a bare array, one record per line, a single record and an
+//! EventBridge envelope (the record is its `detail`) are read too. None of them needs to fit in
+//! memory: [`RecordReader::feed`] takes the text in pieces and says how far it got.
+//!
+//! Where braces do not balance, the reader looks for the next place where a record starts, so
+//! that damage costs the record it is in. Knows where records are; must not know their fields
+//! beyond what tells a record from another object.
+#![forbid(unsafe_code)]
+
+use crate::tape::{Kind, Scan, Scanner, Tape, TapeSpan, Tapes, Value};
+
+/// Longest record that is delivered, in bytes. AWS writes up to 256 KiB.
+pub const MAX_RECORD: usize = 64 << 20;
+
+/// Bytes that may be scanned in vain per object while looking for records behind damage: about
+/// a second's work. A file made to need more is given up from there on.
+const RECOVERY_BUDGET: u64 = 4 << 30;
+
+/// Takes what a [`RecordReader`] finds.
+pub trait RecordSink {
+    /// Where tapes are to be written.
+    fn tapes(&mut self) -> &mut Tapes;
+
+    /// One record, from its `{` to its `}`, and its tape in [`RecordSink::tapes`]. Answers
+    /// whether to go on.
+    fn record(&mut self, text: &[u8], tape: TapeSpan) -> bool;
+
+    /// Something that is no record.
+    fn damage(&mut self, damage: Damage);
+}
+
+/// What a [`RecordReader`] could not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Damage {
+    /// Text whose braces or quotes do not balance; one count for each stretch of it.
+    Unbalanced,
+    /// A value in a record's place that is not an object.
+    NotAnObject,
+    /// The object's last record is cut off by the end of the text.
+    CutOff,
+    /// A record over [`MAX_RECORD`].
+    TooLong,
+    /// The rest of an object with too much damage to look through.
+    GivenUp,
+}
+
+/// Reads one object's text; make a new one for each.
+#[derive(Debug)]
+pub struct RecordReader {
+    scanner: Scanner,
+    place: Place,
+    /// Set while the next record is being looked for behind damage.
+    lost: Option<Damage>,
+    budget: u64,
+}
+
+/// What surrounds the next value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// Nothing: the start of the text, or between lines.
+    Top,
+    /// An array of records.
+    Array { wrapped: bool },
+    /// Behind the array of a `{"Records":[…]}`, among the wrapper's other keys.
+    Wrapper { value_follows: bool, records_follow: bool },
+    /// Text that is not looked at any more.
+    Abandoned,
+}
+
+/// What to do after one value.
+enum Step {
+    /// Go on at this offset.
+    To(usize),
+    /// The rest cannot be judged without more text.
+    More,
+    /// The sink has had enough.
+    Stop,
+}
+
+impl RecordReader {
+    /// A reader at the start of an object's text.
+    pub fn new(scanner: Scanner) -> Self {
+        RecordReader {
+            scanner,
+            place: Place::Top,
+            lost: None,
+            budget: RECOVERY_BUDGET,
+        }
+    }
+
+    /// Reads records from `text`, which goes on where the last call's consumed part ended.
+    /// Returns how many bytes are done with; the rest must come again, with more behind it,
+    /// unless this was the `last` text.
+    pub fn feed(&mut self, text: &[u8], last: bool, sink: &mut impl RecordSink) -> usize {
+        let mut at = 0;
+        while at < text.len() {
+            if self.place == Place::Abandoned {
+                return text.len();
+            }
+            match self.step(text, at, last, sink) {
+                Step::To(next) => at = next,
+                Step::More => break,
+                Step::Stop => return text.len(),
+            }
+        }
+        at
+    }
+
+    fn step(&mut self, text: &[u8], at: usize, last: bool, sink: &mut impl RecordSink) -> Step {
+        if let Some(damage) = self.lost {
+            return self.find_record(damage, text, at, last, sink);
+        }
+        match text[at] {
+            b' ' | b'\t' | b'\r' | b'\n' | b',' => Step::To(at + 1),
+            b'{' => self.object(text, at, last, sink),
+            b'[' => self.array(text, at, last, sink),
+            b']' => {
+                if let Place::Array { wrapped } = self.place {
+                    self.place = match wrapped {
+                        true => Place::Wrapper {
+                            value_follows: false,
+                            records_follow: false,
+                        },
+                        false => Place::Top,
+                    };
+                }
+                Step::To(at + 1)
+            }
+            b'}' => {
+                match self.place {
+                    Place::Wrapper { .. } => self.place = Place::Top,
+                    Place::Array { .. } => sink.damage(Damage::Unbalanced),
+                    Place::Top | Place::Abandoned => {}
+                }
+                Step::To(at + 1)
+            }
+            b':' => {
+                if let Place::Wrapper { value_follows, .. } = &mut self.place {
+                    *value_follows = true;
+                }
+                Step::To(at + 1)
+            }
+            b'"' => self.string(text, at, last, sink),
+            // A byte order mark.
+            0xef if self.place == Place::Top && text[at..].starts_with(b"\xef\xbb\xbf") => {
+                Step::To(at + 3)
+            }
+            _ => self.scalar(text, at, last, sink),
+        }
+    }
+
+    /// `{`: a record, or something around records.
+    fn object(&mut self, text: &[u8], at: usize, last: bool, sink: &mut impl RecordSink) -> Step {
+        if let Place::Wrapper { value_follows, .. } = self.place {
+            if value_follows {
+                return self.skip_value(text, at, last, sink);
+            }
+            // Only a record can stand here, behind an array that was closed too early.
+            self.place = Place::Array { wrapped: true };
+        }
+        match wrapper_start(&text[at..]) {
+            WrapperStart::Array(offset) => {
+                self.place = Place::Array { wrapped: true };
+                return Step::To(at + offset);
+            }
+            WrapperStart::Unclear if !last && text.len() - at < MAX_RECORD => return Step::More,
+            _ => {}
+        }
+        match self.scan(text, at, sink) {
+            Scan::Whole { len, tape } => self.whole(&text[at..at + len], at, tape, sink),
+            Scan::Unfinished if !last && text.len() - at < MAX_RECORD => Step::More,
+            Scan::Unfinished | Scan::Mismatch(_) => {
+                if self.place == Place::Top
+                    && let Some(offset) = records_inside(&text[at..])
+                {
+                    self.place = Place::Array { wrapped: true };
+                    return Step::To(at + offset);
+                }
+                self.lose(text, at)
+            }
+        }
+    }
+
+    /// An object whose braces balance.
+    fn whole(&mut self, text: &[u8], at: usize, span: TapeSpan, sink: &mut impl RecordSink) -> Step {
+        if text.len() > MAX_RECORD {
+            sink.tapes().discard(span);
+            sink.damage(Damage::TooLong);
+            return Step::To(at + text.len());
+        }
+        let inside = match around_records(sink.tapes().tape(span, text)) {
+            Around::Nothing => None,
+            Around::Records(start) => {
+                sink.tapes().discard(span);
+                self.place = Place::Array { wrapped: true };
+                return Step::To(at + start + 1);
+            }
+            Around::Detail(start, len) => Some((start, len)),
+        };
+        let go_on = match inside {
+            None => sink.record(text, span),
+            Some((start, len)) => {
+                let detail = &text[start..start + len];
+                match self.scanner.scan(detail, sink.tapes()) {
+                    Scan::Whole { tape, .. } => sink.record(detail, tape),
+                    _ => true,
+                }
+            }
+        };
+        match go_on {
+            true => Step::To(at + text.len()),
+            false => Step::Stop,
+        }
+    }
+
+    /// `[`: the array of records, or a value in a record's place.
+    fn array(&mut self, text: &[u8], at: usize, last: bool, sink: &mut impl RecordSink) -> Step {
+        match self.place {
+            Place::Wrapper {
+                records_follow: true,
+                ..
+            } => {
+                self.place = Place::Array { wrapped: true };
+                Step::To(at + 1)
+            }
+            Place::Wrapper { .. } => self.skip_value(text, at, last, sink),
+            Place::Array { .. } => match self.scan(text, at, sink) {
+                Scan::Whole { len, tape } => {
+                    sink.tapes().discard(tape);
+                    sink.damage(Damage::NotAnObject);
+                    Step::To(at + len)
+                }
+                Scan::Unfinished if !last && text.len() - at < MAX_RECORD => Step::More,
+                Scan::Unfinished | Scan::Mismatch(_) => self.lose(text, at),
+            },
+            Place::Top | Place::Abandoned => {
+                self.place = Place::Array { wrapped: false };
+                Step::To(at + 1)
+            }
+        }
+    }
+
+    /// `"`: a key of the wrapper, or a value in a record's place.
+    fn string(&mut self, text: &[u8], at: usize, last: bool, sink: &mut impl RecordSink) -> Step {
+        let Some(len) = string_len(&text[at..]) else {
+            if !last && text.len() - at < MAX_RECORD {
+                return Step::More;
+            }
+            return self.lose(text, at);
+        };
+        match &mut self.place {
+            Place::Wrapper {
+                value_follows,
+                records_follow,
+            } => {
+                let is_key = !*value_follows;
+                *records_follow = is_key && &text[at..at + len] == b"\"Records\"";
+                *value_follows = false;
+            }
+            _ => sink.damage(Damage::NotAnObject),
+        }
+        Step::To(at + len)
+    }
+
+    /// A number, a literal or garbage.
+    fn scalar(&mut self, text: &[u8], at: usize, last: bool, sink: &mut impl RecordSink) -> Step {
+        let len = text[at..]
+            .iter()
+            .position(|byte| b",:]}[{\" \t\r\n".contains(byte))
+            .unwrap_or(text.len() - at);
+        if at + len == text.len() && !last && len < MAX_RECORD {
+            return Step::More;
+        }
+        match &mut self.place {
+            Place::Wrapper { value_follows, .. } => *value_follows = false,
+            _ => sink.damage(Damage::NotAnObject),
+        }
+        Step::To(at + len)
+    }
+
+    /// A container among the wrapper's other keys.
+    fn skip_value(&mut self, text: &[u8], at: usize, last: bool, sink: &mut impl RecordSink) -> Step {
+        match self.scan(text, at, sink) {
+            Scan::Whole { len, tape } => {
+                sink.tapes().discard(tape);
+                self.place = Place::Wrapper {
+                    value_follows: false,
+                    records_follow: false,
+                };
+                Step::To(at + len)
+            }
+            Scan::Unfinished if !last && text.len() - at < MAX_RECORD => Step::More,
+            Scan::Unfinished | Scan::Mismatch(_) => self.lose(text, at),
+        }
+    }
+
+    /// Gives up the value at `at` and looks for the next record from there on.
+    fn lose(&mut self, text: &[u8], at: usize) -> Step {
+        self.lost = Some(match text.len() - at < MAX_RECORD {
+            true => Damage::Unbalanced,
+            false => Damage::TooLong,
+        });
+        Step::To(at + 1)
+    }
+
+    /// Goes on at the first place from `at` on where a whole record starts.
+    fn find_record(
+        &mut self,
+        damage: Damage,
+        text: &[u8],
+        at: usize,
+        last: bool,
+        sink: &mut impl RecordSink,
+    ) -> Step {
+        let mut from = at;
+        while let Some(offset) = memchr::memchr(b'{', &text[from..]) {
+            let candidate = from + offset;
+            from = candidate + 1;
+            if !can_precede_record(&text[at..candidate]) {
+                continue;
+            }
+            let spent = match self.scan(text, candidate, sink) {
+                Scan::Whole { len, tape } => {
+                    let record = &text[candidate..candidate + len];
+                    let found = looks_like_record(sink.tapes().tape(tape, record));
+                    sink.tapes().discard(tape);
+                    if found {
+                        sink.damage(damage);
+                        self.lost = None;
+                        if let Place::Wrapper { .. } = self.place {
+                            self.place = Place::Array { wrapped: true };
+                        }
+                        return Step::To(candidate);
+                    }
+                    len
+                }
+                Scan::Mismatch(offset) => offset,
+                Scan::Unfinished if !last && text.len() - candidate < MAX_RECORD => {
+                    return match candidate == at {
+                        true => Step::More,
+                        false => Step::To(candidate),
+                    };
+                }
+                Scan::Unfinished => text.len() - candidate,
+            };
+            self.budget = self.budget.saturating_sub(spent as u64);
+            if self.budget == 0 {
+                self.place = Place::Abandoned;
+                sink.damage(Damage::GivenUp);
+                return Step::To(text.len());
+            }
+        }
+        if last {
+            sink.damage(match damage {
+                Damage::Unbalanced => Damage::CutOff,
+                other => other,
+            });
+        }
+        Step::To(text.len())
+    }
+
+    /// Scans at most one record's length and leaves no tape but a whole one.
+    fn scan(&self, text: &[u8], at: usize, sink: &mut impl RecordSink) -> Scan {
+        let end = text.len().min(at + MAX_RECORD + 1);
+        self.scanner.scan(&text[at..end], sink.tapes())
+    }
+}
+
+enum WrapperStart {
+    /// The records' array starts with its `[` just before this offset.
+    Array(usize),
+    No,
+    /// The text ends too early to tell.
+    Unclear,
+}
+
+/// Does the object start with `"Records":[`? The normal case, told without reading the object.
+fn wrapper_start(text: &[u8]) -> WrapperStart {
+    let mut at = 1;
+    for expected in [&b"\"Records\""[..], b":", b"["] {
+        while text.get(at).is_some_and(u8::is_ascii_whitespace) {
+            at += 1;
+        }
+        let rest = text.get(at..).unwrap_or_default();
+        if !rest.starts_with(expected) {
+            return match expected.starts_with(rest) {
+                true => WrapperStart::Unclear,
+                false => WrapperStart::No,
+            };
+        }
+        at += expected.len();
+    }
+    WrapperStart::Array(at)
+}
+
+/// The first `"Records":[` in an object that does not balance.
+fn records_inside(text: &[u8]) -> Option<usize> {
+    memchr::memmem::find_iter(text, b"\"Records\"").find_map(|key| {
+        let behind = &text[key + 9..];
+        let colon = behind.trim_ascii_start().strip_prefix(b":")?;
+        let array = colon.trim_ascii_start().strip_prefix(b"[")?;
+        Some(text.len() - array.len())
+    })
+}
+
+enum Around {
+    /// The object is a record itself, as far as this reader can tell.
+    Nothing,
+    /// A wrapper; its array starts at this offset.
+    Records(usize),
+    /// An EventBridge envelope; offset and length of the record.
+    Detail(usize, usize),
+}
+
+fn around_records(tape: Tape<'_>) -> Around {
+    let (mut detail, mut detail_type) = (None, false);
+    for (key, value) in tape.members(Value::ROOT) {
+        match key {
+            b"Records" if tape.kind(value) == Kind::Array => {
+                return Around::Records(tape.start(value));
+            }
+            b"detail" if tape.kind(value) == Kind::Object => detail = Some(value),
+            b"detail-type" => detail_type = true,
+            // A record: the usual first key ends the question early.
+            b"eventVersion" => return Around::Nothing,
+            _ => {}
+        }
+    }
+    match detail {
+        Some(value) if detail_type => Around::Detail(tape.start(value), tape.raw(value).len()),
+        _ => Around::Nothing,
+    }
+}
+
+/// Is this object a CloudTrail record, rather than one of the objects inside of one?
+fn looks_like_record(tape: Tape<'_>) -> bool {
+    tape.members(Value::ROOT)
+        .any(|(key, _)| matches!(key, b"eventTime" | b"eventVersion" | b"timeWindow"))
+}
+
+/// Can a record start behind this text? Inside of another record's strings it mostly cannot.
+fn can_precede_record(text: &[u8]) -> bool {
+    let before = text.trim_ascii_end();
+    match before.last() {
+        None | Some(b',' | b'[' | b'}' | b']') => true,
+        _ => before.len() < text.len() && text[before.len()..].contains(&b'\n'),
+    }
+}
+
+/// Length of the string that `text` starts with, its quotes included.
+fn string_len(text: &[u8]) -> Option<usize> {
+    let mut at = 1;
+    loop {
+        at += memchr::memchr2(b'"', b'\\', text.get(at..)?)?;
+        match text[at] {
+            b'"' => return Some(at + 1),
+            _ => at += 2,
+        }
+    }
+}

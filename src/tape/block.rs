@@ -1,0 +1,206 @@
+//! Sorts 64 bytes of JSON text into bit masks, one bit a byte. Knows characters, not JSON.
+//!
+//! The AVX2 form is chosen at run time; the portable one is what every other machine runs and
+//! what the tests hold the first against.
+
+/// Bytes that one set of masks describes.
+pub(super) const BLOCK: usize = 64;
+
+/// Which of 64 bytes are what; bit 0 is the first byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Masks {
+    /// `"`
+    pub(super) quote: u64,
+    /// `\`
+    pub(super) backslash: u64,
+    /// `{ } [ ]`
+    pub(super) bracket: u64,
+    /// `, :`, brackets and JSON's four white space characters: what can stand between two values.
+    pub(super) separator: u64,
+}
+
+/// A way to compute [`Masks`]; implementors differ in the instructions that they need.
+pub(super) trait Classify {
+    /// The masks of one block.
+    ///
+    /// # Safety
+    /// The processor has the instructions that the implementor names.
+    unsafe fn masks(block: &[u8; BLOCK]) -> Masks;
+
+    /// Each bit becomes the exclusive or of itself and all bits below: between two quotes, ones.
+    ///
+    /// # Safety
+    /// As for [`Classify::masks`].
+    unsafe fn prefix_xor(bits: u64) -> u64;
+}
+
+/// Plain integer code; needs nothing.
+pub(super) struct Portable;
+
+impl Classify for Portable {
+    #[inline(always)]
+    unsafe fn masks(block: &[u8; BLOCK]) -> Masks {
+        let mut masks = Masks {
+            quote: 0,
+            backslash: 0,
+            bracket: 0,
+            separator: 0,
+        };
+        for (bit, &byte) in block.iter().enumerate() {
+            let class = CLASS[usize::from(byte)];
+            masks.quote |= u64::from(class & 1) << bit;
+            masks.backslash |= u64::from(class >> 1 & 1) << bit;
+            masks.bracket |= u64::from(class >> 2 & 1) << bit;
+            masks.separator |= u64::from(class >> 3 & 1) << bit;
+        }
+        masks
+    }
+
+    #[inline(always)]
+    unsafe fn prefix_xor(mut bits: u64) -> u64 {
+        for shift in [1, 2, 4, 8, 16, 32] {
+            bits ^= bits << shift;
+        }
+        bits
+    }
+}
+
+/// For each byte value: bit 0 quote, 1 backslash, 2 bracket, 3 separator.
+static CLASS: [u8; 256] = {
+    let mut class = [0; 256];
+    class[b'"' as usize] = 1;
+    class[b'\\' as usize] = 2;
+    let brackets = b"{}[]";
+    let mut i = 0;
+    while i < brackets.len() {
+        class[brackets[i] as usize] = 4 | 8;
+        i += 1;
+    }
+    let others = b",: \t\r\n";
+    i = 0;
+    while i < others.len() {
+        class[others[i] as usize] = 8;
+        i += 1;
+    }
+    class
+};
+
+#[cfg(target_arch = "x86_64")]
+pub(super) use avx2::Avx2;
+
+#[cfg(target_arch = "x86_64")]
+mod avx2 {
+    use super::{BLOCK, Classify, Masks};
+    use std::arch::x86_64::*;
+
+    /// Needs AVX2 and PCLMULQDQ.
+    pub(in crate::tape) struct Avx2;
+
+    impl Avx2 {
+        /// Can this machine run it?
+        pub(in crate::tape) fn available() -> bool {
+            is_x86_feature_detected!("avx2")
+                && is_x86_feature_detected!("pclmulqdq")
+                && is_x86_feature_detected!("bmi1")
+                && is_x86_feature_detected!("popcnt")
+        }
+    }
+
+    impl Classify for Avx2 {
+        #[inline]
+        #[target_feature(enable = "avx2")]
+        unsafe fn masks(block: &[u8; BLOCK]) -> Masks {
+            let (low, high) = (half(block, 0), half(block, 32));
+            let join = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
+            Masks {
+                quote: join(low.quote, high.quote),
+                backslash: join(low.backslash, high.backslash),
+                bracket: join(low.bracket, high.bracket),
+                separator: join(low.separator, high.separator),
+            }
+        }
+
+        #[inline]
+        #[target_feature(enable = "pclmulqdq")]
+        unsafe fn prefix_xor(bits: u64) -> u64 {
+            // A carry-less product with all ones is the running exclusive or.
+            let product =
+                _mm_clmulepi64_si128(_mm_set_epi64x(0, bits as i64), _mm_set1_epi8(-1), 0);
+            _mm_cvtsi128_si64(product) as u64
+        }
+    }
+
+    /// Masks of 32 bytes.
+    struct Half {
+        quote: u32,
+        backslash: u32,
+        bracket: u32,
+        separator: u32,
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn half(block: &[u8; BLOCK], at: usize) -> Half {
+        let bytes: &[u8; 32] = block[at..at + 32].try_into().unwrap_or(&[0; 32]);
+        // SAFETY: an unaligned load of the 32 bytes that the array reference above covers.
+        let bytes = unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) };
+        let is = |c: u8| _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(c as i8));
+        // Setting bit 5 turns square brackets into curly ones and nothing else into either.
+        let folded = _mm256_or_si256(bytes, _mm256_set1_epi8(0x20));
+        let bracket = _mm256_or_si256(
+            _mm256_cmpeq_epi8(folded, _mm256_set1_epi8(b'{' as i8)),
+            _mm256_cmpeq_epi8(folded, _mm256_set1_epi8(b'}' as i8)),
+        );
+        // Look up, by a byte's low four bits, the one separator that it would have to be; the
+        // filler and the zero that stands for bytes over 127 match no byte that leads to them.
+        let other = -1;
+        #[rustfmt::skip]
+        let candidates = _mm256_setr_epi8(
+            b' ' as i8, other, other, other, other, other, other, other, other, b'\t' as i8, b'\n' as i8, other, b',' as i8, b'\r' as i8, other, other,
+            b' ' as i8, other, other, other, other, other, other, other, other, b'\t' as i8, b'\n' as i8, other, b',' as i8, b'\r' as i8, other, other,
+        );
+        let other_separator = _mm256_or_si256(
+            _mm256_cmpeq_epi8(bytes, _mm256_shuffle_epi8(candidates, bytes)),
+            is(b':'),
+        );
+        Half {
+            quote: mask(is(b'"')),
+            backslash: mask(is(b'\\')),
+            bracket: mask(bracket),
+            separator: mask(_mm256_or_si256(bracket, other_separator)),
+        }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn mask(bytes: __m256i) -> u32 {
+        _mm256_movemask_epi8(bytes) as u32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn avx2_agrees_with_portable_on_every_byte_at_every_place() {
+        if !Avx2::available() {
+            return;
+        }
+        for byte in 0..=255u8 {
+            for place in 0..BLOCK {
+                let mut block = [b'x'; BLOCK];
+                block[place] = byte;
+                // SAFETY: availability is checked above; the portable form needs nothing.
+                let (fast, plain) = unsafe { (Avx2::masks(&block), Portable::masks(&block)) };
+                assert_eq!(fast, plain, "byte {byte:#x} at {place}");
+            }
+        }
+        for bits in [0, 1, 1 << 63, 0x8421, u64::MAX, 0x0123_4567_89ab_cdef] {
+            // SAFETY: as above.
+            let (fast, plain) = unsafe { (Avx2::prefix_xor(bits), Portable::prefix_xor(bits)) };
+            assert_eq!(fast, plain);
+        }
+    }
+}

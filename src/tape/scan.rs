@@ -1,0 +1,217 @@
+//! Finds the end of one object and writes its tape on the way.
+
+#[cfg(target_arch = "x86_64")]
+use super::block::Avx2;
+use super::block::{BLOCK, Classify, Portable};
+use super::{Container, TapeSpan, Tapes};
+
+/// What stands at the place that was scanned.
+#[derive(Clone, Copy, Debug)]
+pub enum Scan {
+    /// A container whose brackets balance: `len` bytes of text and its tape.
+    Whole {
+        /// Bytes from the opening to the closing bracket, both included.
+        len: usize,
+        /// Its tape.
+        tape: TapeSpan,
+    },
+    /// The text ends, or the limit is reached, before the container does.
+    Unfinished,
+    /// A closing bracket of the wrong kind, this many bytes in.
+    Mismatch(usize),
+}
+
+/// Scans containers with the fastest code that this machine runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Scanner {
+    avx2: bool,
+}
+
+impl Default for Scanner {
+    fn default() -> Self {
+        Scanner {
+            #[cfg(target_arch = "x86_64")]
+            avx2: Avx2::available(),
+            #[cfg(not(target_arch = "x86_64"))]
+            avx2: false,
+        }
+    }
+}
+
+impl Scanner {
+    /// A scanner that uses no instructions beyond the target's baseline.
+    pub fn portable() -> Self {
+        Scanner { avx2: false }
+    }
+
+    /// Scans the container that `text` starts with, appending its tape to `tapes`; what is not
+    /// [`Scan::Whole`] leaves `tapes` as it was.
+    ///
+    /// `text` must start with `{` or `[` and be shorter than 4 GiB; anything else is a
+    /// [`Scan::Mismatch`] at 0.
+    pub fn scan(self, text: &[u8], tapes: &mut Tapes) -> Scan {
+        if !matches!(text.first(), Some(b'{' | b'[')) || u32::try_from(text.len()).is_err() {
+            return Scan::Mismatch(0);
+        }
+        let (used, containers) = (tapes.used, tapes.containers.len());
+        #[cfg(target_arch = "x86_64")]
+        let result = if self.avx2 {
+            // SAFETY: `avx2` is only set after `Avx2::available`.
+            unsafe { scan_avx2(text, tapes) }
+        } else {
+            scan_portable(text, tapes)
+        };
+        #[cfg(not(target_arch = "x86_64"))]
+        let result = scan_portable(text, tapes);
+        match result {
+            End::Whole(len) => Scan::Whole {
+                len,
+                tape: TapeSpan {
+                    entries: (used as u32, tapes.used as u32),
+                    containers: (containers as u32, tapes.containers.len() as u32),
+                },
+            },
+            other => {
+                tapes.used = used;
+                tapes.containers.truncate(containers);
+                match other {
+                    End::Mismatch(at) => Scan::Mismatch(at),
+                    _ => Scan::Unfinished,
+                }
+            }
+        }
+    }
+}
+
+enum End {
+    Whole(usize),
+    Unfinished,
+    Mismatch(usize),
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,pclmulqdq,bmi1,popcnt")]
+fn scan_avx2(text: &[u8], tapes: &mut Tapes) -> End {
+    scan_with::<Avx2>(text, tapes)
+}
+
+fn scan_portable(text: &[u8], tapes: &mut Tapes) -> End {
+    scan_with::<Portable>(text, tapes)
+}
+
+/// No container around this one.
+const TOP: u32 = u32::MAX;
+
+// Inlined into the two callers above, whose instruction set the block code then shares: a call
+// across that border for every block would cost more than the block.
+#[inline(always)]
+fn scan_with<C: Classify>(text: &[u8], tapes: &mut Tapes) -> End {
+    let (first_entry, first_container) = (tapes.used, tapes.containers.len());
+    let mut current = TOP;
+    let mut escape_carry = 0;
+    let mut string_carry = 0;
+    let mut scalar_carry = 0;
+    let mut at = 0;
+    let mut tail = [b' '; BLOCK];
+    while at < text.len() {
+        let block: &[u8; BLOCK] = match text[at..].first_chunk() {
+            Some(block) => block,
+            None => {
+                let rest = &text[at..];
+                tail[..rest.len()].copy_from_slice(rest);
+                &tail
+            }
+        };
+        // SAFETY: the callers name the instructions that `C` needs.
+        let masks = unsafe { C::masks(block) };
+        let quotes = masks.quote & !escaped(masks.backslash, &mut escape_carry);
+        // Ones from each opening quote up to, but without, its closing one.
+        // SAFETY: as above.
+        let in_string = unsafe { C::prefix_xor(quotes) } ^ string_carry;
+        string_carry = ((in_string as i64) >> 63) as u64;
+        let scalar = !(in_string | quotes | masks.separator);
+        let scalar_start = scalar & !(scalar << 1 | scalar_carry);
+        scalar_carry = scalar >> 63;
+        let brackets = masks.bracket & !in_string;
+        let mut marks = quotes | brackets | scalar_start;
+
+        let mut left = brackets;
+        while left != 0 {
+            let bit = left.trailing_zeros();
+            left &= left - 1;
+            let below = marks & ((1 << bit) - 1);
+            let entry = (tapes.used - first_entry) as u32 + below.count_ones();
+            let bracket = block[bit as usize];
+            if bracket & 2 != 0 {
+                // `{` and `[`
+                tapes.containers.push(Container {
+                    open: entry,
+                    close: current,
+                    after: u32::from(bracket),
+                });
+                current = (tapes.containers.len() - 1 - first_container) as u32;
+                continue;
+            }
+            let after = (tapes.containers.len() - first_container) as u32;
+            let container = &mut tapes.containers[first_container + current as usize];
+            // Until it is closed, `after` holds the opening bracket, which is two below its partner.
+            if container.after + 2 != u32::from(bracket) {
+                return End::Mismatch(at + bit as usize);
+            }
+            let around = container.close;
+            container.close = entry;
+            container.after = after;
+            current = around;
+            if current == TOP {
+                marks &= u64::MAX >> (63 - bit);
+                write_entries(tapes, at as u32, marks);
+                return End::Whole(at + bit as usize + 1);
+            }
+        }
+        write_entries(tapes, at as u32, marks);
+        at += BLOCK;
+    }
+    End::Unfinished
+}
+
+/// Which characters stand behind an odd run of backslashes; `carry` tells it of the first
+/// character of the next block.
+#[inline(always)]
+fn escaped(mut backslashes: u64, carry: &mut u64) -> u64 {
+    let mut escaped = *carry;
+    backslashes &= !escaped;
+    *carry = 0;
+    while backslashes != 0 {
+        let bit = backslashes.trailing_zeros();
+        if bit == 63 {
+            *carry = 1;
+            break;
+        }
+        escaped |= 2 << bit;
+        backslashes &= !(3 << bit);
+    }
+    escaped
+}
+
+/// Appends the place of every set bit.
+#[inline(always)]
+fn write_entries(tapes: &mut Tapes, base: u32, mut marks: u64) {
+    let count = marks.count_ones() as usize;
+    if tapes.entries.len() < tapes.used + BLOCK {
+        let longer = (tapes.entries.len() * 2).max(4096).max(tapes.used + BLOCK);
+        tapes.entries.resize(longer, 0);
+    }
+    let Some(out) = tapes.entries[tapes.used..].first_chunk_mut::<BLOCK>() else {
+        return;
+    };
+    // Groups of eight without a test for each: what is written too much is overwritten next time.
+    let mut done = 0;
+    while done < count {
+        for slot in &mut out[done..done + 8] {
+            *slot = base.wrapping_add(marks.trailing_zeros());
+            marks &= marks.wrapping_sub(1);
+        }
+        done += 8;
+    }
+    tapes.used += count;
+}

@@ -1,0 +1,541 @@
+"""Every field of a CloudTrail record, computed the slow and obvious way.
+
+This is the reference that `generate.py` writes `expected/` from. It reads JSON
+with a reader of its own, because it needs what `json` does not keep: the text
+of a number, the raw text of a container, the first of two equal keys, and an
+answer for text that strict JSON refuses.
+"""
+
+from fractions import Fraction
+from datetime import datetime, timedelta, timezone
+import re
+
+WHITESPACE = b" \t\r\n"
+ESCAPES = {
+    ord('"'): '"', ord("\\"): "\\", ord("/"): "/", ord("b"): "\b",
+    ord("f"): "\f", ord("n"): "\n", ord("r"): "\r", ord("t"): "\t",
+}
+
+
+class Node:
+    """One JSON value: its kind, where it stands, and what is in it."""
+
+    def __init__(self, source, start):
+        self.source, self.start, self.end = source, start, start
+        self.kind = None      # object, array, string, number, true, false, null
+        self.members = []     # of an object: (key text, Node), in file order
+        self.items = []       # of an array
+        self.string = None    # of a string: its unescaped text
+
+    def raw(self):
+        return self.source[self.start:self.end]
+
+    def member(self, key):
+        """The first member called `key`; None if there is none or this is no object."""
+        for name, node in self.members:
+            if name == key:
+                return node
+        return None
+
+
+def parse(source, at=0):
+    """The JSON value that begins at `at`, white space in front of it skipped."""
+    at = skip_whitespace(source, at)
+    node = Node(source, at)
+    first = source[at:at + 1]
+    if first == b"{":
+        node.kind = "object"
+        at = skip_whitespace(source, at + 1)
+        while source[at:at + 1] != b"}":
+            key = parse(source, at)
+            at = skip_whitespace(source, key.end)
+            expect(source, at, b":")
+            value = parse(source, at + 1)
+            node.members.append((key.string, value))
+            at = skip_whitespace(source, value.end)
+            if source[at:at + 1] == b",":
+                at = skip_whitespace(source, at + 1)
+            else:
+                expect(source, at, b"}")
+        node.end = at + 1
+    elif first == b"[":
+        node.kind = "array"
+        at = skip_whitespace(source, at + 1)
+        while source[at:at + 1] != b"]":
+            value = parse(source, at)
+            node.items.append(value)
+            at = skip_whitespace(source, value.end)
+            if source[at:at + 1] == b",":
+                at = skip_whitespace(source, at + 1)
+            else:
+                expect(source, at, b"]")
+        node.end = at + 1
+    elif first == b'"':
+        node.kind = "string"
+        end = at + 1
+        while source[end:end + 1] != b'"':
+            if end >= len(source):
+                raise ValueError(f"string that begins at {at} does not end")
+            end += 2 if source[end:end + 1] == b"\\" else 1
+        node.end = end + 1
+        node.string = unescape(source[at + 1:end])
+    else:
+        end = at
+        while end < len(source) and source[end] not in b' \t\r\n,:{}[]"':
+            end += 1
+        if end == at:
+            raise ValueError(f"no value at {at}")
+        node.end = end
+        word = source[at:end].decode("utf-8", "replace")
+        node.kind = word if word in ("true", "false", "null") else "number"
+    return node
+
+
+def skip_whitespace(source, at):
+    while at < len(source) and source[at] in WHITESPACE:
+        at += 1
+    return at
+
+
+def expect(source, at, byte):
+    if source[at:at + 1] != byte:
+        raise ValueError(f"expected {byte!r} at {at}")
+
+
+def unescape(raw):
+    """The text of a string: each lone surrogate and each bad UTF-8 sequence is U+FFFD."""
+    text, at, plain = "", 0, 0
+    while at < len(raw):
+        if raw[at:at + 1] != b"\\":
+            at += 1
+            continue
+        text += raw[plain:at].decode("utf-8", "replace")
+        unit = code_unit(raw, at)
+        if unit is not None:
+            at += 6
+            if 0xD800 <= unit < 0xDC00:
+                low = code_unit(raw, at)
+                if low is not None and 0xDC00 <= low < 0xE000:
+                    text += chr(0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00))
+                    at += 6
+                else:
+                    text += "\ufffd"
+            elif 0xDC00 <= unit < 0xE000:
+                text += "\ufffd"
+            else:
+                text += chr(unit)
+        elif raw[at + 1] in ESCAPES:
+            text += ESCAPES[raw[at + 1]]
+            at += 2
+        else:
+            text += "\\"
+            at += 1
+        plain = at
+    return text + raw[plain:].decode("utf-8", "replace")
+
+
+def code_unit(raw, at):
+    digits = raw[at + 2:at + 6]
+    if raw[at:at + 2] == b"\\u" and re.fullmatch(rb"[0-9A-Fa-f]{4}", digits):
+        return int(digits, 16)
+    return None
+
+
+def compact(node):
+    """A container's JSON text without insignificant white space, strings untouched."""
+    out, in_string, escaped = bytearray(), False, False
+    for byte in node.raw():
+        if in_string:
+            out.append(byte)
+            if escaped:
+                escaped = False
+            elif byte == ord("\\"):
+                escaped = True
+            elif byte == ord('"'):
+                in_string = False
+        elif byte not in WHITESPACE:
+            out.append(byte)
+            in_string = byte == ord('"')
+    return out.decode("utf-8", "replace")
+
+
+def text(node):
+    """The value of a string field whose JSON value is `node`; None is no value."""
+    if node is None or node.kind == "null":
+        return None
+    if node.kind == "string":
+        value = node.string
+    elif node.kind in ("object", "array"):
+        value = compact(node)
+    else:
+        value = node.raw().decode("utf-8", "replace")
+    return value.split("\0")[0]
+
+
+def at(node, *keys):
+    for key in keys:
+        node = node.member(key) if node is not None else None
+    return node
+
+
+# Fields that are the value at one path. The second column is the path.
+PLAIN = [line.split() for line in """
+ct.id eventID
+ct.error errorCode
+ct.errormessage errorMessage
+ct.time eventTime
+ct.src eventSource
+ct.name eventName
+ct.region awsRegion
+ct.srcip sourceIPAddress
+ct.useragent userAgent
+ct.requestid requestID
+ct.eventtype eventType
+ct.apiversion apiVersion
+ct.recipientaccountid recipientAccountId
+ct.sharedeventid sharedEventID
+ct.vpcendpointid vpcEndpointId
+ct.eventcategory eventCategory
+ct.user.identitytype userIdentity.type
+ct.user.principalid userIdentity.principalId
+ct.user.arn userIdentity.arn
+ct.request requestParameters
+ct.response responseElements
+ct.additionaleventdata additionalEventData
+ct.serviceeventdetails serviceEventDetails
+ct.edgedevicedetails edgeDeviceDetails
+ct.request.availabilityzone requestParameters.availabilityZone
+ct.request.cluster requestParameters.cluster
+ct.request.functionname requestParameters.functionName
+ct.request.groupname requestParameters.groupName
+ct.request.host requestParameters.Host
+ct.request.name requestParameters.name
+ct.request.policy requestParameters.policy
+ct.request.reason requestParameters.reason
+ct.request.target requestParameters.target
+ct.request.documentname requestParameters.documentName
+ct.request.serialnumber requestParameters.serialNumber
+ct.request.servicename requestParameters.serviceName
+ct.request.subnetid requestParameters.subnetId
+ct.request.taskdefinition requestParameters.taskDefinition
+ct.request.username requestParameters.userName
+ct.response.subnetid responseElements.subnetId
+ct.response.reservationid responseElements.reservationId
+ct.addendum.reason addendum.reason
+ct.addendum.updatedfields addendum.updatedFields
+ct.addendum.originalrequestid addendum.originalRequestID
+ct.addendum.originaleventid addendum.originalEventID
+ct.tlsdetails.tlsversion tlsDetails.tlsVersion
+ct.tlsdetails.ciphersuite tlsDetails.cipherSuite
+ct.tlsdetails.clientprovidedhostheader tlsDetails.clientProvidedHostHeader
+s3.bucket requestParameters.bucketName
+s3.key requestParameters.key
+ecr.repository requestParameters.repositoryName
+ecr.imagetag requestParameters.imageTag
+iam.role requestParameters.roleName
+iam.policy requestParameters.policyName
+ct.eventversion eventVersion
+ct.vpcendpointaccountid vpcEndpointAccountId
+ct.tlsdetails.keyexchange tlsDetails.keyExchange
+ct.eventcontext eventContext
+ct.insightdetails insightDetails
+ct.user.accesskeyid userIdentity.accessKeyId
+ct.user.invokedby userIdentity.invokedBy
+ct.user.credentialid userIdentity.credentialId
+ct.user.identityprovider userIdentity.identityProvider
+ct.user.onbehalfof.userid userIdentity.onBehalfOf.userId
+ct.user.onbehalfof.identitystorearn userIdentity.onBehalfOf.identityStoreArn
+ct.user.inscopeof userIdentity.inScopeOf
+ct.session.mfaauthenticated userIdentity.sessionContext.attributes.mfaAuthenticated
+ct.session.creationdate userIdentity.sessionContext.attributes.creationDate
+ct.session.sourceidentity userIdentity.sessionContext.sourceIdentity
+ct.session.ec2roledelivery userIdentity.sessionContext.ec2RoleDelivery
+ct.session.issuer.type userIdentity.sessionContext.sessionIssuer.type
+ct.session.issuer.arn userIdentity.sessionContext.sessionIssuer.arn
+ct.session.issuer.accountid userIdentity.sessionContext.sessionIssuer.accountId
+ct.session.issuer.principalid userIdentity.sessionContext.sessionIssuer.principalId
+ct.session.issuer.username userIdentity.sessionContext.sessionIssuer.userName
+ct.mfaused additionalEventData.MFAUsed
+ct.consolelogin responseElements.ConsoleLogin
+""".strip().splitlines()]
+
+READING = """
+BatchCheck BatchDescribe BatchGet BatchHead BatchList Calculate Check Compare Count
+Describe Detect Discover Download Estimate Filter Get Head List Lookup Preview Query
+Read Scan Search Select Simulate TransactGet Validate View
+""".split()
+
+CHANGING = """
+Abort Accept Activate Add Allocate Allow Apply Approve Archive Assign Associate Attach
+Authorize BatchAdd BatchAssociate BatchCreate BatchDelete BatchDisable
+BatchDisassociate BatchEnable BatchImport BatchModify BatchPut BatchStop BatchUpdate
+BatchWrite Cancel Change Clear Clone Close Complete Configure Confirm Connect Copy
+Create Deactivate Deauthorize Decline Decrease Delete Deny Deploy Deprecate
+Deprovision Deregister Detach Disable Disassociate Disconnect Enable Execute Expire
+Extend Failover Finalize Grant Import Increase Initiate Insert Install Invite Issue
+Join Launch Leave Lock Merge Migrate Modify Move Open Pause Post Promote Provision
+Publish Purchase Purge Put Reboot Rebuild Register Reject Release Remove Rename
+Replace Replicate Request Reset Resize Restart Restore Resume Retire Revoke Rollback
+Rotate Run Save Schedule Send Set Share Split Start Stop Submit Subscribe Suspend Swap
+Switchover Tag Terminate TransactWrite Transfer Unarchive Unassign Unlock Unregister
+Unshare Unsubscribe Untag Update Upgrade Upload Withdraw Write
+""".split()
+
+MANAGEMENT_TYPES = ("AwsApiCall", "AwsConsoleAction", "AwsConsoleSignIn", "AwsServiceEvent")
+PUBLIC_ACCESS = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
+U64_MAX = 2**64 - 1
+
+
+def fields(record):
+    """Every field of `record` (a Node) that has a value, by name, in a fixed order."""
+    values = {}
+    for field, path in PLAIN:
+        values[field] = text(at(record, *path.split(".")))
+    values["ct.shortsrc"] = short_source(values["ct.src"])
+    values["ct.user"] = user(record)
+    values["ct.originaluser"] = original_user(record)
+    account = text(at(record, "userIdentity", "accountId"))
+    values["ct.user.accountid"] = account if account is not None else values["ct.recipientaccountid"]
+    values["ct.managementevent"] = management_event(record)
+    values["ct.readonly"] = read_only(record)
+    values["ct.resources"] = resources(record)
+    values["ct.sessioncredentialfromconsole"] = flag(at(record, "sessionCredentialFromConsole"))
+    values["s3.uri"] = s3_uri(record)
+    coming = byte_count(at(record, "additionalEventData", "bytesTransferredIn"))
+    going = byte_count(at(record, "additionalEventData", "bytesTransferredOut"))
+    values["s3.bytes.in"], values["s3.bytes.out"] = coming, going
+    if coming is not None or going is not None:
+        values["s3.bytes"] = min((coming or 0) + (going or 0), U64_MAX)
+    name = values["ct.name"]
+    values["s3.cnt.get"] = int(name == "GetObject")
+    values["s3.cnt.put"] = int(name == "PutObject")
+    values["s3.cnt.other"] = int(name not in ("GetObject", "PutObject"))
+    values["ec2.name"] = instance_name(record)
+    values["ec2.imageids"] = image_ids(record)
+    values["ec2.imageid"] = values["ec2.imageids[0]"] = image_id(record, 0)
+    values["ec2.imageids[1]"] = image_id(record, 1)
+    values["ct.info"] = info(record, values)
+    return {field: value for field, value in values.items() if value is not None}
+
+
+def short_source(source):
+    return source.removesuffix(".amazonaws.com") if source is not None else None
+
+
+def user(record):
+    identity = at(record, "userIdentity")
+    kind = text(at(identity, "type"))
+    user_name = text(at(identity, "userName"))
+    if kind == "Root":
+        return user_name if user_name is not None else "Root"
+    if kind in ("IAMUser", "SAMLUser", "WebIdentityUser"):
+        return user_name
+    if kind == "AWSService":
+        return text(at(identity, "invokedBy"))
+    if kind == "AssumedRole":
+        issuer = text(at(identity, "sessionContext", "sessionIssuer", "userName"))
+        return issuer if issuer is not None else "AssumedRole"
+    if kind in ("AWSAccount", "FederatedUser"):
+        return kind
+    if kind == "IdentityCenterUser":
+        return text(at(identity, "onBehalfOf", "userId"))
+    return user_name if user_name is not None else text(at(identity, "invokedBy"))
+
+
+def original_user(record):
+    identity = at(record, "userIdentity")
+    if text(at(identity, "type")) != "AssumedRole":
+        return text(at(identity, "userName"))
+    arn_parts = (text(at(identity, "arn")) or "").split("/")
+    if len(arn_parts) == 3:
+        return arn_parts[2]
+    principal_parts = (text(at(identity, "principalId")) or "").split(":")
+    return principal_parts[1] if len(principal_parts) == 2 else None
+
+
+def flag(node):
+    """The text of a boolean or a string; nothing else counts as a flag."""
+    return text(node) if node is not None and node.kind in ("true", "false", "string") else None
+
+
+def management_event(record):
+    own = flag(at(record, "managementEvent"))
+    if own in ("true", "false"):
+        return own
+    category = text(at(record, "eventCategory"))
+    if category is not None:
+        return "true" if category == "Management" else "false"
+    return "true" if text(at(record, "eventType")) in MANAGEMENT_TYPES else "false"
+
+
+def read_only(record):
+    own = flag(at(record, "readOnly"))
+    if own is not None:
+        return own
+    name = text(at(record, "eventName")) or ""
+    if any(begins_with_verb(name, verb) for verb in READING):
+        return "true"
+    if any(begins_with_verb(name, verb) for verb in CHANGING):
+        return "false"
+    return None
+
+
+def begins_with_verb(name, verb):
+    return name.startswith(verb) and not name[len(verb):len(verb) + 1].encode().islower()
+
+
+def resources(record):
+    node = at(record, "resources")
+    if node is None or node.kind != "array" or not node.items:
+        return None
+    return compact(node)[1:-1].split("\0")[0]
+
+
+def s3_uri(record):
+    bucket = at(record, "requestParameters", "bucketName")
+    key = at(record, "requestParameters", "key")
+    if bucket is None or key is None or bucket.kind != "string" or key.kind != "string":
+        return None
+    return f"s3://{text(bucket)}/{text(key)}"
+
+
+def byte_count(node):
+    if node is None or node.kind != "number":
+        return None
+    token = node.raw().decode()
+    if not re.fullmatch(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?", token):
+        return None
+    if re.search(r"[.eE]", token):
+        value = float(token)
+        if value == float("inf"):
+            return U64_MAX
+        value = Fraction(value)
+    else:
+        value = Fraction(int(token))
+    return min(int(value), U64_MAX) if value >= 0 else None
+
+
+def instance_name(record):
+    specifications = at(record, "requestParameters", "tagSpecificationSet", "items")
+    for item in specifications.items if specifications else []:
+        if text(item.member("resourceType")) != "instance":
+            continue
+        tags = item.member("tags")
+        for tag in tags.items if tags else []:
+            if text(tag.member("key")) == "Name" and text(tag.member("value")):
+                return text(tag.member("value"))
+    return None
+
+
+def instance_items(record):
+    node = at(record, "responseElements", "instancesSet", "items")
+    return node if node is not None and node.kind == "array" else None
+
+
+def requested_image(record):
+    request = at(record, "requestParameters")
+    for path in (
+        ("imageId",),
+        ("DescribeFastLaunchImagesRequest", "ImageId", "content"),
+        ("launchSpecification", "imageId"),
+    ):
+        node = at(request, *path)
+        if node is not None and node.kind == "string":
+            return text(node)
+    return None
+
+
+def image_ids(record):
+    items = instance_items(record)
+    if items is None:
+        image = requested_image(record)
+        return [image] if image is not None else None
+    found = [instance_image(item) for item in items.items]
+    return [image for image in found if image is not None] or None
+
+
+def image_id(record, index):
+    items = instance_items(record)
+    if items is None:
+        return requested_image(record) if index == 0 else None
+    return instance_image(items.items[index]) if index < len(items.items) else None
+
+
+def instance_image(item):
+    node = item.member("imageId")
+    return (text(node) or None) if node is not None and node.kind == "string" else None
+
+
+def info(record, values):
+    who = values["ct.user"] or values["ct.user.identitytype"] or "<NA>"
+    source = values["ct.srcip"]
+    via = f" via {source}" if source and source != who else ""
+    failed = "!" if values["ct.error"] else ""
+    arrow = "→" if values["ct.readonly"] == "false" else "←"
+    return f"{who}{via} {failed}{arrow} {values['ct.name'] or ''}{info_detail(record, values)}"
+
+
+def info_detail(record, values):
+    if values["ct.name"] == "PutBucketPublicAccessBlock":
+        block = at(record, "requestParameters", "PublicAccessBlockConfiguration")
+        if block is None or block.kind != "object":
+            return ""
+        return "".join(f" {key}={text(block.member(key)) or ''}" for key in PUBLIC_ACCESS)
+    size = f" Size={values['s3.bytes']}" if values.get("s3.bytes") is not None else ""
+    for label, field in (
+        ("URI", "s3.uri"), ("Bucket", "s3.bucket"), ("Key", "s3.key"), ("Host", "ct.request.host"),
+    ):
+        if values[field]:
+            return f"{size} {label}={values[field]}"
+    return size
+
+
+def event_to_string(values):
+    parts = ("ct.region", "ct.user", "ct.shortsrc", "ct.name", "ct.info")
+    return " ".join(values[part] for part in parts if values.get(part))
+
+
+def pointer(record, path):
+    """The value at an RFC 6901 pointer, as ct.value gives it."""
+    node = record
+    for part in path.split("/")[1:]:
+        if node.kind == "array":
+            inside = re.fullmatch("0|[1-9][0-9]*", part) and int(part) < len(node.items)
+            node = node.items[int(part)] if inside else None
+        else:
+            node = node.member(part.replace("~1", "/").replace("~0", "~"))
+        if node is None:
+            return None
+    return text(node)
+
+
+def timestamp(record, file_name):
+    """The event's time in ns since 1970, or None if the record is skipped for want of one."""
+    for path in (("eventTime",), ("timeWindow", "windowEnd"), ("timeWindow", "windowStart")):
+        node = at(record, *path)
+        if node is not None and node.kind == "string":
+            found = nanoseconds(node.string)
+            if found is not None:
+                return found
+    stamp = re.search(r"_(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)Z", file_name)
+    return nanoseconds("{}-{}-{}T{}:{}:00Z".format(*stamp.groups())) if stamp else None
+
+
+def nanoseconds(stamp):
+    match = re.fullmatch(
+        r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:\d\d)?", stamp
+    )
+    if not match:
+        return None
+    day, clock, fraction, zone = match.groups()
+    try:
+        moment = datetime.fromisoformat(f"{day}T{clock}").replace(tzinfo=timezone.utc)
+    except ValueError:
+        return None
+    if zone and zone not in "Zz":
+        hours, minutes = zone[1:].split(":")
+        shift = timedelta(hours=int(hours), minutes=int(minutes))
+        moment += -shift if zone[0] == "+" else shift
+    since = moment - datetime(1970, 1, 1, tzinfo=timezone.utc)
+    whole = since.days * 86400 + since.seconds
+    return whole * 10**9 + int((fraction or "0")[:9].ljust(9, "0"))

@@ -1,0 +1,368 @@
+//! Every field of every sample record, through the library, against two oracles: the reviewed values below
+//! `testdata/expected`, and one that reads the record's bytes.
+#![forbid(unsafe_code)]
+
+mod oracle;
+mod support;
+
+use std::fs;
+use std::io::Read;
+use std::path::Path;
+
+use cloudtrail::host::{FieldType, OwnedEvent, Plugin, Value};
+use oracle::Record;
+use serde_json::Value as Json;
+use support::asker::{Asker, field_names, show};
+
+const POINTERS: &[&str] = &[
+    "",
+    "/",
+    "/responseElements/ConsoleLogin",
+    "/requestParameters/ipPermissions/items/0/ipRanges/items/0/cidrIp",
+    "/requestParameters/ipPermissions/items/0/fromPort",
+    "/requestParameters/ipPermissions/items/00/fromPort",
+    "/requestParameters/ipPermissions/items/-",
+    "/responseElements/instancesSet/items/2/imageId",
+    "/responseElements/instancesSet/items/3/imageId",
+    "/eventContext/requestContext/aws:SourceIp",
+    "/resources/1",
+    "/requestParameters/key",
+    "/eventName/0",
+    "/no~1such~0key",
+];
+
+/// A sample record with what is expected of it.
+struct Sample {
+    name: String,
+    payload: Vec<u8>,
+    expected: Json,
+}
+
+#[test]
+fn exports_the_fields_that_are_specified() {
+    let plugin = support::plugin("");
+    let (given, known) = field_names(&plugin);
+    assert_eq!(given, known);
+}
+
+#[test]
+fn fields_carry_the_types_arguments_and_hints_that_are_specified() {
+    let plugin = support::plugin("");
+    for field in plugin.fields() {
+        let name = field.name.as_str();
+        let is_number = name.starts_with("s3.bytes") || name.starts_with("s3.cnt.");
+        assert_eq!(field.kind == FieldType::Uint64, is_number, "{name}");
+        assert_eq!(field.kind == FieldType::String, !is_number, "{name}");
+        assert_eq!(field.is_list, name == "ec2.imageids", "{name}");
+        let argument = field
+            .arg
+            .map(|arg| (arg.is_index, arg.is_key, arg.is_required));
+        let expected = match name {
+            "ec2.imageids" => Some((true, false, false)),
+            "ct.value" => Some((false, true, true)),
+            _ => None,
+        };
+        assert_eq!(argument, expected, "{name}");
+        let hint = match name {
+            "ct.time" | "s3.bytes.in" | "s3.bytes.out" => &["hidden"][..],
+            "s3.cnt.get" | "s3.cnt.put" | "s3.cnt.other" => &["hidden"],
+            "ct.user" | "ct.srcip" | "s3.uri" | "s3.bucket" => &["conversation"],
+            "ct.info" => &["info"],
+            _ => &[],
+        };
+        assert_eq!(field.properties, hint, "{name}");
+        assert!(!field.desc.is_empty(), "{name} has no description");
+        assert!(
+            field.display.as_ref().is_some_and(|it| !it.is_empty()),
+            "{name} has no display name"
+        );
+    }
+}
+
+#[test]
+fn sample_records_have_the_reviewed_values() {
+    let plugin = support::plugin("");
+    let mut samples = samples(false).into_iter();
+    let mut asker = Asker::new(&plugin, POINTERS);
+    let specs: Vec<String> = asker.specs().map(str::to_owned).collect();
+    let mut wrong = Vec::new();
+    support::each_event(&plugin, &support::testdata("logs"), |event| {
+        let sample = samples.next().expect("no more events than samples");
+        assert_eq!(
+            String::from_utf8_lossy(event.payload()),
+            String::from_utf8_lossy(&sample.payload),
+            "{}",
+            sample.name
+        );
+        assert_eq!(
+            Some(event.ts()),
+            sample.expected["timestamp"].as_u64(),
+            "{}",
+            sample.name
+        );
+        assert_eq!(
+            plugin.event_to_string(event).as_deref(),
+            sample.expected["string"].as_str(),
+            "{}",
+            sample.name
+        );
+        for (spec, given) in specs.iter().zip(asker.values(event)) {
+            if !is_reviewed(spec) {
+                continue;
+            }
+            let expected = reviewed(spec, &sample.expected["fields"][spec]);
+            if given != expected {
+                let (given, expected) = (show(&given), show(&expected));
+                wrong.push(format!(
+                    "{} {spec}: {given} instead of {expected}",
+                    sample.name
+                ));
+            }
+        }
+    });
+    assert!(samples.next().is_none(), "fewer events than samples");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_two_oracles_agree() {
+    for sample in samples(true) {
+        let record = Record::read(&sample.payload).expect("a record");
+        let file = sample.name.rsplit('/').next().expect("a name");
+        let time = sample.expected["timestamp"].as_u64();
+        assert_eq!(record.timestamp(file), time, "{}", sample.name);
+        for field in oracle::fields().filter(|field| *field != "ct.value") {
+            let expected = reviewed(field, &sample.expected["fields"][field]);
+            let own = record.value(field, None).map(support::asker::value);
+            assert_eq!(own, expected, "{} {field}", sample.name);
+        }
+    }
+}
+
+#[test]
+fn sample_records_agree_with_the_oracle_however_they_are_asked() {
+    let plugin = support::plugin(r#"{"includeInsights":true}"#);
+    let mut asker = Asker::new(&plugin, POINTERS);
+    let mut wrong = Vec::new();
+    let count = support::each_event(&plugin, &support::testdata("logs"), |event| {
+        let record = Record::read(event.payload()).expect("a record");
+        wrong.extend(asker.differences(event, &record));
+    });
+    assert_eq!(count, samples(true).len());
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn foreign_events_give_what_live_ones_give() {
+    let plugin = support::plugin("");
+    let mut live = Vec::new();
+    let mut asker = Asker::new(&plugin, POINTERS);
+    support::each_event(&plugin, &support::testdata("logs"), |event| {
+        let copy = OwnedEvent::from_bytes(event.as_bytes()).expect("an event");
+        let values = asker.values(event);
+        assert_eq!(
+            asker.values(copy.as_event()),
+            values,
+            "a copy beside the live event"
+        );
+        assert_eq!(asker.values(event), values, "the live event after its copy");
+        live.push((copy, values));
+    });
+    for (copy, values) in &live {
+        assert_eq!(asker.values(copy.as_event()), *values, "after close");
+    }
+    let unopened = support::plugin("");
+    let mut asker = Asker::new(&unopened, POINTERS);
+    for (copy, values) in &live {
+        assert_eq!(asker.values(copy.as_event()), *values, "without any open");
+    }
+    for (copy, values) in live.iter().rev() {
+        let renumbered = copy.as_event().with_number(1);
+        assert_eq!(
+            asker.values(renumbered),
+            *values,
+            "all with one event number"
+        );
+    }
+}
+
+#[test]
+fn one_buffer_reused_for_all_events_gives_each_its_own_values() {
+    let plugin = support::plugin("");
+    let samples = samples(false);
+    let longest = samples.iter().map(|s| s.payload.len()).max().unwrap_or(0);
+    let mut asker = Asker::new(&plugin, POINTERS);
+    // White space makes all events equally long, so that one buffer can hold any of them.
+    let padded = samples.iter().map(|sample| {
+        let mut payload = vec![b' '; longest];
+        let inside = longest - sample.payload.len() + 1;
+        payload[0] = b'{';
+        payload[inside..].copy_from_slice(&sample.payload[1..]);
+        payload
+    });
+    let mut wrong = Vec::new();
+    let mut places = Vec::new();
+    for payload in padded {
+        let event = OwnedEvent::new(0, &payload);
+        places.push(event.as_event().as_bytes().as_ptr());
+        let record = Record::read(&payload).expect("a record");
+        wrong.extend(asker.differences(event.as_event(), &record));
+    }
+    places.dedup();
+    assert!(
+        places.len() < samples.len() / 2,
+        "the allocator did not give the same place again, so this test showed nothing"
+    );
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn going_back_and_forth_within_a_batch_changes_nothing() {
+    let plugin = support::plugin("");
+    let mut asker = Asker::new(&plugin, POINTERS);
+    let logs = support::testdata("logs");
+    let mut capture = plugin
+        .open(logs.to_str().expect("UTF-8"))
+        .expect("an open source");
+    let mut most = 0;
+    loop {
+        let (status, events) = capture.next_batch().expect("a batch");
+        let events: Vec<_> = events.collect();
+        most = most.max(events.len());
+        let forth: Vec<_> = events.iter().map(|event| asker.values(*event)).collect();
+        let back: Vec<_> = events
+            .iter()
+            .rev()
+            .map(|event| asker.values(*event))
+            .collect();
+        assert!(forth.iter().eq(back.iter().rev()));
+        for (event, values) in events.iter().zip(&forth) {
+            assert_eq!(asker.values(*event), *values);
+            assert_eq!(asker.values(events[0]), forth[0]);
+        }
+        if status == cloudtrail::host::Status::Eof {
+            break;
+        }
+    }
+    assert!(
+        most > 1,
+        "no batch had two events, so this test showed nothing"
+    );
+}
+
+#[test]
+fn foreign_bytes_that_are_no_record_have_no_values() {
+    let plugin = support::plugin("");
+    let mut asker = Asker::new(&plugin, &["/a"]);
+    let payloads: [&[u8]; 7] = [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"\0\0\0",
+        b"{\"a\":",
+        b"\xff\xfe{}",
+    ];
+    for payload in payloads {
+        let event = OwnedEvent::new(7, payload);
+        let values = asker.values(event.as_event());
+        assert_eq!(values.len(), asker.specs().count());
+        let texts = asker
+            .specs()
+            .zip(&values)
+            .filter(|(spec, value)| value.is_some() && spec.starts_with("ct.request"));
+        assert_eq!(texts.count(), 0, "{payload:?}");
+    }
+    let good = OwnedEvent::new(7, br#"{"a":"still fine"}"#);
+    let at = asker
+        .specs()
+        .position(|spec| spec == "ct.value[/a]")
+        .expect("it was asked for");
+    assert_eq!(
+        asker.values(good.as_event())[at],
+        Some(Value::from("still fine"))
+    );
+}
+
+/// The sample records that are delivered, in the order of their files.
+fn samples(with_insights: bool) -> Vec<Sample> {
+    let logs = support::testdata("logs");
+    let mut samples = Vec::new();
+    for path in support::files_below(&logs) {
+        let text = read_log(&path);
+        let name = path
+            .strip_prefix(&logs)
+            .expect("it is below")
+            .to_str()
+            .expect("UTF-8");
+        let expected = support::testdata(&format!("expected/{name}.fields.json"));
+        let expected = fs::read(&expected).unwrap_or_else(|_| panic!("{}", expected.display()));
+        let expected: Vec<Json> = serde_json::from_slice(&expected).expect("a JSON array");
+        for record in expected {
+            let start = record["start"].as_u64().expect("a number") as usize;
+            let length = record["length"].as_u64().expect("a number") as usize;
+            if with_insights || record["only_with_insights"] == false {
+                samples.push(Sample {
+                    name: format!("{name} at {start}"),
+                    payload: text[start..start + length].to_vec(),
+                    expected: record,
+                });
+            }
+        }
+    }
+    samples
+}
+
+fn read_log(path: &Path) -> Vec<u8> {
+    let bytes = fs::read(path).expect("a file");
+    if !bytes.starts_with(&[0x1f, 0x8b]) {
+        return bytes;
+    }
+    let mut text = Vec::new();
+    flate2::read::MultiGzDecoder::new(&bytes[..])
+        .read_to_end(&mut text)
+        .expect("gzip");
+    text
+}
+
+/// The reviewed values hold some pointers and indices only.
+fn is_reviewed(spec: &str) -> bool {
+    let shown = [
+        "ec2.imageids[0]",
+        "ec2.imageids[1]",
+        "ct.value[/responseElements/ConsoleLogin]",
+        "ct.value[/requestParameters/ipPermissions/items/0/ipRanges/items/0/cidrIp]",
+        "ct.value[/requestParameters/ipPermissions/items/0/fromPort]",
+        "ct.value[/responseElements/instancesSet/items/2/imageId]",
+        "ct.value[/eventContext/requestContext/aws:SourceIp]",
+        "ct.value[/resources/1]",
+        "ct.value[/requestParameters/key]",
+    ];
+    !spec.contains('[') || shown.contains(&spec)
+}
+
+fn reviewed(spec: &str, json: &Json) -> Option<Value> {
+    match json {
+        Json::Null => None,
+        Json::String(text) if spec.starts_with("ec2.imageids[") => {
+            Some(Value::StrList(vec![text.clone().into_bytes()]))
+        }
+        Json::String(text) => Some(Value::from(text.as_str())),
+        Json::Number(number) => number.as_u64().map(Value::U64),
+        Json::Array(list) => Some(Value::StrList(
+            list.iter()
+                .map(|text| text.as_str().expect("a string").as_bytes().to_vec())
+                .collect(),
+        )),
+        other => panic!("{other} is no value of a field"),
+    }
+}
+
+#[test]
+fn a_plugin_may_change_threads() {
+    let plugin: Plugin = support::plugin("");
+    let count = std::thread::spawn(move || {
+        support::each_event(&plugin, &support::testdata("logs"), |_| {})
+    });
+    assert_eq!(count.join().expect("no panic"), samples(false).len());
+}

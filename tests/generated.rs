@@ -1,0 +1,149 @@
+//! Generated records, as odd as JSON allows, in every container: each must arrive byte for byte, with every field as
+//! the oracle has it. `PROPTEST_CASES` raises the number of files (256 unless told).
+#![forbid(unsafe_code)]
+
+mod generator;
+mod oracle;
+mod support;
+
+use std::cell::RefCell;
+
+use cloudtrail::host::OwnedEvent;
+use generator::{Container, container, record, records};
+use oracle::Record;
+use proptest::prelude::*;
+use support::asker::Asker;
+use support::scratch::Scratch;
+
+/// Their last parts are keys that generated records have.
+const POINTERS: &[&str] = &[
+    "",
+    "/userIdentity",
+    "/requestParameters/tagSpecificationSet/items/0",
+    "/responseElements/instancesSet/items/1/imageId",
+    "/resources/0",
+    "/a~1b~0c/x",
+    "/ключ",
+];
+
+/// All of them have a minute in their name, so records without a time of their own are delivered too.
+const NAME: &str = "111122223333_CloudTrail_us-east-1_20260114T0915Z_generated.json";
+
+fn config() -> ProptestConfig {
+    ProptestConfig {
+        failure_persistence: None,
+        max_shrink_iters: 4_000,
+        ..ProptestConfig::default()
+    }
+}
+
+#[test]
+fn files_of_generated_records_arrive_whole_and_with_the_oracles_values() {
+    let scratch = Scratch::new("generated");
+    let plugin = support::plugin(r#"{"includeInsights":true}"#);
+    let asker = RefCell::new(Asker::new(&plugin, POINTERS));
+    proptest!(config(), |(records in records(), container in container())| {
+        let path = scratch.write(NAME, &container.file(&records));
+        let mut expected = records.iter();
+        let mut wrong = Vec::new();
+        support::each_event(&plugin, &path, |event| {
+            let Some(text) = expected.next() else {
+                wrong.push(format!("one event too many: {}", shown(event.payload())));
+                return;
+            };
+            if event.payload() != text {
+                wrong.push(format!("payload {} instead of {}", shown(event.payload()), shown(text)));
+                return;
+            }
+            let record = Record::read(text).expect("the generator writes objects");
+            if Some(event.ts()) != record.timestamp(NAME) {
+                wrong.push(format!("timestamp {} instead of {:?}", event.ts(), record.timestamp(NAME)));
+            }
+            wrong.extend(asker.borrow_mut().differences(event, &record));
+        });
+        wrong.extend(expected.map(|text| format!("not delivered: {}", shown(text))));
+        prop_assert!(wrong.is_empty(), "{container:?}\n{}", wrong.join("\n"));
+    });
+}
+
+#[test]
+fn foreign_events_of_generated_records_have_the_oracles_values() {
+    let plugin = support::plugin("");
+    let asker = RefCell::new(Asker::new(&plugin, POINTERS));
+    proptest!(config(), |(text in record())| {
+        let event = OwnedEvent::new(1, &text);
+        let record = Record::read(&text).expect("the generator writes objects");
+        let wrong = asker.borrow_mut().differences(event.as_event(), &record);
+        prop_assert!(wrong.is_empty(), "{}\n{}", shown(&text), wrong.join("\n"));
+    });
+}
+
+#[test]
+fn several_generated_files_arrive_in_the_order_of_their_paths() {
+    let plugin = support::plugin(r#"{"includeInsights":true,"decodeThreads":4}"#);
+    let files = prop::collection::vec((records(), container()), 1..8);
+    let config = ProptestConfig {
+        cases: config().cases / 4,
+        ..config()
+    };
+    proptest!(config, |(files in files)| {
+        let scratch = Scratch::new("generated-tree");
+        for (number, (records, container)) in files.iter().enumerate() {
+            scratch.write(&format!("{}/{number}_{NAME}", number % 3), &container.file(records));
+        }
+        let expected = (0..3).flat_map(|folder| files.iter().skip(folder).step_by(3));
+        let expected: Vec<&Vec<u8>> = expected.flat_map(|(records, _)| records).collect();
+        let given = support::payloads(&plugin, scratch.path());
+        let given: Vec<_> = given.iter().map(|text| shown(text)).collect();
+        let expected: Vec<_> = expected.iter().map(|text| shown(text)).collect();
+        prop_assert_eq!(given, expected);
+    });
+}
+
+/// What `serde_json` accepts it must read as the oracle does; otherwise the oracle itself is wrong.
+#[test]
+fn the_oracle_reads_strict_json_as_serde_json_does() {
+    proptest!(config(), |(text in record())| {
+        let Ok(json) = serde_json::from_slice::<serde_json::Value>(&text) else {
+            return Ok(());
+        };
+        let record = Record::read(&text).expect("the generator writes objects");
+        for key in ["eventName", "userAgent", "errorMessage"] {
+            // serde_json lets the last of equal keys win.
+            let quoted = format!("\"{key}\"");
+            let once = text.windows(quoted.len()).filter(|at| *at == quoted.as_bytes()).count() == 1
+                && !text.windows(5).any(|at| at == b"\\u006" || at == b"\\u004" || at == b"\\u007");
+            if let (true, Some(string)) = (once, json[key].as_str()) {
+                let pointer = format!("/{key}");
+                let given = record.value("ct.value", Some(&pointer));
+                let expected = string.split('\0').next().unwrap_or("").to_owned();
+                prop_assert_eq!(given, Some(oracle::Expected::Text(expected)));
+            }
+        }
+    });
+}
+
+/// A container says how it wraps records; this is how it reads in a failure.
+fn shown(text: &[u8]) -> String {
+    text.escape_ascii().to_string()
+}
+
+/// The generator must reach what it is meant to reach, or the tests above show nothing.
+#[test]
+fn the_generator_reaches_every_field() {
+    use proptest::strategy::ValueTree;
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let mut missing: Vec<&str> = oracle::fields()
+        .filter(|field| *field != "ct.value")
+        .collect();
+    let mut containers = 0;
+    for _ in 0..3_000 {
+        let text = record().new_tree(&mut runner).expect("a record").current();
+        let record = Record::read(&text).expect("the generator writes objects");
+        missing.retain(|field| record.value(field, None).is_none());
+        let wrapped: Container = container().new_tree(&mut runner).expect("one").current();
+        containers += usize::from(!wrapped.file(&[text]).is_empty());
+    }
+    assert!(missing.is_empty(), "never generated: {missing:?}");
+    assert_eq!(containers, 3_000);
+}

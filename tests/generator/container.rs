@@ -1,0 +1,108 @@
+//! Ways in which records stand in a file.
+#![forbid(unsafe_code)]
+
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use super::Text;
+use crate::support::scratch::gzip;
+
+/// One way of writing records to a file.
+#[derive(Clone, Debug)]
+pub struct Container {
+    wrap: Wrap,
+    separator: &'static str,
+    packing: Packing,
+}
+
+#[derive(Clone, Debug)]
+enum Wrap {
+    /// `{"Records":[…]}` with this text before the key and this behind the array.
+    Records(&'static str, &'static str),
+    Array,
+    Lines,
+}
+
+#[derive(Clone, Debug)]
+enum Packing {
+    Plain,
+    Gzip,
+    /// Cut at these places, in 256ths of the text, and each part compressed for itself.
+    Members(Vec<u8>),
+}
+
+/// Any way of writing them.
+pub fn container() -> impl Strategy<Value = Container> {
+    let wrap = prop_oneof![
+        4 => Just(Wrap::Records("", "")),
+        2 => (select(BEFORE), select(BEHIND)).prop_map(|(before, behind)| Wrap::Records(before, behind)),
+        1 => Just(Wrap::Array),
+        1 => Just(Wrap::Lines),
+    ];
+    let packing = prop_oneof![
+        2 => Just(Packing::Plain),
+        1 => Just(Packing::Gzip),
+        1 => prop::collection::vec(any::<u8>(), 1..4).prop_map(Packing::Members),
+    ];
+    let separator = select(&[",", " , ", "\n,\n    ", ",\r\n\t"][..]);
+    (wrap, separator, packing).prop_map(|(wrap, separator, packing)| Container {
+        wrap,
+        separator,
+        packing,
+    })
+}
+
+impl Container {
+    /// The bytes of a file with these records.
+    pub fn file(&self, records: &[Text]) -> Vec<u8> {
+        let joined = records.join(self.separator.as_bytes());
+        let text = match self.wrap {
+            Wrap::Records(before, behind) => {
+                let open = format!("{{{before}\"Records\":[");
+                let close = format!("]{behind}}}");
+                [open.as_bytes(), &joined, close.as_bytes()].concat()
+            }
+            Wrap::Array => [b"[\n", &joined[..], b"]\n"].concat(),
+            Wrap::Lines => {
+                // A record with line breaks of its own goes over several lines.
+                let line = |record: &Text| [&record[..], b"\n"].concat();
+                records.iter().flat_map(line).collect()
+            }
+        };
+        match &self.packing {
+            Packing::Plain => text,
+            Packing::Gzip => gzip(&text),
+            Packing::Members(cuts) => {
+                let mut cuts: Vec<_> = cuts
+                    .iter()
+                    .map(|cut| text.len() * usize::from(*cut) / 256)
+                    .collect();
+                cuts.sort_unstable();
+                let starts = [0].into_iter().chain(cuts.iter().copied());
+                let ends = cuts.iter().copied().chain([text.len()]);
+                starts
+                    .zip(ends)
+                    .flat_map(|(start, end)| gzip(&text[start..end]))
+                    .collect()
+            }
+        }
+    }
+}
+
+/// Other keys in front of the records.
+const BEFORE: &[&str] = &[
+    "",
+    "\"a\":1, ",
+    " \n\"Record\":[{\"eventTime\":\"2026-01-14T12:00:00Z\"}],",
+    "\"x\":{\"Records\":[{}]},",
+    "\"y\":\"\\\"Records\\\":[{\",\"z\":[[],{}],",
+];
+
+/// Other keys behind the records.
+const BEHIND: &[&str] = &[
+    "",
+    " ",
+    ",\"a\":null",
+    ", \"next\" : {\"Records\":[]}\n",
+    ",\"s\":\"]}{\"",
+];

@@ -1,0 +1,319 @@
+//! The host's rules, against a plugin that breaks them on request.
+
+mod fixtures;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::path::Path;
+use std::sync::{Arc, LazyLock, Mutex};
+
+use cloudtrail::host::{
+    Capture, MetricKind, MetricValue, OwnedEvent, Plugin, Requests, Severity, Status, Value,
+    ValueRef,
+};
+use fixtures::fake_plugin;
+
+/// Counts what each thread allocates.
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+// SAFETY: everything is left to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        // SAFETY: the caller's contract is passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        // SAFETY: the caller's contract is passed on.
+        unsafe { System.dealloc(at, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+static LIBRARY: LazyLock<std::path::PathBuf> = LazyLock::new(|| fake_plugin(&["WITH_FAULTS"]));
+
+fn plugin() -> Plugin {
+    Plugin::load(&LIBRARY, "").expect("the fake plugin loads")
+}
+
+/// Status and number of events, or the error's text.
+fn batch(capture: &mut Capture<'_>) -> Result<(Status, usize), String> {
+    match capture.next_batch() {
+        Ok((status, events)) => Ok((status, events.len())),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn load_error(library: &Path, config: &str) -> String {
+    match Plugin::load(library, config) {
+        Ok(_) => panic!("it must not load"),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn a_library_that_is_no_plugin_of_this_api_is_refused() {
+    let error = load_error(&fake_plugin(&["WITHOUT_DESTROY"]), "");
+    assert!(error.contains("plugin_destroy"), "{error}");
+    let error = load_error(&fake_plugin(&["API_VERSION=\"3.12.0\""]), "");
+    assert!(error.contains("3.12.0"), "{error}");
+    let error = load_error(Path::new("/no/such.so"), "");
+    assert!(error.contains("/no/such.so"), "{error}");
+    assert_eq!(load_error(&LIBRARY, "bad"), "the config is bad");
+}
+
+#[test]
+fn identity_schema_and_open_params_are_the_plugins() {
+    let plugin = plugin();
+    let info = plugin.info();
+    assert_eq!(
+        (info.name.as_str(), info.version.as_str()),
+        ("fake", "1.2.3")
+    );
+    assert_eq!((info.id, info.event_source.as_str()), (999, "fake_source"));
+    assert!(info.has_source && info.has_extraction);
+    assert!(plugin.open_params().is_ok_and(|p| p.contains("normal")));
+    let schema = Plugin::init_schema(&LIBRARY).expect("it loads");
+    assert_eq!(schema.as_deref(), Some("{\"type\":\"object\"}"));
+}
+
+#[test]
+fn what_the_plugin_logs_reaches_the_log_function() {
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let sink = Arc::clone(&lines);
+    let log = move |severity: Severity, line: &str| {
+        sink.lock()
+            .expect("unpoisoned")
+            .push((severity, line.to_owned()));
+    };
+    drop(Plugin::load_with_log(&LIBRARY, "", log).expect("it loads"));
+    let lines = lines.lock().expect("unpoisoned");
+    assert_eq!(lines[0].0, Severity::Warning);
+    assert_eq!(lines[1], (Severity::Debug, "part: a debug line".to_owned()));
+}
+
+#[test]
+fn batches_end_as_the_real_host_reads_them() {
+    let plugin = plugin();
+    let mut normal = plugin.open("normal").expect("it opens");
+    assert_eq!(normal.progress(), (0.25, "call 0".to_owned()));
+    assert_eq!(batch(&mut normal), Ok((Status::Success, 3)));
+    assert_eq!(batch(&mut normal), Ok((Status::Timeout, 0)));
+    assert_eq!(batch(&mut normal), Ok((Status::Success, 3)));
+    assert_eq!(batch(&mut normal), Ok((Status::Eof, 0)));
+
+    let mut ends = plugin.open("end-with-events").expect("it opens");
+    assert_eq!(batch(&mut ends), Ok((Status::Eof, 3)));
+
+    let broke = Err("the source broke".to_owned());
+    let mut fails = plugin.open("fail").expect("it opens");
+    assert_eq!(batch(&mut fails), broke);
+    let mut fails = plugin.open("fail-with-events").expect("it opens");
+    assert_eq!(batch(&mut fails), Ok((Status::Success, 3)), "events first");
+    assert_eq!(batch(&mut fails), broke);
+
+    for (kind, part) in [
+        ("empty-success", "without any event"),
+        ("unset-count", "unset"),
+    ] {
+        let mut capture = plugin.open(kind).expect("it opens");
+        let error = batch(&mut capture).expect_err(kind);
+        assert!(error.contains(part), "{error}");
+    }
+    for (kind, part) in [("foreign-id", "of 5"), ("bad-length", "1000000")] {
+        let mut capture = plugin.open(kind).expect("it opens");
+        assert_eq!(
+            batch(&mut capture),
+            Ok((Status::Success, 1)),
+            "those before it"
+        );
+        let error = batch(&mut capture).expect_err(kind);
+        assert!(error.contains(part), "{error}");
+    }
+    let refused = plugin.open("no-such").err().map(|e| e.to_string());
+    assert_eq!(refused.as_deref(), Some("cannot open no-such"));
+}
+
+#[test]
+fn events_are_completed_and_numbered() {
+    let plugin = plugin();
+    let mut capture = plugin.open("normal").expect("it opens");
+    let mut numbers = Vec::new();
+    for _ in 0..3 {
+        for event in capture.next_batch().expect("a batch").1 {
+            assert_eq!((event.plugin_id(), event.thread_id()), (999, u64::MAX));
+            assert!(event.payload().starts_with(b"{\"kind\":\"normal\""));
+            numbers.push(event.number());
+        }
+    }
+    assert_eq!(numbers, [1, 2, 3, 4, 5, 6]);
+    let mut capture = plugin.open("no-time").expect("it opens");
+    let (_, mut events) = capture.next_batch().expect("a batch");
+    let ts = events.next().expect("an event").ts();
+    assert!((1_600_000_000_000_000_000..u64::MAX).contains(&ts), "{ts}");
+}
+
+#[test]
+fn values_of_every_kind_are_read() {
+    let plugin = plugin();
+    let owned = OwnedEvent::of_plugin(999, 1, b"{}");
+    let event = owned.as_event().with_number(7);
+    let words = |words: &[&str]| {
+        Some(Value::StrList(
+            words.iter().map(|w| w.as_bytes().to_vec()).collect(),
+        ))
+    };
+    for (spec, value) in [
+        ("fake.kind", Some(Value::from("fake"))),
+        ("fake.number", Some(Value::U64(7))),
+        ("fake.odd", Some(Value::Bool(true))),
+        ("fake.list", words(&["one", "two, three"])),
+        ("fake.list[1]", words(&["two, three"])),
+        ("fake.none", None),
+        ("fake.key[a[0],b]", Some(Value::from("a[0],b"))),
+    ] {
+        let request = plugin.request(spec).expect(spec);
+        let got = plugin
+            .extract_values(event, &[&request], false)
+            .expect(spec);
+        assert_eq!(got[0].value, value, "{spec}");
+        assert!(got[0].offsets.is_empty());
+    }
+    assert_eq!(
+        plugin
+            .event_to_string(event)
+            .map(|t| t.starts_with("event 7 of fake_source")),
+        Some(true)
+    );
+}
+
+#[test]
+fn offsets_are_per_value_alone_and_per_field_together() {
+    let plugin = plugin();
+    let owned = OwnedEvent::of_plugin(999, 1, b"{}");
+    let [kind, list, none] =
+        ["fake.kind", "fake.list", "fake.none"].map(|spec| plugin.request(spec).expect(spec));
+    let alone = plugin
+        .extract_values(owned.as_event(), &[&list], true)
+        .expect("values");
+    assert_eq!(alone[0].offsets, [(41, 2), (77, 7)]);
+    let together = plugin
+        .extract_values(owned.as_event(), &[&kind, &none, &list], true)
+        .expect("values");
+    let offsets: Vec<_> = together.iter().map(|e| e.offsets.as_slice()).collect();
+    assert_eq!(offsets, [&[(38, 2)][..], &[], &[(41, 2)]]);
+}
+
+#[test]
+fn faults_of_an_extraction_are_errors() {
+    let plugin = plugin();
+    let owned = OwnedEvent::of_plugin(999, 1, b"{}");
+    for (spec, part) in [
+        ("fake.unset", "unset"),
+        ("fake.several", "no list"),
+        ("fake.null", "NULL"),
+        ("fake.fail", "this field fails"),
+    ] {
+        let request = plugin.request(spec).expect(spec);
+        let error = plugin
+            .extract_values(owned.as_event(), &[&request], false)
+            .expect_err(spec)
+            .to_string();
+        assert!(error.contains(part), "{spec}: {error}");
+    }
+}
+
+#[test]
+fn requests_are_checked_before_the_plugin_sees_them() {
+    let plugin = plugin();
+    for (spec, part) in [
+        ("fake.kinds", "nearest is fake.kind"),
+        ("other", "no field"),
+        ("fake.kind[a]", "takes no argument"),
+        ("fake.key", "needs an argument"),
+        ("fake.list[x]", "number"),
+        ("fake.list[0", "`]`"),
+    ] {
+        let error = plugin.request(spec).expect_err(spec).to_string();
+        assert!(error.contains(part), "{spec}: {error}");
+    }
+    let other = self::plugin();
+    let mut foreign = Requests::new(vec![other.request("fake.kind").expect("known")]).expect("one");
+    let owned = OwnedEvent::new(1, b"{}");
+    assert!(
+        plugin
+            .extract(owned.as_event(), &mut foreign, false)
+            .is_err()
+    );
+    assert!(Requests::new(Vec::new()).is_err());
+}
+
+#[test]
+fn values_in_use_keep_the_plugin_from_overwriting_them() {
+    let plugin = plugin();
+    let owned = OwnedEvent::new(1, b"{}");
+    let one = || Requests::new(vec![plugin.request("fake.kind").expect("known")]).expect("one");
+    let (mut first, mut second) = (one(), one());
+    let values = plugin
+        .extract(owned.as_event(), &mut first, false)
+        .expect("values");
+    assert!(
+        plugin
+            .extract(owned.as_event(), &mut second, false)
+            .is_err()
+    );
+    drop(values);
+    assert!(plugin.extract(owned.as_event(), &mut second, false).is_ok());
+}
+
+#[test]
+fn reading_events_and_values_allocates_nothing() {
+    let plugin = plugin();
+    let requests = ["fake.kind", "fake.list[1]"].map(|spec| plugin.request(spec).expect(spec));
+    let mut requests = Requests::new(requests.to_vec()).expect("two");
+    let mut capture = plugin.open("many").expect("it opens");
+    let mut text = Vec::with_capacity(1024);
+    let before = ALLOCATIONS.get();
+    let mut bytes = 0;
+    for _ in 0..10 {
+        for event in capture.next_batch().expect("a batch").1 {
+            let values = plugin.extract(event, &mut requests, true).expect("values");
+            for place in 0..values.len() {
+                for value in values.field(place) {
+                    if let ValueRef::Str(text) = value {
+                        bytes += text.len();
+                    }
+                }
+                bytes += values.offsets(place).count();
+            }
+            text.clear();
+            assert!(plugin.append_event_text(event, &mut text));
+        }
+    }
+    assert_eq!(ALLOCATIONS.get(), before);
+    assert_eq!(bytes, 30 * ("fake".len() + "two, three".len() + 2));
+}
+
+#[test]
+fn metrics_are_read_from_another_thread() {
+    let plugin = plugin();
+    let reader = plugin.metrics_reader();
+    let metrics = std::thread::scope(|scope| scope.spawn(|| reader.read()).join());
+    let metrics = metrics.expect("the thread ends");
+    assert_eq!(metrics[0].name, "fake.extractions");
+    assert_eq!(
+        (metrics[0].kind, metrics[0].value),
+        (MetricKind::Monotonic, MetricValue::U64(0))
+    );
+    assert_eq!(
+        (metrics[1].kind, metrics[1].value),
+        (MetricKind::NonMonotonic, MetricValue::F64(0.5))
+    );
+}

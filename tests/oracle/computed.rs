@@ -1,0 +1,254 @@
+//! The fields that are more than the text at one path.
+#![forbid(unsafe_code)]
+
+use super::json::{Json, Kind, cut_at_nul};
+
+/// The text at a path of keys; None where there is no value.
+pub fn text(record: &Json, path: &str) -> Option<String> {
+    record.at(path)?.text()
+}
+
+/// The text of a boolean or a string; nothing else counts as a flag.
+pub fn flag(record: &Json, key: &str) -> Option<String> {
+    let value = record.member(key)?;
+    matches!(value.kind, Kind::Bool(_) | Kind::Str(_)).then(|| value.text())?
+}
+
+pub fn short_source(record: &Json) -> Option<String> {
+    let source = text(record, "eventSource")?;
+    Some(match source.strip_suffix(".amazonaws.com") {
+        Some(short) => short.to_owned(),
+        None => source,
+    })
+}
+
+pub fn user(record: &Json) -> Option<String> {
+    let identity = |path: &str| text(record, &format!("userIdentity.{path}"));
+    let kind = identity("type");
+    match kind.as_deref() {
+        Some("Root") => identity("userName").or(kind),
+        Some("IAMUser" | "SAMLUser" | "WebIdentityUser") => identity("userName"),
+        Some("AWSService") => identity("invokedBy"),
+        Some("AssumedRole") => identity("sessionContext.sessionIssuer.userName").or(kind),
+        Some("AWSAccount" | "FederatedUser") => kind,
+        Some("IdentityCenterUser") => identity("onBehalfOf.userId"),
+        _ => identity("userName").or_else(|| identity("invokedBy")),
+    }
+}
+
+pub fn original_user(record: &Json) -> Option<String> {
+    if text(record, "userIdentity.type").as_deref() != Some("AssumedRole") {
+        return text(record, "userIdentity.userName");
+    }
+    let part = |path: &str, separator: char, count: usize| {
+        let whole = text(record, path)?;
+        let parts = whole.split(separator).collect::<Vec<_>>();
+        (parts.len() == count).then(|| parts[count - 1].to_owned())
+    };
+    part("userIdentity.arn", '/', 3).or_else(|| part("userIdentity.principalId", ':', 2))
+}
+
+pub fn account(record: &Json) -> Option<String> {
+    text(record, "userIdentity.accountId").or_else(|| text(record, "recipientAccountId"))
+}
+
+pub fn is_management(record: &Json) -> bool {
+    match flag(record, "managementEvent").as_deref() {
+        Some("true") => return true,
+        Some("false") => return false,
+        _ => {}
+    }
+    if let Some(category) = text(record, "eventCategory") {
+        return category == "Management";
+    }
+    let types = [
+        "AwsApiCall",
+        "AwsConsoleAction",
+        "AwsConsoleSignIn",
+        "AwsServiceEvent",
+    ];
+    text(record, "eventType").is_some_and(|it| types.contains(&it.as_str()))
+}
+
+pub fn read_only(record: &Json) -> Option<String> {
+    if let Some(own) = flag(record, "readOnly") {
+        return Some(own);
+    }
+    let name = text(record, "eventName")?;
+    let begins_with = |verb: &str| {
+        name.strip_prefix(verb)
+            .is_some_and(|rest| !rest.starts_with(|next: char| next.is_ascii_lowercase()))
+    };
+    if READING.split_whitespace().any(begins_with) {
+        Some("true".to_owned())
+    } else if CHANGING.split_whitespace().any(begins_with) {
+        Some("false".to_owned())
+    } else {
+        None
+    }
+}
+
+pub fn resources(record: &Json) -> Option<String> {
+    let resources = record.at("resources")?.elements()?;
+    let texts = resources.iter().map(Json::compact).collect::<Vec<_>>();
+    (!texts.is_empty()).then(|| cut_at_nul(texts.join(",")))
+}
+
+pub fn s3_uri(record: &Json) -> Option<String> {
+    let string = |path: &str| {
+        let value = record.at(path)?;
+        matches!(value.kind, Kind::Str(_)).then(|| value.text())?
+    };
+    let bucket = string("requestParameters.bucketName")?;
+    let key = string("requestParameters.key")?;
+    Some(format!("s3://{bucket}/{key}"))
+}
+
+pub fn bytes(record: &Json) -> Option<u64> {
+    match (bytes_in(record), bytes_out(record)) {
+        (None, None) => None,
+        (coming, going) => Some(coming.unwrap_or(0).saturating_add(going.unwrap_or(0))),
+    }
+}
+
+pub fn bytes_in(record: &Json) -> Option<u64> {
+    byte_count(record.at("additionalEventData.bytesTransferredIn")?)
+}
+
+pub fn bytes_out(record: &Json) -> Option<u64> {
+    byte_count(record.at("additionalEventData.bytesTransferredOut")?)
+}
+
+fn byte_count(value: &Json) -> Option<u64> {
+    let number = match value.kind {
+        Kind::Number => std::str::from_utf8(value.raw()).ok()?,
+        _ => return None,
+    };
+    // What Rust reads as a number and JSON does not: `inf`, `nan`, `+1`, `.5`.
+    let digits = number.strip_prefix('-').unwrap_or(number);
+    if !digits.starts_with(|first: char| first.is_ascii_digit()) {
+        return None;
+    }
+    if digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        let whole = digits.parse::<u64>().unwrap_or(u64::MAX);
+        return (whole == 0 || digits.len() == number.len()).then_some(whole);
+    }
+    let float = number.parse::<f64>().ok()?;
+    // The cast truncates and saturates.
+    (float >= 0.0).then_some(float as u64)
+}
+
+pub fn instance_name(record: &Json) -> Option<String> {
+    let items = record.at("requestParameters.tagSpecificationSet.items")?;
+    items
+        .elements()?
+        .iter()
+        .filter(|item| text(item, "resourceType").as_deref() == Some("instance"))
+        .filter_map(|item| item.member("tags")?.elements())
+        .flatten()
+        .filter(|tag| text(tag, "key").as_deref() == Some("Name"))
+        .filter_map(|tag| text(tag, "value"))
+        .find(|name| !name.is_empty())
+}
+
+pub fn image_ids(record: &Json) -> Vec<String> {
+    match instances(record) {
+        Some(items) => items.iter().filter_map(instance_image).collect(),
+        None => requested_image(record).into_iter().collect(),
+    }
+}
+
+pub fn image_id(record: &Json, index: usize) -> Option<String> {
+    match instances(record) {
+        Some(items) => instance_image(items.get(index)?),
+        None if index == 0 => requested_image(record),
+        None => None,
+    }
+}
+
+fn instances<'j, 'a>(record: &'j Json<'a>) -> Option<&'j [Json<'a>]> {
+    record.at("responseElements.instancesSet.items")?.elements()
+}
+
+fn instance_image(item: &Json) -> Option<String> {
+    let image = item.member("imageId")?;
+    matches!(image.kind, Kind::Str(_))
+        .then(|| image.text())?
+        .filter(|text| !text.is_empty())
+}
+
+fn requested_image(record: &Json) -> Option<String> {
+    [
+        "requestParameters.imageId",
+        "requestParameters.DescribeFastLaunchImagesRequest.ImageId.content",
+        "requestParameters.launchSpecification.imageId",
+    ]
+    .iter()
+    .filter_map(|path| record.at(path))
+    .find(|image| matches!(image.kind, Kind::Str(_)))?
+    .text()
+}
+
+pub fn info(record: &Json) -> String {
+    let who = non_empty(user(record))
+        .or_else(|| non_empty(text(record, "userIdentity.type")))
+        .unwrap_or_else(|| "<NA>".to_owned());
+    let source = non_empty(text(record, "sourceIPAddress")).filter(|source| *source != who);
+    let via = source.map_or(String::new(), |source| format!(" via {source}"));
+    let failed = non_empty(text(record, "errorCode")).map_or("", |_| "!");
+    let arrow = if read_only(record).as_deref() == Some("false") {
+        "→"
+    } else {
+        "←"
+    };
+    let name = text(record, "eventName").unwrap_or_default();
+    format!("{who}{via} {failed}{arrow} {name}{}", detail(record, &name))
+}
+
+fn detail(record: &Json, name: &str) -> String {
+    if name == "PutBucketPublicAccessBlock" {
+        let block = record.at("requestParameters.PublicAccessBlockConfiguration");
+        let Some(block) = block.filter(|block| matches!(block.kind, Kind::Object(_))) else {
+            return String::new();
+        };
+        return [
+            "BlockPublicAcls",
+            "BlockPublicPolicy",
+            "IgnorePublicAcls",
+            "RestrictPublicBuckets",
+        ]
+        .map(|key| format!(" {key}={}", text(block, key).unwrap_or_default()))
+        .concat();
+    }
+    let size = bytes(record).map_or(String::new(), |size| format!(" Size={size}"));
+    let place = [
+        ("URI", s3_uri(record)),
+        ("Bucket", text(record, "requestParameters.bucketName")),
+        ("Key", text(record, "requestParameters.key")),
+        ("Host", text(record, "requestParameters.Host")),
+    ]
+    .into_iter()
+    .find_map(|(label, value)| Some(format!(" {label}={}", non_empty(value)?)));
+    size + &place.unwrap_or_default()
+}
+
+fn non_empty(text: Option<String>) -> Option<String> {
+    text.filter(|text| !text.is_empty())
+}
+
+const READING: &str = "BatchCheck BatchDescribe BatchGet BatchHead BatchList Calculate Check \
+    Compare Count Describe Detect Discover Download Estimate Filter Get Head List Lookup Preview \
+    Query Read Scan Search Select Simulate TransactGet Validate View";
+
+const CHANGING: &str = "Abort Accept Activate Add Allocate Allow Apply Approve Archive Assign \
+    Associate Attach Authorize BatchAdd BatchAssociate BatchCreate BatchDelete BatchDisable \
+    BatchDisassociate BatchEnable BatchImport BatchModify BatchPut BatchStop BatchUpdate \
+    BatchWrite Cancel Change Clear Clone Close Complete Configure Confirm Connect Copy Create \
+    Deactivate Deauthorize Decline Decrease Delete Deny Deploy Deprecate Deprovision Deregister \
+    Detach Disable Disassociate Disconnect Enable Execute Expire Extend Failover Finalize Grant \
+    Import Increase Initiate Insert Install Invite Issue Join Launch Leave Lock Merge Migrate \
+    Modify Move Open Pause Post Promote Provision Publish Purchase Purge Put Reboot Rebuild \
+    Register Reject Release Remove Rename Replace Replicate Request Reset Resize Restart Restore \
+    Resume Retire Revoke Rollback Rotate Run Save Schedule Send Set Share Split Start Stop Submit \
+    Subscribe Suspend Swap Switchover Tag Terminate TransactWrite Transfer Unarchive Unassign \
+    Unlock Unregister Unshare Unsubscribe Untag Update Upgrade Upload Withdraw Write";

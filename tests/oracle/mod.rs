@@ -1,0 +1,225 @@
+//! Every field computed from a record's bytes in the slow, obvious way, so that
+//! the engine can be compared with something that shares no code with it.
+#![forbid(unsafe_code)]
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
+mod computed;
+pub mod json;
+mod time;
+
+use json::Json;
+use std::ops::Range;
+
+/// The value of a field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// A string field's value.
+    Text(String),
+    /// A uint64 field's value.
+    Number(u64),
+    /// A list field's values, never empty.
+    List(Vec<String>),
+}
+
+/// Reads a record once and answers for any field of it.
+pub struct Record<'a> {
+    root: Json<'a>,
+}
+
+impl<'a> Record<'a> {
+    /// None where `payload` is not one well-bracketed object.
+    pub fn read(payload: &'a [u8]) -> Option<Record<'a>> {
+        let root = Json::read(payload, 0)?;
+        (root.end == payload.len() && payload.first() == Some(&b'{')).then_some(Record { root })
+    }
+
+    /// The value of `field`, with the index or pointer `arg` if it takes one.
+    pub fn value(&self, field: &str, arg: Option<&str>) -> Option<Expected> {
+        use Expected::{List, Number, Text};
+        let record = &self.root;
+        if let Some(path) = plain_path(field) {
+            return record.at(path)?.text().map(Text);
+        }
+        match field {
+            "ct.value" => pointed(record, arg?)?.text().map(Text),
+            "ct.shortsrc" => computed::short_source(record).map(Text),
+            "ct.user" => computed::user(record).map(Text),
+            "ct.originaluser" => computed::original_user(record).map(Text),
+            "ct.user.accountid" => computed::account(record).map(Text),
+            "ct.managementevent" => Some(Text(computed::is_management(record).to_string())),
+            "ct.readonly" => computed::read_only(record).map(Text),
+            "ct.resources" => computed::resources(record).map(Text),
+            "ct.sessioncredentialfromconsole" => {
+                computed::flag(record, "sessionCredentialFromConsole").map(Text)
+            }
+            "ct.info" => Some(Text(computed::info(record))),
+            "s3.uri" => computed::s3_uri(record).map(Text),
+            "s3.bytes" => computed::bytes(record).map(Number),
+            "s3.bytes.in" => computed::bytes_in(record).map(Number),
+            "s3.bytes.out" => computed::bytes_out(record).map(Number),
+            "s3.cnt.get" => Some(Number(u64::from(is_named(record, "GetObject")))),
+            "s3.cnt.put" => Some(Number(u64::from(is_named(record, "PutObject")))),
+            "s3.cnt.other" => Some(Number(u64::from(
+                !is_named(record, "GetObject") && !is_named(record, "PutObject"),
+            ))),
+            "ec2.name" => computed::instance_name(record).map(Text),
+            "ec2.imageid" => computed::image_id(record, 0).map(Text),
+            "ec2.imageids" => match arg {
+                Some(index) => computed::image_id(record, index.parse().ok()?),
+                None => {
+                    let all = computed::image_ids(record);
+                    return (!all.is_empty()).then_some(List(all));
+                }
+            }
+            .map(|one| List(vec![one])),
+            _ => panic!("the oracle knows no field {field}"),
+        }
+    }
+
+    /// Where the JSON text of the value stands in the payload, for fields that are one path.
+    pub fn extent(&self, field: &str, arg: Option<&str>) -> Option<Range<usize>> {
+        let value = match plain_path(field) {
+            Some(path) => self.root.at(path)?,
+            None if field == "ct.value" => pointed(&self.root, arg?)?,
+            None => return None,
+        };
+        value.text().map(|_| value.start..value.end)
+    }
+
+    /// When it happened, in ns since 1970; None if neither it nor the name of its file tells.
+    pub fn timestamp(&self, file_name: &str) -> Option<u64> {
+        time::timestamp(&self.root, file_name)
+    }
+
+    /// What event_to_string shows; None where a part is an empty text, which nothing decides.
+    pub fn line(&self) -> Option<String> {
+        let parts = ["ct.region", "ct.user", "ct.shortsrc", "ct.name", "ct.info"]
+            .into_iter()
+            .filter_map(|field| self.value(field, None))
+            .map(|value| match value {
+                Expected::Text(text) => text,
+                other => panic!("{other:?} is no text"),
+            })
+            .collect::<Vec<_>>();
+        (!parts.iter().any(String::is_empty)).then(|| parts.join(" "))
+    }
+}
+
+/// Names of all fields, in no particular order.
+pub fn fields() -> impl Iterator<Item = &'static str> {
+    let computed = "ct.value ct.shortsrc ct.user ct.originaluser ct.user.accountid \
+        ct.managementevent ct.readonly ct.resources ct.sessioncredentialfromconsole ct.info \
+        s3.uri s3.bytes s3.bytes.in s3.bytes.out s3.cnt.get s3.cnt.put s3.cnt.other ec2.name \
+        ec2.imageid ec2.imageids";
+    plain_pairs()
+        .map(|(field, _)| field)
+        .chain(computed.split_whitespace())
+}
+
+fn plain_path(field: &str) -> Option<&'static str> {
+    plain_pairs()
+        .find(|(name, _)| *name == field)
+        .map(|(_, path)| path)
+}
+
+fn plain_pairs() -> impl Iterator<Item = (&'static str, &'static str)> {
+    PLAIN.lines().filter_map(|line| line.trim().split_once(' '))
+}
+
+fn is_named(record: &Json, name: &str) -> bool {
+    computed::text(record, "eventName").as_deref() == Some(name)
+}
+
+/// The value at an RFC 6901 pointer.
+fn pointed<'j, 'a>(record: &'j Json<'a>, pointer: &str) -> Option<&'j Json<'a>> {
+    let mut parts = pointer.split('/');
+    if parts.next() != Some("") {
+        return None;
+    }
+    parts.try_fold(record, |value, part| match value.elements() {
+        Some(_) if part.len() > 1 && part.starts_with('0') => None,
+        Some(_) if !part.bytes().all(|byte| byte.is_ascii_digit()) => None,
+        Some(elements) => elements.get(part.parse::<usize>().ok()?),
+        None => value.member(&part.replace("~1", "/").replace("~0", "~")),
+    })
+}
+
+const PLAIN: &str = "
+    ct.id eventID
+    ct.error errorCode
+    ct.errormessage errorMessage
+    ct.time eventTime
+    ct.src eventSource
+    ct.name eventName
+    ct.region awsRegion
+    ct.srcip sourceIPAddress
+    ct.useragent userAgent
+    ct.requestid requestID
+    ct.eventtype eventType
+    ct.apiversion apiVersion
+    ct.recipientaccountid recipientAccountId
+    ct.sharedeventid sharedEventID
+    ct.vpcendpointid vpcEndpointId
+    ct.eventcategory eventCategory
+    ct.user.identitytype userIdentity.type
+    ct.user.principalid userIdentity.principalId
+    ct.user.arn userIdentity.arn
+    ct.request requestParameters
+    ct.response responseElements
+    ct.additionaleventdata additionalEventData
+    ct.serviceeventdetails serviceEventDetails
+    ct.edgedevicedetails edgeDeviceDetails
+    ct.request.availabilityzone requestParameters.availabilityZone
+    ct.request.cluster requestParameters.cluster
+    ct.request.functionname requestParameters.functionName
+    ct.request.groupname requestParameters.groupName
+    ct.request.host requestParameters.Host
+    ct.request.name requestParameters.name
+    ct.request.policy requestParameters.policy
+    ct.request.reason requestParameters.reason
+    ct.request.target requestParameters.target
+    ct.request.documentname requestParameters.documentName
+    ct.request.serialnumber requestParameters.serialNumber
+    ct.request.servicename requestParameters.serviceName
+    ct.request.subnetid requestParameters.subnetId
+    ct.request.taskdefinition requestParameters.taskDefinition
+    ct.request.username requestParameters.userName
+    ct.response.subnetid responseElements.subnetId
+    ct.response.reservationid responseElements.reservationId
+    ct.addendum.reason addendum.reason
+    ct.addendum.updatedfields addendum.updatedFields
+    ct.addendum.originalrequestid addendum.originalRequestID
+    ct.addendum.originaleventid addendum.originalEventID
+    ct.tlsdetails.tlsversion tlsDetails.tlsVersion
+    ct.tlsdetails.ciphersuite tlsDetails.cipherSuite
+    ct.tlsdetails.clientprovidedhostheader tlsDetails.clientProvidedHostHeader
+    s3.bucket requestParameters.bucketName
+    s3.key requestParameters.key
+    ecr.repository requestParameters.repositoryName
+    ecr.imagetag requestParameters.imageTag
+    iam.role requestParameters.roleName
+    iam.policy requestParameters.policyName
+    ct.eventversion eventVersion
+    ct.vpcendpointaccountid vpcEndpointAccountId
+    ct.tlsdetails.keyexchange tlsDetails.keyExchange
+    ct.eventcontext eventContext
+    ct.insightdetails insightDetails
+    ct.user.accesskeyid userIdentity.accessKeyId
+    ct.user.invokedby userIdentity.invokedBy
+    ct.user.credentialid userIdentity.credentialId
+    ct.user.identityprovider userIdentity.identityProvider
+    ct.user.onbehalfof.userid userIdentity.onBehalfOf.userId
+    ct.user.onbehalfof.identitystorearn userIdentity.onBehalfOf.identityStoreArn
+    ct.user.inscopeof userIdentity.inScopeOf
+    ct.session.mfaauthenticated userIdentity.sessionContext.attributes.mfaAuthenticated
+    ct.session.creationdate userIdentity.sessionContext.attributes.creationDate
+    ct.session.sourceidentity userIdentity.sessionContext.sourceIdentity
+    ct.session.ec2roledelivery userIdentity.sessionContext.ec2RoleDelivery
+    ct.session.issuer.type userIdentity.sessionContext.sessionIssuer.type
+    ct.session.issuer.arn userIdentity.sessionContext.sessionIssuer.arn
+    ct.session.issuer.accountid userIdentity.sessionContext.sessionIssuer.accountId
+    ct.session.issuer.principalid userIdentity.sessionContext.sessionIssuer.principalId
+    ct.session.issuer.username userIdentity.sessionContext.sessionIssuer.userName
+    ct.mfaused additionalEventData.MFAUsed
+    ct.consolelogin responseElements.ConsoleLogin
+";

@@ -1,0 +1,206 @@
+//! What a person gives to the plugin, configuration and open parameters, and what they read if it is wrong.
+#![forbid(unsafe_code)]
+
+mod oracle;
+mod support;
+
+use cloudtrail::host::{Plugin, Severity, Value};
+use support::scratch::{Scratch, gzip, plain_log};
+
+#[test]
+fn files_are_read_in_the_order_of_their_paths_and_others_left_alone() {
+    let scratch = Scratch::new("order");
+    for name in ["b/1.json", "a/2.json.gz", "a/10.json", "c.gz", "a.json"] {
+        scratch.write(name, &plain_log(&format!("{name} "), 1));
+    }
+    for name in [
+        "notes.txt",
+        "a/README",
+        "b/log.json.bak",
+        "AWSLogs/111122223333/CloudTrail-Digest/us-east-1/d.json",
+    ] {
+        scratch.write(name, &plain_log("not a log", 1));
+    }
+    let plugin = support::plugin("");
+    let id = plugin.request("ct.id").expect("a field");
+    let mut ids = Vec::new();
+    support::each_event(&plugin, scratch.path(), |event| {
+        let given = plugin
+            .extract_values(event, &[&id], false)
+            .expect("an answer");
+        ids.push(given[0].value.clone().expect("an id"));
+    });
+    // `a.json` may stand before or after what is in `a/`: both are an order of paths.
+    let expected = ["a/10.json 0", "a/2.json.gz 0", "b/1.json 0", "c.gz 0"].map(Value::from);
+    ids.retain(|id| *id != Value::from("a.json 0"));
+    assert_eq!(ids, expected);
+}
+
+#[test]
+fn a_single_file_is_read_whatever_its_name() {
+    let scratch = Scratch::new("any-name");
+    let plugin = support::plugin("");
+    for name in [
+        "log",
+        "log.txt",
+        "log.json.gz.1",
+        "with space.json",
+        "ünïcode.json",
+    ] {
+        for content in [plain_log("r-", 2), gzip(&plain_log("r-", 2))] {
+            let path = scratch.write(name, &content);
+            assert_eq!(support::payloads(&plugin, &path).len(), 2, "{name}");
+        }
+    }
+}
+
+#[test]
+fn open_errors_name_the_thing() {
+    let plugin = support::plugin("");
+    let scratch = Scratch::new("open-errors");
+    let missing = scratch.path().join("no-such-folder");
+    scratch.write("empty/notes.txt", b"nothing");
+    let empty = scratch.path().join("empty");
+    for path in [missing, empty] {
+        let path = path.to_str().expect("UTF-8");
+        let error = refused(&plugin, path);
+        assert!(error.contains(path), "{error:?} does not name {path}");
+        assert_eq!(error.lines().count(), 1, "{error:?}");
+    }
+    let error = refused(&plugin, "");
+    assert!(
+        error.contains("s3://") && error.contains("sqs://"),
+        "{error:?} does not say what is accepted"
+    );
+}
+
+#[test]
+#[cfg(unix)]
+fn a_file_that_may_not_be_read_is_named_at_open() {
+    use std::os::unix::fs::PermissionsExt;
+    let scratch = Scratch::new("permissions");
+    let path = scratch.write("secret.json", &plain_log("r-", 1));
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o000)).expect("my own file");
+    if std::fs::File::open(&path).is_ok() {
+        println!("skipped: this user may read every file, so nothing can be refused");
+        return;
+    }
+    let error = refused(&support::plugin(""), path.to_str().expect("UTF-8"));
+    assert!(
+        error.contains("secret.json"),
+        "{error:?} does not name the file"
+    );
+}
+
+#[test]
+fn records_of_insights_arrive_only_if_asked_for() {
+    let logs = support::testdata("logs");
+    let without = support::payloads(&support::plugin(""), &logs);
+    let with = support::payloads(&support::plugin(r#"{"includeInsights":true}"#), &logs);
+    let is_insight =
+        |payload: &&Vec<u8>| payload.windows(20).any(|at| at == b"AwsCloudTrailInsight");
+    assert_eq!(without.iter().filter(is_insight).count(), 0);
+    assert_eq!(with.iter().filter(is_insight).count(), 1);
+    assert_eq!(with.len(), without.len() + 1);
+}
+
+#[test]
+fn a_wrong_configuration_is_refused_with_key_and_value() {
+    let library = support::library();
+    for (config, words) in [
+        ("{", &["JSON"][..]),
+        ("[]", &["object"]),
+        (r#"{"decodeThreads":0}"#, &["decodeThreads", "0", "64"]),
+        (r#"{"decodeThreads":65}"#, &["decodeThreads", "65", "64"]),
+        (r#"{"decodeThreads":"four"}"#, &["decodeThreads", "four"]),
+        (r#"{"sqsDelete":"yes"}"#, &["sqsDelete", "yes"]),
+        (r#"{"sqsWaitSeconds":21}"#, &["sqsWaitSeconds", "21", "20"]),
+        (
+            r#"{"s3DownloadConcurrency":0}"#,
+            &["s3DownloadConcurrency", "0", "1024"],
+        ),
+        (
+            r#"{"sqsDeleteWhen":"never"}"#,
+            &["sqsDeleteWhen", "never", "delivered", "received"],
+        ),
+        (
+            r#"{"s3OnError":"ignore"}"#,
+            &["s3OnError", "ignore", "skip", "fail"],
+        ),
+        (r#"{"aws":{"useFips":1}}"#, &["useFips"]),
+    ] {
+        let error = match Plugin::load(&library, config) {
+            Err(error) => error.to_string(),
+            Ok(_) => panic!("{config} was accepted"),
+        };
+        for word in words {
+            assert!(
+                error.contains(word),
+                "{config}: {error:?} does not name {word}"
+            );
+        }
+    }
+}
+
+#[test]
+fn configuration_keys_match_in_any_case_and_unknown_ones_warn_with_the_nearest() {
+    let library = support::library();
+    for config in [
+        "",
+        "{}",
+        r#"{"S3Interval":"5d"}"#,
+        r#"{"s3interval":"5d","SQSDELETE":false,"useAsync":false}"#,
+    ] {
+        if let Err(error) = Plugin::load(&library, config) {
+            panic!("{config}: {error}");
+        }
+    }
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let plugin = Plugin::load_with_log(&library, r#"{"decodeThread":2}"#, move |severity, text| {
+        let _ = sender.send((severity, text.to_owned()));
+    });
+    drop(plugin.unwrap_or_else(|error| panic!("an unknown key was refused: {error}")));
+    let lines: Vec<_> = receiver.iter().collect();
+    let warned = lines.iter().any(|(severity, text)| {
+        *severity == Severity::Warning
+            && text.contains("decodeThread")
+            && text.contains("decodeThreads")
+    });
+    assert!(warned, "{lines:?}");
+}
+
+#[test]
+fn the_schema_and_the_suggested_open_params_are_json() {
+    let schema = Plugin::init_schema(&support::library())
+        .expect("a plugin")
+        .expect("a schema");
+    let schema: serde_json::Value = serde_json::from_str(&schema).expect("JSON");
+    for key in [
+        "sqsDelete",
+        "s3DownloadConcurrency",
+        "s3Interval",
+        "useS3SNS",
+        "decodeThreads",
+        "aws",
+    ] {
+        assert!(
+            schema["properties"][key].is_object(),
+            "{key} is not in the schema"
+        );
+    }
+    let params = support::plugin("").open_params().expect("a list");
+    let params: Vec<serde_json::Value> = serde_json::from_str(&params).expect("a JSON array");
+    assert!(
+        params
+            .iter()
+            .all(|it| it["value"].is_string() && it["desc"].is_string()),
+        "{params:?}"
+    );
+}
+
+fn refused(plugin: &Plugin, params: &str) -> String {
+    match plugin.open(params) {
+        Err(error) => error.to_string(),
+        Ok(_) => panic!("{params:?} was opened"),
+    }
+}
