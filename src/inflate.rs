@@ -29,10 +29,6 @@ pub fn is_gzip(bytes: &[u8]) -> bool {
 pub fn whole(file: &[u8], limit: usize) -> Option<Vec<u8>> {
     let header = header_len(file)?;
     let deflated = file.get(header..file.len().checked_sub(TRAILER)?)?;
-    // Without another member's first bytes anywhere there is no other member.
-    if memchr::memmem::find(deflated, &MEMBER).is_some() {
-        return None;
-    }
     let (_, trailer) = file.split_last_chunk::<TRAILER>()?;
     let checksum = u32::from_le_bytes(*trailer.first_chunk()?);
     let len = u32::from_le_bytes(*trailer.last_chunk()?) as usize;
@@ -46,7 +42,14 @@ pub fn whole(file: &[u8], limit: usize) -> Option<Vec<u8>> {
     let text = DeflateDecoder::new_with_options(deflated, options)
         .decode_deflate()
         .ok()?;
-    (text.len() == len && crc32fast::hash(&text) == checksum).then_some(text)
+    let sound = text.len() == len && crc32fast::hash(&text) == checksum;
+    (sound && !repeats(file, trailer)).then_some(text)
+}
+
+/// Does another member start behind a copy of the file's trailer? Then the text may be that of
+/// the first of several members that are alike: the decoder does not say where it stopped.
+fn repeats(file: &[u8], trailer: &[u8; TRAILER]) -> bool {
+    memchr::memmem::find_iter(&file[1..], &MEMBER).any(|at| file[..at + 1].ends_with(trailer))
 }
 
 /// Length of a member's header (RFC 1952, section 2.3).

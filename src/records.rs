@@ -192,6 +192,10 @@ impl RecordReader {
         }
         let inside = match around_records(sink.tapes().tape(span, text)) {
             Around::Nothing => None,
+            Around::NoRecords => {
+                sink.tapes().discard(span);
+                return Step::To(at + text.len());
+            }
             Around::Records(start) => {
                 sink.tapes().discard(span);
                 self.place = Place::Array { wrapped: true };
@@ -410,6 +414,8 @@ enum Around {
     Nothing,
     /// A wrapper; its array starts at this offset.
     Records(usize),
+    /// A wrapper without an array.
+    NoRecords,
     /// An EventBridge envelope; offset and length of the record.
     Detail(usize, usize),
 }
@@ -418,8 +424,11 @@ fn around_records(tape: Tape<'_>) -> Around {
     let (mut detail, mut detail_type) = (None, false);
     for (key, value) in tape.members(Value::ROOT) {
         match key {
-            b"Records" if tape.kind(value) == Kind::Array => {
-                return Around::Records(tape.start(value));
+            b"Records" => {
+                return match tape.kind(value) {
+                    Kind::Array => Around::Records(tape.start(value)),
+                    _ => Around::NoRecords,
+                };
             }
             b"detail" if tape.kind(value) == Kind::Object => detail = Some(value),
             b"detail-type" => detail_type = true,

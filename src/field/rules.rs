@@ -247,7 +247,7 @@ pub fn ec2_image_ids(view: &mut View<'_>, mut each: impl FnMut(usize, Value)) {
     if let Some(items) = items {
         for (place, item) in tape.elements(items).enumerate() {
             if let Some(id) = member(tape, item, "imageId").filter(is_string)
-                && tape.string(id).is_some_and(|inside| !inside.is_empty())
+                && text_of(tape, id).is_some_and(|text| !text.is_empty())
             {
                 each(place, id);
             }

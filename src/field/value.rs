@@ -40,6 +40,10 @@ impl<'r> View<'r> {
 /// written, a container without white space between its tokens. All end at an embedded NUL, as C
 /// strings do. `false`: it is null.
 pub fn append_text(tape: Tape<'_>, value: Value, out: &mut Vec<u8>) -> bool {
+    if let Some(plain) = plain_text(tape, value) {
+        out.extend_from_slice(plain);
+        return true;
+    }
     let start = out.len();
     match tape.kind(value) {
         Kind::String => match tape.string(value) {
@@ -63,10 +67,18 @@ pub fn append_text(tape: Tape<'_>, value: Value, out: &mut Vec<u8>) -> bool {
 #[inline]
 pub fn plain_text<'r>(tape: Tape<'r>, value: Value) -> Option<&'r [u8]> {
     let inside = tape.string(value)?;
-    if memchr::memchr2(b'\\', 0, inside).is_some() {
-        return None;
+    is_plain(inside).then_some(inside)
+}
+
+#[inline]
+fn is_plain(inside: &[u8]) -> bool {
+    // Without an early exit the loop compiles to vector code.
+    let (mut odd, mut not_ascii) = (false, false);
+    for &byte in inside {
+        odd |= byte == b'\\' || byte == 0;
+        not_ascii |= byte >= 0x80;
     }
-    (inside.is_ascii() || std::str::from_utf8(inside).is_ok()).then_some(inside)
+    !odd && (!not_ascii || std::str::from_utf8(inside).is_ok())
 }
 
 /// The text of a value, borrowed where that is possible.

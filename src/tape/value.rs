@@ -248,8 +248,11 @@ impl Iterator for Elements<'_> {
 }
 
 /// Length of a number or literal: up to the next character that can stand behind one.
+#[inline]
 fn scalar_len(text: &[u8]) -> usize {
     text.iter()
-        .position(|byte| b",:]}[{\" \t\r\n".contains(byte))
+        .position(|byte| {
+            matches!(byte, b',' | b':' | b']' | b'}' | b'[' | b'{' | b'"' | b' ' | b'\t' | b'\r' | b'\n')
+        })
         .unwrap_or(text.len())
 }

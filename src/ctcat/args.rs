@@ -1,0 +1,260 @@
+//! The command line's grammar and help.
+#![forbid(unsafe_code)]
+
+use std::fs;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use cloudtrail::host::Severity;
+
+use crate::Stop;
+
+const EXAMPLES: &str = "\
+Examples:
+  ctcat logs/                                    every event of a folder of logs, one line each
+  ctcat -f ct.user,ct.name,ct.srcip logs/        chosen fields
+  ctcat -f 'ct.value[/requestParameters/bucketName]' -o json logs/ | jq .
+  ctcat -f all -o tsv trail.json.gz > events.tsv
+  ctcat --count --stats logs/                    how many, and how fast
+  ctcat -c '{\"s3Interval\":\"2d\"}' s3://my-trail-bucket/AWSLogs/
+  ctcat -c @config.json sqs://my-queue           follow a queue until Ctrl-C
+  ctcat fields                                   what can be asked for
+
+Exit codes:
+  0    the source ended, --max-events were read, or the reader of the output went away
+  1    the plugin or its source failed, or a field could not be extracted
+  2    the command line is wrong
+  130  Ctrl-C";
+
+/// Read AWS CloudTrail logs with the Falco plugin, outside of Falco.
+///
+/// ctcat loads the plugin's library and drives it as Falco does, so what it prints is what rules see. A path, an
+/// s3:// or an sqs:// address is read at once; commands tell about the plugin.
+#[derive(Parser)]
+#[command(
+    name = "ctcat",
+    version,
+    after_help = EXAMPLES,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    arg_required_else_help = true,
+    disable_help_subcommand = true
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    read: ReadArgs,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Read events and print them; the same as no command (and the way to read a path that is named like one)
+    #[command(after_help = EXAMPLES)]
+    Read(ReadArgs),
+    /// List the fields with their types, arguments and meanings
+    Fields(FieldsArgs),
+    /// Print the JSON schema of the plugin's configuration
+    Schema(LibraryArgs),
+    /// Tell the plugin's name, version, event source and plugin API
+    Info(InfoArgs),
+    /// List the open parameters that the plugin suggests
+    Params(ParamsArgs),
+}
+
+#[derive(Args)]
+pub struct ReadArgs {
+    /// What to read, one after the other: a file, a folder, s3://BUCKET/PREFIX, sqs://QUEUE
+    #[arg(required = true, value_name = "OPEN_PARAMS")]
+    pub sources: Vec<String>,
+
+    /// Fields to print, separated by commas; may be repeated; `all` is every field that needs no argument
+    #[arg(short, long, value_name = "FIELDS")]
+    pub fields: Vec<String>,
+
+    /// How to print an event
+    #[arg(short, long, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+
+    /// Print the record itself too
+    #[arg(short, long)]
+    pub payload: bool,
+
+    /// Print only the number of events; given --fields are extracted all the same
+    #[arg(long, conflicts_with = "payload")]
+    pub count: bool,
+
+    /// Stop after N events
+    #[arg(short = 'n', long, value_name = "N")]
+    pub max_events: Option<u64>,
+
+    /// Tell at the end on stderr: speed, CPU time, memory, the plugin's metrics
+    #[arg(long)]
+    pub stats: bool,
+
+    /// Ask for all fields in one call instead of one call for each, which is Falco's way
+    #[arg(long, requires = "fields")]
+    pub together: bool,
+
+    /// Plugin configuration: a JSON object, or @FILE to read it from a file
+    #[arg(short, long, value_name = "JSON|@FILE")]
+    pub config: Option<String>,
+
+    /// The plugin's log lines to show on stderr: this severity and worse
+    #[arg(long, value_enum, value_name = "LEVEL", default_value_t = LogLevel::Warning)]
+    pub log_level: LogLevel,
+
+    #[command(flatten)]
+    pub library: LibraryArgs,
+}
+
+#[derive(Args)]
+pub struct FieldsArgs {
+    /// How to print the list
+    #[arg(short, long, value_enum, default_value_t = ListOutput::Text)]
+    pub output: ListOutput,
+
+    #[command(flatten)]
+    pub library: LibraryArgs,
+}
+
+#[derive(Args)]
+pub struct InfoArgs {
+    /// Print a JSON object
+    #[arg(long)]
+    pub json: bool,
+
+    #[command(flatten)]
+    pub library: LibraryArgs,
+}
+
+#[derive(Args)]
+pub struct ParamsArgs {
+    /// Plugin configuration: a JSON object, or @FILE to read it from a file
+    #[arg(short, long, value_name = "JSON|@FILE")]
+    pub config: Option<String>,
+
+    #[command(flatten)]
+    pub library: LibraryArgs,
+}
+
+#[derive(Args)]
+pub struct LibraryArgs {
+    /// The plugin's library [default: the libcloudtrail that was built or installed with this program]
+    #[arg(short, long, value_name = "PATH")]
+    pub library: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// A line to read: the time, then the plugin's summary of the event, or field=value for each value there is
+    Text,
+    /// An object per line; null where there is no value
+    Json,
+    /// A header, then columns; \N where there is no value; \t \n \r \\ and other controls escaped; lists joined by commas
+    Tsv,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ListOutput {
+    /// Aligned columns
+    Text,
+    /// An array of objects
+    Json,
+    /// A header, then columns
+    Tsv,
+    /// A table
+    Markdown,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum LogLevel {
+    Off,
+    Fatal,
+    Critical,
+    Error,
+    Warning,
+    Notice,
+    Info,
+    Debug,
+    Trace,
+}
+
+impl LogLevel {
+    pub fn shows(self, severity: Severity) -> bool {
+        let least = match severity {
+            Severity::Fatal => LogLevel::Fatal,
+            Severity::Critical => LogLevel::Critical,
+            Severity::Error => LogLevel::Error,
+            Severity::Warning => LogLevel::Warning,
+            Severity::Notice => LogLevel::Notice,
+            Severity::Info => LogLevel::Info,
+            Severity::Debug => LogLevel::Debug,
+            Severity::Trace => LogLevel::Trace,
+        };
+        self >= least
+    }
+}
+
+impl Cli {
+    pub fn into_command(self) -> Command {
+        self.command.unwrap_or(Command::Read(self.read))
+    }
+}
+
+/// The configuration itself, read from its file if it is given as one.
+pub fn config(given: Option<&str>) -> Result<String, Stop> {
+    let given = given.unwrap_or_default();
+    match given.strip_prefix('@') {
+        None => Ok(given.to_owned()),
+        Some(path) => fs::read_to_string(path)
+            .map_err(|e| Stop::Usage(format!("cannot read the configuration file {path}: {e}"))),
+    }
+}
+
+/// The fields in the values of `--fields`: separated by commas, but not by those inside brackets.
+pub fn field_specs(given: &[String]) -> Vec<&str> {
+    let mut specs = Vec::new();
+    for list in given {
+        let (mut start, mut depth) = (0, 0usize);
+        for (at, byte) in list.bytes().enumerate() {
+            match byte {
+                b'[' => depth += 1,
+                b']' => depth = depth.saturating_sub(1),
+                b',' if depth == 0 => {
+                    specs.push(&list[start..at]);
+                    start = at + 1;
+                }
+                _ => {}
+            }
+        }
+        specs.push(&list[start..]);
+    }
+    specs.retain(|spec| !spec.trim().is_empty());
+    specs.iter().map(|spec| spec.trim()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_grammar_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn commas_inside_brackets_do_not_separate_fields() {
+        let given = ["a, b.c[/x,y],".to_owned(), "d[0]".to_owned()];
+        assert_eq!(field_specs(&given), ["a", "b.c[/x,y]", "d[0]"]);
+    }
+
+    #[test]
+    fn a_log_level_shows_what_is_as_grave_or_graver() {
+        assert!(LogLevel::Warning.shows(Severity::Warning));
+        assert!(LogLevel::Warning.shows(Severity::Fatal));
+        assert!(!LogLevel::Warning.shows(Severity::Notice));
+        assert!(!LogLevel::Off.shows(Severity::Fatal));
+    }
+}

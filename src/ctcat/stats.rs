@@ -1,0 +1,94 @@
+//! What reading took, told at the end.
+
+use std::io::{self, Write};
+use std::mem::MaybeUninit;
+use std::time::{Duration, Instant};
+
+use cloudtrail::host::Plugin;
+
+/// Running totals of a reading.
+pub struct Stats {
+    started: Instant,
+    before: Usage,
+    /// Events that were delivered.
+    pub events: u64,
+    /// Bytes of their records.
+    pub bytes: u64,
+    /// Extraction calls that failed.
+    pub failures: u64,
+}
+
+impl Stats {
+    pub fn start() -> Stats {
+        Stats {
+            started: Instant::now(),
+            before: usage(),
+            events: 0,
+            bytes: 0,
+            failures: 0,
+        }
+    }
+
+    /// Writes the totals and the plugin's metrics to stderr.
+    pub fn report(&self, plugin: &Plugin) -> io::Result<()> {
+        let wall = self.started.elapsed().as_secs_f64();
+        let now = usage();
+        let (user, system) = (now.user - self.before.user, now.system - self.before.system);
+        let events = self.events.max(1) as f64;
+        let mut err = io::stderr().lock();
+        writeln!(
+            err,
+            "{} events, {:.1} MB in {wall:.3} s: {:.0} events/s, {:.1} MB/s",
+            self.events,
+            self.bytes as f64 / 1e6,
+            self.events as f64 / wall,
+            self.bytes as f64 / 1e6 / wall,
+        )?;
+        writeln!(
+            err,
+            "CPU {:.3} s user + {:.3} s system ({:.2} µs an event), peak memory {:.1} MB",
+            user.as_secs_f64(),
+            system.as_secs_f64(),
+            (user + system).as_secs_f64() * 1e6 / events,
+            now.peak_bytes as f64 / 1e6,
+        )?;
+        if self.failures > 0 {
+            writeln!(err, "{} extraction calls failed", self.failures)?;
+        }
+        let metrics = plugin.metrics();
+        let width = metrics.iter().map(|m| m.name.len()).max().unwrap_or(0);
+        for metric in metrics {
+            writeln!(err, "{:width$}  {}", metric.name, metric.value)?;
+        }
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct Usage {
+    user: Duration,
+    system: Duration,
+    peak_bytes: u64,
+}
+
+/// CPU time of all threads and the largest resident size so far.
+fn usage() -> Usage {
+    let mut usage = MaybeUninit::<libc::rusage>::uninit();
+    // SAFETY: the pointer is valid for a write of the struct.
+    let rc = unsafe { libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr()) };
+    if rc != 0 {
+        return Usage::default();
+    }
+    // SAFETY: the call filled it, as its result was just seen to be 0.
+    let usage = unsafe { usage.assume_init() };
+    let duration = |t: libc::timeval| {
+        Duration::from_secs(t.tv_sec as u64) + Duration::from_micros(t.tv_usec as u64)
+    };
+    // macOS counts in bytes, others in KiB.
+    let unit = if cfg!(target_os = "macos") { 1 } else { 1024 };
+    Usage {
+        user: duration(usage.ru_utime),
+        system: duration(usage.ru_stime),
+        peak_bytes: usage.ru_maxrss as u64 * unit,
+    }
+}
