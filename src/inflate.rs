@@ -7,7 +7,7 @@
 
 use std::io::{self, BufRead, Read};
 
-use flate2::bufread::GzDecoder;
+use flate2::{Decompress, FlushDecompress, Status};
 use zune_inflate::{DeflateDecoder, DeflateOptions};
 
 /// What every gzip member starts with: the magic number and the only method there is.
@@ -15,6 +15,9 @@ const MEMBER: [u8; 3] = [0x1f, 0x8b, 0x08];
 
 /// Bytes of the checksum and the length behind each member.
 const TRAILER: usize = 8;
+
+/// Base-2 logarithm of the distance that a deflate stream may look back.
+const WINDOW_BITS: u8 = 15;
 
 /// deflate cannot do better than this.
 const MAX_RATIO: usize = 1032;
@@ -81,56 +84,99 @@ fn header_len(file: &[u8]) -> Option<usize> {
 /// Reads the text of all members of a gzip file, one behind the other. Whatever is wrong comes
 /// as an error after all text that could be read.
 pub struct Members<R> {
-    /// `None` at the end.
-    member: Option<GzDecoder<R>>,
+    file: R,
+    member: Decompress,
+    place: Place,
+}
+
+/// Where in the file the next byte to read stands.
+enum Place {
+    /// Inside of a member.
+    Member,
+    /// Behind one.
+    Between,
+    /// Behind the last byte that can be read. An error there is told once.
+    End(Option<io::Error>),
 }
 
 impl<R: BufRead> Members<R> {
     /// Starts at the first member.
     pub fn new(file: R) -> Self {
         Members {
-            member: Some(GzDecoder::new(file)),
+            file,
+            member: Decompress::new_gzip(WINDOW_BITS),
+            place: Place::Member,
         }
     }
 
-    /// At a member's end: another one, the end of the file, or neither.
+    /// One step inside of a member: how much text came out.
+    fn inflate(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let input = self.file.fill_buf()?;
+        let at_end = input.is_empty();
+        let (total_in, total_out) = (self.member.total_in(), self.member.total_out());
+        let status = self.member.decompress(input, out, FlushDecompress::None);
+        let read = (self.member.total_in() - total_in) as usize;
+        let written = (self.member.total_out() - total_out) as usize;
+        self.file.consume(read);
+        // An error does not undo what was inflated before it.
+        match status {
+            Err(error) => {
+                let error = io::Error::new(io::ErrorKind::InvalidData, error);
+                self.place = Place::End(Some(error));
+            }
+            Ok(Status::StreamEnd) => self.place = Place::Between,
+            Ok(Status::Ok | Status::BufError) if read == 0 && written == 0 && at_end => {
+                let error = io::Error::new(io::ErrorKind::UnexpectedEof, "the file is cut off");
+                self.place = Place::End(Some(error));
+            }
+            Ok(Status::Ok | Status::BufError) => {}
+        }
+        Ok(written)
+    }
+
+    /// Behind a member: another one, the end of the file, or neither.
     fn next_member(&mut self) -> io::Result<()> {
-        let Some(member) = self.member.take() else {
-            return Ok(());
-        };
-        let mut file = member.into_inner();
         loop {
-            let rest = file.fill_buf()?;
-            if rest.is_empty() {
-                return Ok(());
-            }
-            if rest[0] == MEMBER[0] {
-                self.member = Some(GzDecoder::new(file));
-                return Ok(());
-            }
-            // Some writers pad with zeros.
-            let zeros = rest.iter().take_while(|&&byte| byte == 0).count();
-            if zeros == 0 {
-                return Err(io::Error::new(
+            let rest = self.file.fill_buf()?;
+            self.place = match rest {
+                [] => Place::End(None),
+                [first, ..] if *first == MEMBER[0] => {
+                    self.member = Decompress::new_gzip(WINDOW_BITS);
+                    Place::Member
+                }
+                // Some writers pad with zeros.
+                [0, ..] => {
+                    let zeros = rest.iter().take_while(|&&byte| byte == 0).count();
+                    self.file.consume(zeros);
+                    continue;
+                }
+                _ => Place::End(Some(io::Error::new(
                     io::ErrorKind::InvalidData,
                     "bytes that are no gzip data behind the last member",
-                ));
-            }
-            file.consume(zeros);
+                ))),
+            };
+            return Ok(());
         }
     }
 }
 
 impl<R: BufRead> Read for Members<R> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        while let Some(member) = &mut self.member {
-            let read = member.read(out)?;
-            if read > 0 || out.is_empty() {
-                return Ok(read);
-            }
-            self.next_member()?;
+        if out.is_empty() {
+            return Ok(0);
         }
-        Ok(0)
+        loop {
+            match &mut self.place {
+                Place::Member => {
+                    let written = self.inflate(out)?;
+                    if written > 0 {
+                        return Ok(written);
+                    }
+                }
+                Place::Between => self.next_member()?,
+                Place::End(error) => return error.take().map_or(Ok(0), Err),
+            }
+        }
     }
 }
 

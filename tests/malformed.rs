@@ -6,6 +6,7 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Read;
 use std::path::Path;
 
 use cloudtrail::host::{Plugin, Value};
@@ -201,6 +202,38 @@ fn a_gzip_file_cut_anywhere_delivers_records_from_its_start() {
 }
 
 #[test]
+fn a_flipped_byte_inside_gzip_costs_no_record_before_it() {
+    let scratch = Scratch::new("gzip-flips");
+    let plugin = support::plugin("");
+    let text = plain_log("r-", 2_000);
+    let whole = gzip(&text);
+    let mut before_all = 0;
+    for at in (20..whole.len() - 8).step_by(whole.len() / 40) {
+        let mut flipped = whole.clone();
+        flipped[at] ^= 0xff;
+        let inflated = inflated_until_damage(&flipped);
+        let same = inflated
+            .iter()
+            .zip(&text)
+            .take_while(|(a, b)| a == b)
+            .count();
+        let whole_records = text[..same].windows(2).filter(|at| at == b"},").count();
+        // `userIdentity` of each record ends so too.
+        let before = whole_records / 2;
+        let given = ids(&plugin, &scratch.write("flipped.json.gz", &flipped));
+        let expected: Vec<String> = (0..before).map(|number| format!("r-{number}")).collect();
+        assert!(
+            given.starts_with(&expected),
+            "byte {at} of {}: {} instead of the {before} records before the damage",
+            whole.len(),
+            given.len()
+        );
+        before_all += before;
+    }
+    assert!(before_all > 10_000, "the damage was always at the start");
+}
+
+#[test]
 fn any_flipped_byte_is_survived() {
     let scratch = Scratch::new("flips");
     let plugin = support::plugin("");
@@ -219,6 +252,12 @@ fn any_flipped_byte_is_survived() {
             }
         }
     }
+}
+
+/// What a decoder gives that is asked for one byte at a time, so that it loses none before the damage.
+fn inflated_until_damage(bytes: &[u8]) -> Vec<u8> {
+    let decoder = flate2::bufread::MultiGzDecoder::new(bytes);
+    decoder.bytes().map_while(Result::ok).collect()
 }
 
 fn damaged() -> BTreeMap<String, Damaged> {
