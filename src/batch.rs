@@ -5,6 +5,7 @@
 //! by the host. When the host asks for the next one it is cleared and built again.
 #![forbid(unsafe_code)]
 
+use crate::delivery::Ticket;
 use crate::event;
 use crate::slots::{RecordSlots, Slot};
 use crate::tape::{Tape, TapeSpan, Tapes};
@@ -24,6 +25,10 @@ pub struct Batch {
     pub objects: u64,
     /// Stored bytes that were read for this batch.
     pub bytes_in: u64,
+    /// The latest time of an event, in nanoseconds since 1970.
+    pub newest: u64,
+    /// Of the objects whose last event is in this batch.
+    pub tickets: Vec<Ticket>,
 }
 
 #[derive(Debug)]
@@ -78,6 +83,7 @@ impl Batch {
                 return refused;
             }
         };
+        self.newest = self.newest.max(timestamp);
         let event = event::push(&mut self.bytes, timestamp, text);
         self.records.push(Entry {
             event,
@@ -153,8 +159,10 @@ impl Batch {
         self.bytes.clear();
         self.records.clear();
         self.tapes.clear();
+        self.tickets.clear();
         self.objects = 0;
         self.bytes_in = 0;
+        self.newest = 0;
     }
 }
 

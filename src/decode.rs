@@ -5,12 +5,15 @@
 //! grow with the file. Knows nothing of threads or of order; must not know fields.
 #![forbid(unsafe_code)]
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::PathBuf;
 
 use crate::batch::{Admission, Admitted, Batch};
+use crate::delivery::Ticket;
 use crate::error::{Error, ErrorKind, Result};
+use crate::gate::Held;
 use crate::inflate::{self, Members};
 use crate::log::{Log, Printable, Severity};
 use crate::log_name;
@@ -41,6 +44,8 @@ pub struct Object {
     pub name: String,
     /// Where its bytes are.
     pub content: Content,
+    /// Who wants to know what became of it.
+    pub ticket: Option<Ticket>,
 }
 
 /// The stored bytes of an [`Object`].
@@ -48,6 +53,8 @@ pub struct Object {
 pub enum Content {
     /// In a file.
     File(PathBuf),
+    /// In memory, which counts as held until they are decoded.
+    Memory(Vec<u8>, Held),
 }
 
 /// What decoding needs to know from the configuration.
@@ -96,12 +103,13 @@ impl<'a> Decoder<'a> {
     pub fn decode(&mut self, object: &Object, outlet: &mut impl Outlet) -> Result<()> {
         let result = match &object.content {
             Content::File(path) => self.file(object, path, outlet),
+            Content::Memory(stored, _) => self.memory(object, stored, outlet),
         };
         self.batch.objects += 1;
         self.metrics.objects.add(1);
         if let Err(error) = &result {
             error_counter(self.metrics, error.kind()).add(1);
-            self.log.once(error.kind().name(), Severity::Error, error);
+            self.log.trouble(error.kind().name(), Severity::Error, error);
         }
         result
     }
@@ -131,14 +139,14 @@ impl<'a> Decoder<'a> {
             if stored.len() as u64 > self.limits.max_object_bytes {
                 return Err(self.too_large(object));
             }
-            self.count_bytes(stored.len(), stored.len());
+            self.count_bytes(stored.len() as u64, stored.len() as u64);
             self.text(object, stored, outlet);
             return Ok(());
         }
         let limit = usize::try_from(self.limits.max_object_bytes).unwrap_or(usize::MAX);
         match inflate::whole(stored, limit.min(WHOLE_TEXT)) {
             Some(text) => {
-                self.count_bytes(stored.len(), text.len());
+                self.count_bytes(stored.len() as u64, text.len() as u64);
                 self.text(object, &text, outlet);
                 Ok(())
             }
@@ -149,7 +157,8 @@ impl<'a> Decoder<'a> {
     /// All of an object's text at once.
     fn text(&mut self, object: &Object, text: &[u8], outlet: &mut impl Outlet) {
         let mut reader = RecordReader::new(self.scanner);
-        let mut sink = Sink::new(self, object, outlet);
+        let mut told = Vec::new();
+        let mut sink = Sink::new(self, object, &mut told, outlet);
         reader.feed(text, true, &mut sink);
         sink.finish();
     }
@@ -158,15 +167,15 @@ impl<'a> Decoder<'a> {
     fn stream(&mut self, object: &Object, mut stored: impl BufRead, outlet: &mut impl Outlet) -> Result<()> {
         let mut window = std::mem::take(&mut self.window);
         let gzip = stored.fill_buf().map(inflate::is_gzip);
+        let count = &Cell::new(0);
+        let mut stored = Counted { stored, count };
         let result = match gzip {
             Ok(true) => {
-                let mut members = Members::new(Counted::new(stored, self.metrics));
-                self.windows(object, &mut members, &mut window, ErrorKind::Gzip, outlet)
+                let members = &mut Members::new(stored);
+                self.windows(object, members, ErrorKind::Gzip, count, &mut window, outlet)
             }
-            _ => {
-                let mut plain = Counted::new(stored, self.metrics);
-                self.windows(object, &mut plain, &mut window, ErrorKind::Read, outlet)
-            }
+            // An error comes again with the next read.
+            _ => self.windows(object, &mut stored, ErrorKind::Read, count, &mut window, outlet),
         };
         // A window that grew for one huge record is not kept.
         if window.len() <= 2 * WINDOW {
@@ -179,11 +188,13 @@ impl<'a> Decoder<'a> {
         &mut self,
         object: &Object,
         source: &mut impl Read,
-        window: &mut Vec<u8>,
         kind: ErrorKind,
+        stored: &Cell<u64>,
+        window: &mut Vec<u8>,
         outlet: &mut impl Outlet,
     ) -> Result<()> {
         let mut reader = RecordReader::new(self.scanner);
+        let mut told = Vec::new();
         let mut result = Ok(());
         let (mut filled, mut total) = (0, 0_u64);
         if window.is_empty() {
@@ -197,7 +208,7 @@ impl<'a> Decoder<'a> {
                     Ok(read) => {
                         filled += read;
                         total += read as u64;
-                        self.metrics.bytes_out.add(read as u64);
+                        self.count_bytes(stored.take(), read as u64);
                     }
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                     Err(error) => {
@@ -209,7 +220,7 @@ impl<'a> Decoder<'a> {
             if total > self.limits.max_object_bytes {
                 return Err(self.too_large(object));
             }
-            let mut sink = Sink::new(self, object, outlet);
+            let mut sink = Sink::new(self, object, &mut told, outlet);
             let used = reader.feed(&window[..filled], end, &mut sink);
             let stopped = sink.stopped;
             sink.finish();
@@ -226,10 +237,10 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    fn count_bytes(&mut self, stored: usize, text: usize) {
-        self.batch.bytes_in += stored as u64;
-        self.metrics.bytes_in.add(stored as u64);
-        self.metrics.bytes_out.add(text as u64);
+    fn count_bytes(&mut self, stored: u64, text: u64) {
+        self.batch.bytes_in += stored;
+        self.metrics.bytes_in.add(stored);
+        self.metrics.bytes_out.add(text);
     }
 
     fn broken(&self, object: &Object, kind: ErrorKind, error: &io::Error) -> Error {
@@ -264,19 +275,19 @@ fn error_counter(metrics: &Metrics, kind: ErrorKind) -> &Counter {
 /// Counts stored bytes as they are used up.
 struct Counted<'a, R> {
     stored: R,
-    metrics: &'a Metrics,
+    count: &'a Cell<u64>,
 }
 
-impl<'a, R> Counted<'a, R> {
-    fn new(stored: R, metrics: &'a Metrics) -> Self {
-        Counted { stored, metrics }
+impl<R> Counted<'_, R> {
+    fn add(&self, read: usize) {
+        self.count.set(self.count.get() + read as u64);
     }
 }
 
-impl<R: BufRead> Read for Counted<'_, R> {
+impl<R: Read> Read for Counted<'_, R> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let read = self.stored.read(out)?;
-        self.metrics.bytes_in.add(read as u64);
+        self.add(read);
         Ok(read)
     }
 }
@@ -288,7 +299,7 @@ impl<R: BufRead> BufRead for Counted<'_, R> {
 
     fn consume(&mut self, amount: usize) {
         self.stored.consume(amount);
-        self.metrics.bytes_in.add(amount as u64);
+        self.add(amount);
     }
 }
 
@@ -296,6 +307,8 @@ impl<R: BufRead> BufRead for Counted<'_, R> {
 struct Sink<'d, 'a, O> {
     decoder: &'d mut Decoder<'a>,
     object: &'d Object,
+    /// Kinds of trouble that were logged for this object.
+    told: &'d mut Vec<&'static str>,
     outlet: &'d mut O,
     admission: Admission,
     records: u64,
@@ -303,7 +316,12 @@ struct Sink<'d, 'a, O> {
 }
 
 impl<'d, 'a, O: Outlet> Sink<'d, 'a, O> {
-    fn new(decoder: &'d mut Decoder<'a>, object: &'d Object, outlet: &'d mut O) -> Self {
+    fn new(
+        decoder: &'d mut Decoder<'a>,
+        object: &'d Object,
+        told: &'d mut Vec<&'static str>,
+        outlet: &'d mut O,
+    ) -> Self {
         let admission = Admission {
             insights: decoder.limits.insights,
             file_time: log_name::time(&object.name).and_then(timestamp::nanoseconds),
@@ -311,6 +329,7 @@ impl<'d, 'a, O: Outlet> Sink<'d, 'a, O> {
         Sink {
             decoder,
             object,
+            told,
             outlet,
             admission,
             records: 0,
@@ -320,6 +339,17 @@ impl<'d, 'a, O: Outlet> Sink<'d, 'a, O> {
 
     fn finish(self) {
         self.decoder.metrics.records.add(self.records);
+    }
+
+    /// Logs trouble of this kind, once for the object.
+    fn tell(&mut self, kind: &'static str, what: &str) {
+        if self.told.contains(&kind) {
+            return;
+        }
+        self.told.push(kind);
+        let name = Printable(&self.object.name);
+        let line = format_args!("{name}: {what}");
+        self.decoder.log.trouble(kind, Severity::Error, line);
     }
 
     fn flush_if_full(&mut self) {
@@ -344,11 +374,9 @@ impl<O: Outlet> RecordSink for Sink<'_, '_, O> {
             Admitted::Digest => metrics.skipped_digest.add(1),
             Admitted::NoTime => {
                 metrics.skipped_no_time.add(1);
-                let name = Printable(&self.object.name);
-                self.decoder.log.once(
+                self.tell(
                     "no_time",
-                    Severity::Warning,
-                    format_args!("{name}: a record without a time is skipped: it has no eventTime, and the file's name has none either"),
+                    "a record without a time is skipped: it has no eventTime, and the file's name has none either",
                 );
             }
         }
@@ -385,9 +413,6 @@ impl<O: Outlet> RecordSink for Sink<'_, '_, O> {
             ),
         };
         counter.add(1);
-        let name = Printable(&self.object.name);
-        self.decoder
-            .log
-            .once(kind, Severity::Error, format_args!("{name}: {what}"));
+        self.tell(kind, what);
     }
 }

@@ -1,12 +1,66 @@
 //! Falco plugin for AWS CloudTrail logs.
+//!
+//! The library is built in two forms. As `libcloudtrail.so` it is what Falco loads: its only
+//! surface is the C functions of the plugin API. As a Rust library it serves the tests, the
+//! benches and `ctcat`, which drives the `.so` from the command line as Falco would.
+//!
+//! # The way of the data
+//!
+//! ```text
+//! open params ─ locate ─> pipeline ─> decode ───────────────────────────> pipeline ─> next_batch
+//!               which     jobs, in    inflate ─> records + tape ─> batch  in order,
+//!               files     order       gzip       where records    events  bounded
+//!                                     to text    and values are
+//!
+//! extract_fields ─ extract ──────> field ──────> slots ─────────> tape ─────> text
+//!                  which record,   what is its   where the        where the   what it says
+//!                  known already?  value         record has it    value is    to a person
+//! ```
+//!
+//! *Delivery* turns files into events. [`locate`] reads the open parameters and names the files.
+//! [`pipeline`] has the threads: it gives files to decode threads, several small ones at a time,
+//! and hands the batches on in the files' order, while no more waits than is allowed. [`decode`]
+//! takes one file through [`inflate`] and [`records`] into a [`batch`]. While a record's end is
+//! looked for, its [`tape`] is written: the places of all values in it. So the text is scanned
+//! once, and everything later is a look-up in the tape.
+//!
+//! *Extraction* answers what rules ask of an event. [`extract`] finds the record behind an event,
+//! in the batch that was handed out or, for a replayed or copied event, by scanning it again. It
+//! keeps each answer while the event stays the same. [`field`] is the table of all fields and
+//! of the rules for those that are computed; [`slots`] are the places of a record's known keys,
+//! found by one walk per object at the first question for one; [`mod@text`] unescapes.
+//!
+//! # Layers
+//!
+//! A module uses those in the lines above its own, and at most its neighbours' plain types.
+//!
+//! | Layer | Modules |
+//! |---|---|
+//! | what knows nothing of the others | [`error`], [`metrics`], [`log`], `quote`, [`timestamp`], [`mod@text`], [`tape`], [`event`], [`inflate`] |
+//! | what CloudTrail writes | [`log_name`], [`interval`], [`records`], [`slots`] |
+//! | what a person configures | [`config`] |
+//! | records and their values | [`batch`], [`field`] |
+//! | delivery, and beside it extraction | [`decode`], [`pipeline`], [`locate`]; [`extract`] |
+//! | the C functions | `plugin` |
+//!
+//! Delivery and extraction never use each other: they meet in [`batch`] and in `plugin`.
+//! [`host`] stands apart. It is the other side of the C functions, knows no CloudTrail and can
+//! load any plugin; `ctcat` knows the plugin only through it.
+//!
+//! # Unsafe code
+//!
+//! Each file that needs no `unsafe` forbids it at its head. What remains is the C boundary from
+//! both sides (`plugin`, [`host`]) and the scanner's vector instructions ([`tape`]).
 
 pub mod batch;
 pub mod config;
 pub mod decode;
+pub mod delivery;
 pub mod error;
 pub mod event;
 pub mod extract;
 pub mod field;
+pub mod gate;
 pub mod host;
 pub mod inflate;
 pub mod interval;

@@ -2,12 +2,15 @@
 //! the plugin API does not promise that its log function may be called from others.
 #![forbid(unsafe_code)]
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::fmt::{self, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Lines kept for a host that does not call for a while.
 const WAITING: usize = 256;
+
+/// Lines of one kind of trouble; what comes after them is only counted.
+const PER_KIND: u32 = 100;
 
 /// How much a line matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +23,7 @@ pub enum Severity {
     Info,
 }
 
-/// Collects lines, each kind of trouble once.
+/// Collects lines, of each kind of trouble only so many.
 #[derive(Debug, Default)]
 pub struct Log(Mutex<Waiting>);
 
@@ -28,7 +31,7 @@ pub struct Log(Mutex<Waiting>);
 struct Waiting {
     lines: VecDeque<(Severity, String)>,
     dropped: u64,
-    seen: HashSet<&'static str>,
+    seen: HashMap<&'static str, u32>,
 }
 
 impl Log {
@@ -37,11 +40,20 @@ impl Log {
         self.waiting().push(severity, &line);
     }
 
-    /// Adds a line unless there was one of the same `kind` already.
-    pub fn once(&self, kind: &'static str, severity: Severity, line: impl fmt::Display) {
+    /// Adds a line about trouble of this `kind`, unless there were very many of them already.
+    pub fn trouble(&self, kind: &'static str, severity: Severity, line: impl fmt::Display) {
         let mut waiting = self.waiting();
-        if waiting.seen.insert(kind) {
-            waiting.push(severity, &line);
+        let seen = waiting.seen.entry(kind).or_default();
+        if *seen == PER_KIND {
+            return;
+        }
+        *seen += 1;
+        match *seen {
+            PER_KIND => waiting.push(
+                severity,
+                &format_args!("{line} (more of this kind are counted, but not logged)"),
+            ),
+            _ => waiting.push(severity, &line),
         }
     }
 
@@ -63,7 +75,7 @@ impl Log {
 }
 
 impl Waiting {
-    fn push(&mut self, severity: Severity, line: &impl fmt::Display) {
+    fn push(&mut self, severity: Severity, line: &dyn fmt::Display) {
         if self.lines.len() == WAITING {
             self.dropped += 1;
             return;
@@ -94,12 +106,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_kind_is_logged_once() {
+    fn trouble_of_one_kind_does_not_fill_the_log() {
         let log = Log::default();
-        for name in ["a", "b"] {
-            log.once("gzip", Severity::Error, format_args!("{name} is damaged"));
+        for number in 0..1000 {
+            log.trouble("gzip", Severity::Error, format_args!("{number} is damaged"));
         }
-        assert_eq!(log.take(), [(Severity::Error, "a is damaged".to_owned())]);
+        let lines = log.take();
+        assert_eq!(lines.len(), PER_KIND as usize);
+        assert_eq!(lines[0].1, "0 is damaged");
+        assert!(lines[99].1.contains("not logged"));
     }
 
     #[test]

@@ -6,22 +6,21 @@
 //! side by side. Batches come back through a pool.
 #![forbid(unsafe_code)]
 
-mod gate;
-
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 
 use crate::batch::Batch;
 use crate::decode::{Decoder, Limits, Object, Outlet};
+use crate::delivery::Failure;
 use crate::error::{Error, ErrorKind, Result};
+use crate::gate::{Gate, Held};
 use crate::log::{Log, Printable, Severity};
 use crate::metrics::Metrics;
-use gate::Gate;
 
 /// Batches of one job that may wait for the host.
 const JOB_BATCHES: usize = 8;
@@ -29,12 +28,17 @@ const JOB_BATCHES: usize = 8;
 /// Cleared batches kept for use again.
 const POOLED: usize = 64;
 
+/// The number of jobs that come in any order. It is never the one that the host waits for.
+const UNORDERED: u64 = u64::MAX;
+
 /// How the pipeline works.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
     /// Number of decode threads, at least 1.
     pub threads: usize,
-    /// Bytes of batches that may wait for the host.
+    /// Jobs that may be under way at once.
+    pub jobs: usize,
+    /// Bytes that may wait for the host: a quarter as stored, the rest as batches.
     pub max_buffered_bytes: u64,
     /// An object that cannot be read ends the source, rather than being skipped.
     pub fail_on_error: bool,
@@ -69,6 +73,16 @@ pub struct Feed {
     work: Sender<Job>,
     order: Sender<JobOutput>,
     jobs: u64,
+    /// Where all jobs' batches go that come in any order.
+    unordered: Option<Sender<Result<Batch>>>,
+}
+
+/// A job's place in the order, taken before its objects are there.
+#[derive(Debug)]
+pub struct Place {
+    number: u64,
+    work: Sender<Job>,
+    batches: Sender<Result<Batch>>,
 }
 
 #[derive(Debug)]
@@ -76,7 +90,11 @@ struct Shared {
     settings: Settings,
     metrics: Arc<Metrics>,
     log: Arc<Log>,
-    gate: Gate,
+    /// Stored bytes that wait for a decode thread.
+    stored: Arc<Gate>,
+    /// Batches that wait for the host. A gate of their own: batches must get through for stored
+    /// bytes to become less.
+    decoded: Gate,
     closed: AtomicBool,
     pool: (Sender<Batch>, Receiver<Batch>),
 }
@@ -104,17 +122,19 @@ impl Pipeline {
         log: Arc<Log>,
         feed: impl FnOnce(Feed) + Send + 'static,
     ) -> Result<Pipeline> {
+        let stored = settings.max_buffered_bytes / 4;
         let shared = Arc::new(Shared {
             settings,
             metrics,
             log,
-            gate: Gate::new(settings.max_buffered_bytes),
+            stored: Arc::new(Gate::new(stored)),
+            decoded: Gate::new(settings.max_buffered_bytes - stored),
             closed: AtomicBool::new(false),
             pool: bounded(POOLED),
         });
-        let ahead = 2 * settings.threads + 2;
-        let (work, work_taken) = bounded(ahead);
-        let (order, jobs) = bounded(ahead);
+        // What bounds the work is the order: a job has its place there first.
+        let (work, work_taken) = unbounded();
+        let (order, jobs) = bounded(settings.jobs);
         let mut pipeline = Pipeline {
             shared: Arc::clone(&shared),
             jobs: Some(jobs),
@@ -130,6 +150,7 @@ impl Pipeline {
             work,
             order,
             jobs: 0,
+            unordered: None,
         };
         pipeline.spawn("ct-feed".to_owned(), move || feed(handle))?;
         Ok(pipeline)
@@ -143,8 +164,8 @@ impl Pipeline {
         Ok(())
     }
 
-    /// The next batch with events, waiting for at most `wait`. What became of objects that gave
-    /// none is reported to `done` all the same: objects ended and stored bytes read.
+    /// The next batch with events, waiting for at most `wait`. What ends without events (objects,
+    /// stored bytes read) is reported to `done` all the same.
     pub fn next(&mut self, wait: Duration, mut done: impl FnMut(&Batch)) -> Result<Next> {
         let deadline = Instant::now() + wait;
         loop {
@@ -154,7 +175,10 @@ impl Pipeline {
                 };
                 match jobs.recv_deadline(deadline) {
                     Ok(job) => {
-                        self.shared.gate.admit(job.number);
+                        if job.number != UNORDERED {
+                            self.shared.stored.admit(job.number);
+                            self.shared.decoded.admit(job.number);
+                        }
                         self.current = Some(job);
                     }
                     Err(RecvTimeoutError::Timeout) => return Ok(Next::Timeout),
@@ -164,7 +188,7 @@ impl Pipeline {
             };
             match current.batches.recv_deadline(deadline) {
                 Ok(Ok(batch)) => {
-                    self.shared.gate.leave(batch.memory());
+                    self.shared.decoded.leave(batch.memory());
                     self.shared.metrics.buffered_bytes.sub(batch.memory());
                     done(&batch);
                     if batch.is_empty() {
@@ -181,21 +205,30 @@ impl Pipeline {
         }
     }
 
-    /// Gives a batch back for use again.
+    /// Takes back a batch whose events the host has processed, for use again.
     pub fn recycle(&self, mut batch: Batch) {
+        for ticket in batch.tickets.drain(..) {
+            ticket.delivered();
+        }
         batch.clear();
         // A full pool means that there are enough.
         let _ = self.shared.pool.0.try_send(batch);
+    }
+
+    /// Tells all threads to stop, without waiting for them.
+    pub fn stop(&mut self) {
+        self.shared.closed.store(true, Ordering::Relaxed);
+        self.shared.stored.close();
+        self.shared.decoded.close();
+        // Whoever waits to hand something over finds nobody there.
+        self.current = None;
+        self.jobs = None;
     }
 }
 
 impl Drop for Pipeline {
     fn drop(&mut self) {
-        self.shared.closed.store(true, Ordering::Relaxed);
-        self.shared.gate.close();
-        // Whoever waits to hand something over finds nobody there.
-        self.current = None;
-        self.jobs = None;
+        self.stop();
         for thread in self.threads.drain(..) {
             // A panic of a thread has been logged by what contains it, or is a feeder's.
             let _ = thread.join();
@@ -206,59 +239,117 @@ impl Drop for Pipeline {
 impl Feed {
     /// Adds a job; waits while enough of them are under way. Answers whether to go on.
     pub fn push(&mut self, objects: Vec<Object>) -> bool {
+        self.place().is_some_and(|place| place.submit(objects))
+    }
+
+    /// The next job's place in the order; waits while enough of them are under way. `None`: the
+    /// source is closed.
+    pub fn place(&mut self) -> Option<Place> {
         let (batches, taken) = bounded(JOB_BATCHES);
         let number = self.jobs;
         self.jobs += 1;
-        let output = JobOutput {
+        self.place_with(number, batches, Some(taken))
+    }
+
+    /// A place for a job whose batches may come before those of jobs before it. A feeder uses
+    /// either these or [`Feed::place`].
+    pub fn unordered_place(&mut self) -> Option<Place> {
+        if let Some(batches) = self.unordered.clone() {
+            return self.place_with(UNORDERED, batches, None);
+        }
+        let (batches, taken) = bounded(JOB_BATCHES);
+        self.unordered = Some(batches.clone());
+        self.place_with(UNORDERED, batches, Some(taken))
+    }
+
+    /// Waits until an object of this stored size may be fetched. `None`: the source is closed.
+    pub fn hold(&self, place: &Place, bytes: u64) -> Option<Held> {
+        self.shared.stored.hold(place.number, bytes)
+    }
+
+    /// Whether the source is closed.
+    pub fn closed(&self) -> bool {
+        self.shared.closed.load(Ordering::Relaxed)
+    }
+
+    fn place_with(
+        &self,
+        number: u64,
+        batches: Sender<Result<Batch>>,
+        taken: Option<Receiver<Result<Batch>>>,
+    ) -> Option<Place> {
+        if self.closed() {
+            return None;
+        }
+        if let Some(batches) = taken {
+            self.order.send(JobOutput { number, batches }).ok()?;
+        }
+        Some(Place {
             number,
-            batches: taken,
-        };
-        let job = Job {
-            number,
-            objects,
+            work: self.work.clone(),
             batches,
+        })
+    }
+}
+
+impl Place {
+    /// Has the objects decoded. Answers whether anybody is still there for them.
+    pub fn submit(self, objects: Vec<Object>) -> bool {
+        let job = Job {
+            number: self.number,
+            objects,
+            batches: self.batches,
         };
-        !self.shared.closed.load(Ordering::Relaxed)
-            && self.order.send(output).is_ok()
-            && self.work.send(job).is_ok()
+        self.work.send(job).is_ok()
+    }
+
+    /// Ends the source with this error when the host gets here.
+    pub fn fail(self, error: Error) {
+        // Nobody there any more: then nobody needs to know.
+        let _ = self.batches.send(Err(error));
     }
 }
 
 fn decode_jobs(shared: &Shared, work: &Receiver<Job>) {
     let batch = shared.pooled();
     let mut decoder = Decoder::new(shared.settings.limits, &shared.metrics, &shared.log, batch);
-    for job in work {
-        if !decode_job(shared, &mut decoder, &job) {
+    for mut job in work {
+        if !decode_job(shared, &mut decoder, &mut job) {
             return;
         }
     }
 }
 
 /// Answers whether to go on.
-fn decode_job(shared: &Shared, decoder: &mut Decoder<'_>, job: &Job) -> bool {
+fn decode_job(shared: &Shared, decoder: &mut Decoder<'_>, job: &mut Job) -> bool {
+    let objects = std::mem::take(&mut job.objects);
     let mut outlet = JobOutlet { shared, job };
-    for object in &job.objects {
+    for object in objects {
         // A fault in decoding costs the object, not the host.
-        let decoded = catch_unwind(AssertUnwindSafe(|| decoder.decode(object, &mut outlet)));
-        let error = match decoded {
-            Ok(Ok(())) => continue,
-            Ok(Err(error)) => error,
-            Err(_) => {
-                let name = Printable(&object.name);
-                let line = format!("{name}: decoding failed; the rest of it is skipped");
-                shared.metrics.errors_internal.add(1);
-                shared.log.once("internal", Severity::Error, &line);
-                Error::new(ErrorKind::Read, line)
+        let decoded = catch_unwind(AssertUnwindSafe(|| decoder.decode(&object, &mut outlet)));
+        let result = decoded.unwrap_or_else(|_| Err(fault(shared, &object)));
+        match (result, object.ticket) {
+            (Ok(()), ticket) => decoder.batch.tickets.extend(ticket),
+            (Err(error), _) if shared.settings.fail_on_error => {
+                return outlet.flush(&mut decoder.batch) && job.batches.send(Err(error)).is_ok();
             }
-        };
-        if shared.settings.fail_on_error {
-            return outlet.flush(&mut decoder.batch) && job.batches.send(Err(error)).is_ok();
+            (Err(_), Some(ticket)) => ticket.failed(Failure::Lasting),
+            (Err(_), None) => {}
         }
         if shared.closed.load(Ordering::Relaxed) {
             return false;
         }
     }
     outlet.flush(&mut decoder.batch)
+}
+
+/// Counts and logs that decoding panicked.
+fn fault(shared: &Shared, object: &Object) -> Error {
+    let name = Printable(&object.name);
+    let line = format!("{name}: decoding failed; the rest of it is skipped");
+    shared.metrics.errors_internal.add(1);
+    shared.log.trouble("internal", Severity::Error, &line);
+    Error::new(ErrorKind::Read, line)
 }
 
 /// Hands a job's batches to the host.
@@ -270,7 +361,7 @@ struct JobOutlet<'a> {
 impl Outlet for JobOutlet<'_> {
     fn flush(&mut self, full: &mut Batch) -> bool {
         let memory = full.memory();
-        if !self.shared.gate.enter(self.job.number, memory) {
+        if !self.shared.decoded.enter(self.job.number, memory) {
             return false;
         }
         let batch = std::mem::replace(full, self.shared.pooled());

@@ -52,8 +52,16 @@ pub struct RecordReader {
     scanner: Scanner,
     place: Place,
     /// Set while the next record is being looked for behind damage.
-    lost: Option<Damage>,
+    lost: Option<Lost>,
     budget: u64,
+}
+
+/// A search for the next record.
+#[derive(Clone, Copy, Debug)]
+struct Lost {
+    damage: Damage,
+    /// Whether a record may start with the next byte, by what stood before it.
+    may_start: bool,
 }
 
 /// What surrounds the next value.
@@ -109,8 +117,8 @@ impl RecordReader {
     }
 
     fn step(&mut self, text: &[u8], at: usize, last: bool, sink: &mut impl RecordSink) -> Step {
-        if let Some(damage) = self.lost {
-            return self.find_record(damage, text, at, last, sink);
+        if let Some(lost) = self.lost {
+            return self.find_record(lost, text, at, last, sink);
         }
         match text[at] {
             b' ' | b'\t' | b'\r' | b'\n' | b',' => Step::To(at + 1),
@@ -263,7 +271,13 @@ impl RecordReader {
                 *records_follow = is_key && &text[at..at + len] == b"\"Records\"";
                 *value_follows = false;
             }
-            _ => sink.damage(Damage::NotAnObject),
+            _ => match text[at + len..].trim_ascii_start().first() {
+                Some(b',' | b']') => sink.damage(Damage::NotAnObject),
+                None if last => sink.damage(Damage::NotAnObject),
+                None if text.len() - at < MAX_RECORD => return Step::More,
+                // A stray quote: with it, every string behind would be taken for what is between.
+                _ => return self.lose(text, at),
+            },
         }
         Step::To(at + len)
     }
@@ -302,9 +316,13 @@ impl RecordReader {
 
     /// Gives up the value at `at` and looks for the next record from there on.
     fn lose(&mut self, text: &[u8], at: usize) -> Step {
-        self.lost = Some(match text.len() - at < MAX_RECORD {
-            true => Damage::Unbalanced,
-            false => Damage::TooLong,
+        self.lost = Some(Lost {
+            damage: match text.len() - at < MAX_RECORD {
+                true => Damage::Unbalanced,
+                false => Damage::TooLong,
+            },
+            // Nothing but a stray bracket can stand directly before another one.
+            may_start: text[at] != b'"',
         });
         Step::To(at + 1)
     }
@@ -312,17 +330,18 @@ impl RecordReader {
     /// Goes on at the first place from `at` on where a whole record starts.
     fn find_record(
         &mut self,
-        damage: Damage,
+        lost: Lost,
         text: &[u8],
         at: usize,
         last: bool,
         sink: &mut impl RecordSink,
     ) -> Step {
+        let damage = lost.damage;
         let mut from = at;
         while let Some(offset) = memchr::memchr(b'{', &text[from..]) {
             let candidate = from + offset;
             from = candidate + 1;
-            if !can_precede_record(&text[at..candidate]) {
+            if !may_start(&text[at..candidate], lost.may_start) {
                 continue;
             }
             let spent = match self.scan(text, candidate, sink) {
@@ -342,6 +361,10 @@ impl RecordReader {
                 }
                 Scan::Mismatch(offset) => offset,
                 Scan::Unfinished if !last && text.len() - candidate < MAX_RECORD => {
+                    self.lost = Some(Lost {
+                        may_start: true,
+                        ..lost
+                    });
                     return match candidate == at {
                         true => Step::More,
                         false => Step::To(candidate),
@@ -362,6 +385,10 @@ impl RecordReader {
                 other => other,
             });
         }
+        self.lost = Some(Lost {
+            may_start: may_start(&text[at..], lost.may_start),
+            ..lost
+        });
         Step::To(text.len())
     }
 
@@ -399,14 +426,34 @@ fn wrapper_start(text: &[u8]) -> WrapperStart {
     WrapperStart::Array(at)
 }
 
-/// The first `"Records":[` in an object that does not balance.
+/// Where the array of a `"Records":[` starts in an object that does not balance, if that is one
+/// of the object's own keys. Looked for in the object's first part: large logs start with it.
 fn records_inside(text: &[u8]) -> Option<usize> {
-    memchr::memmem::find_iter(text, b"\"Records\"").find_map(|key| {
-        let behind = &text[key + 9..];
-        let colon = behind.trim_ascii_start().strip_prefix(b":")?;
-        let array = colon.trim_ascii_start().strip_prefix(b"[")?;
-        Some(text.len() - array.len())
-    })
+    const FIRST_PART: usize = 1 << 20;
+    let text = &text[..text.len().min(FIRST_PART)];
+    let (mut at, mut depth) = (0, 0);
+    loop {
+        at += memchr::memchr3(b'"', b'{', b'}', text.get(at..)?)?;
+        match text[at] {
+            b'{' => depth += 1,
+            b'}' => depth -= 1,
+            _ => {
+                let len = string_len(&text[at..])?;
+                if depth == 1 && &text[at..at + len] == b"\"Records\"" {
+                    let behind = text[at + len..].trim_ascii_start();
+                    if let Some(behind) = behind.strip_prefix(b":") {
+                        let array = behind.trim_ascii_start().strip_prefix(b"[")?;
+                        return Some(text.len() - array.len());
+                    }
+                }
+                at += len - 1;
+            }
+        }
+        if depth == 0 {
+            return None;
+        }
+        at += 1;
+    }
 }
 
 enum Around {
@@ -450,11 +497,16 @@ fn looks_like_record(tape: Tape<'_>) -> bool {
 }
 
 /// Can a record start behind this text? Inside of another record's strings it mostly cannot.
-fn can_precede_record(text: &[u8]) -> bool {
-    let before = text.trim_ascii_end();
-    match before.last() {
-        None | Some(b',' | b'[' | b'}' | b']') => true,
-        _ => before.len() < text.len() && text[before.len()..].contains(&b'\n'),
+/// `before` tells of what stood before the text.
+fn may_start(text: &[u8], before: bool) -> bool {
+    let (last, space) = match text.iter().rposition(|byte| !byte.is_ascii_whitespace()) {
+        Some(place) => (Some(text[place]), &text[place + 1..]),
+        None => (None, text),
+    };
+    match last {
+        Some(b',' | b'[' | b'}' | b']') => true,
+        None if before => true,
+        _ => space.contains(&b'\n'),
     }
 }
 

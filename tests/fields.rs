@@ -251,6 +251,30 @@ fn going_back_and_forth_within_a_batch_changes_nothing() {
 }
 
 #[test]
+fn thousands_of_different_pointers_can_be_asked_for_at_once_and_in_turn() {
+    let plugin = support::plugin("");
+    let list: Vec<String> = (0..5_000)
+        .map(|number| format!("\"item {number}\""))
+        .collect();
+    let payload = format!(r#"{{"list":[{}]}}"#, list.join(","));
+    let event = OwnedEvent::new(7, payload.as_bytes());
+    let request = |number: usize| {
+        let spec = format!("ct.value[/list/{number}]");
+        plugin.request(&spec).expect("a pointer")
+    };
+    let requests: Vec<_> = (0..5_000).map(request).collect();
+    let together: Vec<_> = requests.iter().collect();
+    let at_once = plugin.extract_values(event.as_event(), &together, false);
+    let at_once = at_once.expect("an answer");
+    for (number, request) in requests.iter().enumerate() {
+        let expected = Some(Value::from(format!("item {number}").as_str()));
+        assert_eq!(at_once[number].value, expected, "at once");
+        let alone = plugin.extract_values(event.as_event(), &[request], false);
+        assert_eq!(alone.expect("an answer")[0].value, expected, "in turn");
+    }
+}
+
+#[test]
 fn foreign_bytes_that_are_no_record_have_no_values() {
     let plugin = support::plugin("");
     let mut asker = Asker::new(&plugin, &["/a"]);

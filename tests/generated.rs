@@ -1,5 +1,5 @@
 //! Generated records, as odd as JSON allows, in every container: each must arrive byte for byte, with every field as
-//! the oracle has it. `PROPTEST_CASES` raises the number of files (256 unless told).
+//! the oracle has it. `PROPTEST_CASES` raises the number of files (64 unless told).
 #![forbid(unsafe_code)]
 
 mod generator;
@@ -9,7 +9,7 @@ mod support;
 use std::cell::RefCell;
 
 use cloudtrail::host::OwnedEvent;
-use generator::{Container, container, record, records};
+use generator::{container, record, records};
 use oracle::Record;
 use proptest::prelude::*;
 use support::asker::Asker;
@@ -30,10 +30,12 @@ const POINTERS: &[&str] = &[
 const NAME: &str = "111122223333_CloudTrail_us-east-1_20260114T0915Z_generated.json";
 
 fn config() -> ProptestConfig {
+    let told = ProptestConfig::default();
     ProptestConfig {
+        cases: std::env::var_os("PROPTEST_CASES").map_or(64, |_| told.cases),
         failure_persistence: None,
         max_shrink_iters: 4_000,
-        ..ProptestConfig::default()
+        ..told
     }
 }
 
@@ -123,7 +125,7 @@ fn the_oracle_reads_strict_json_as_serde_json_does() {
     });
 }
 
-/// A container says how it wraps records; this is how it reads in a failure.
+/// Bytes as they read in a failure.
 fn shown(text: &[u8]) -> String {
     text.escape_ascii().to_string()
 }
@@ -136,14 +138,12 @@ fn the_generator_reaches_every_field() {
     let mut missing: Vec<&str> = oracle::fields()
         .filter(|field| *field != "ct.value")
         .collect();
-    let mut containers = 0;
-    for _ in 0..3_000 {
+    let mut tries = 0;
+    while !missing.is_empty() && tries < 20_000 {
         let text = record().new_tree(&mut runner).expect("a record").current();
         let record = Record::read(&text).expect("the generator writes objects");
         missing.retain(|field| record.value(field, None).is_none());
-        let wrapped: Container = container().new_tree(&mut runner).expect("one").current();
-        containers += usize::from(!wrapped.file(&[text]).is_empty());
+        tries += 1;
     }
     assert!(missing.is_empty(), "never generated: {missing:?}");
-    assert_eq!(containers, 3_000);
 }

@@ -76,6 +76,19 @@ fn open_errors_name_the_thing() {
 
 #[test]
 #[cfg(unix)]
+fn a_path_that_nobody_can_read_is_named_at_open() {
+    let scratch = Scratch::new("loop");
+    let path = scratch.path().join("loop.json");
+    std::os::unix::fs::symlink("loop.json", &path).expect("a link");
+    let error = refused(&support::plugin(""), path.to_str().expect("UTF-8"));
+    assert!(
+        error.contains("loop.json"),
+        "{error:?} does not name the file"
+    );
+}
+
+#[test]
+#[cfg(unix)]
 fn a_file_that_may_not_be_read_is_named_at_open() {
     use std::os::unix::fs::PermissionsExt;
     let scratch = Scratch::new("permissions");

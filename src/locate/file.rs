@@ -78,6 +78,7 @@ impl Files {
             job.push(Object {
                 name: path.to_string_lossy().into_owned(),
                 content: Content::File(path),
+                ticket: None,
             });
             bytes += size;
             if bytes >= JOB_BYTES || job.len() >= JOB_FILES {
@@ -100,7 +101,7 @@ fn walk(root: &Path, insights: bool, log: &Log) -> Vec<(PathBuf, u64)> {
         let entry = match entry {
             Ok(entry) => entry,
             Err(error) => {
-                log.once(
+                log.trouble(
                     "walk",
                     Severity::Warning,
                     format_args!("{error}; what is there is not read"),

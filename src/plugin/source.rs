@@ -74,6 +74,7 @@ impl Instance {
         let files = Files::at(path, config.include_insights, &state.log)?;
         let settings = Settings {
             threads: config.decode_threads(),
+            jobs: 2 * config.decode_threads() + 2,
             max_buffered_bytes: config.max_buffered_bytes,
             fail_on_error: config.s3_on_error == OnError::Fail,
             limits: Limits {

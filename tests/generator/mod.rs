@@ -5,7 +5,7 @@ mod container;
 mod text;
 mod vocabulary;
 
-pub use container::{Container, container};
+pub use container::container;
 
 use proptest::prelude::*;
 use proptest::sample::select;

@@ -1,15 +1,28 @@
 //! Bounds the bytes that wait for the host.
 #![forbid(unsafe_code)]
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Lets batches through as long as they fit. The job that the host waits for always gets
 /// through: were it held back for batches of later jobs, nobody would ever go on.
 #[derive(Debug)]
-pub(super) struct Gate {
+pub struct Gate {
     max: u64,
     state: Mutex<State>,
     changed: Condvar,
+}
+
+/// Bytes that are inside of a [`Gate`] for as long as this lives.
+#[derive(Debug)]
+pub struct Held {
+    gate: Arc<Gate>,
+    bytes: u64,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.gate.leave(self.bytes);
+    }
 }
 
 #[derive(Debug, Default)]
@@ -21,7 +34,8 @@ struct State {
 }
 
 impl Gate {
-    pub(super) fn new(max: u64) -> Self {
+    /// A gate with room for `max` bytes.
+    pub fn new(max: u64) -> Self {
         Gate {
             max,
             state: Mutex::default(),
@@ -30,7 +44,7 @@ impl Gate {
     }
 
     /// Waits until `bytes` of `job` fit. `false`: the gate is closed.
-    pub(super) fn enter(&self, job: u64, bytes: u64) -> bool {
+    pub fn enter(&self, job: u64, bytes: u64) -> bool {
         let fits = |state: &mut State| {
             let fits = state.inside == 0 || state.inside + bytes <= self.max || job <= state.head;
             !fits && !state.closed
@@ -43,21 +57,29 @@ impl Gate {
         !state.closed
     }
 
+    /// As [`Gate::enter`], with a token that leaves when it is dropped; `None`: closed.
+    pub fn hold(self: &Arc<Self>, job: u64, bytes: u64) -> Option<Held> {
+        self.enter(job, bytes).then(|| Held {
+            gate: Arc::clone(self),
+            bytes,
+        })
+    }
+
     /// The host has taken `bytes`.
-    pub(super) fn leave(&self, bytes: u64) {
+    pub fn leave(&self, bytes: u64) {
         let mut state = self.state();
         state.inside = state.inside.saturating_sub(bytes);
         self.changed.notify_all();
     }
 
     /// The host reads from `job` now.
-    pub(super) fn admit(&self, job: u64) {
+    pub fn admit(&self, job: u64) {
         self.state().head = job;
         self.changed.notify_all();
     }
 
     /// Everybody who waits, or comes later, is sent away.
-    pub(super) fn close(&self) {
+    pub fn close(&self) {
         self.state().closed = true;
         self.changed.notify_all();
     }
@@ -70,7 +92,6 @@ impl Gate {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
     use std::thread;
 
     #[test]
