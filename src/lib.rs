@@ -52,6 +52,8 @@
 //! Each file that needs no `unsafe` forbids it at its head. What remains is the C boundary from
 //! both sides (`plugin`, [`host`]) and the scanner's vector instructions ([`tape`]).
 
+pub mod aws;
+pub mod backoff;
 pub mod batch;
 pub mod config;
 pub mod decode;
@@ -59,6 +61,7 @@ pub mod delivery;
 pub mod error;
 pub mod event;
 pub mod extract;
+pub mod fetch;
 pub mod field;
 pub mod gate;
 pub mod host;

@@ -2,6 +2,9 @@
 #![forbid(unsafe_code)]
 
 pub mod file;
+pub mod notification;
+pub mod s3;
+pub mod sqs;
 
 use std::path::PathBuf;
 

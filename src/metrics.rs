@@ -65,8 +65,36 @@ metrics! {
     errors_gzip c"cloudtrail.errors.gzip" true,
     /// Files refused for their decompressed size.
     errors_too_large c"cloudtrail.errors.too_large" true,
+    /// Objects that could not be downloaded.
+    errors_fetch c"cloudtrail.errors.fetch" true,
+    /// Listings of a bucket that broke off.
+    errors_list c"cloudtrail.errors.list" true,
+    /// Requests to a queue that failed.
+    errors_queue c"cloudtrail.errors.queue" true,
     /// Faults of the plugin itself that were contained.
     errors_internal c"cloudtrail.errors.internal" true,
+    /// Requests sent to AWS.
+    requests c"cloudtrail.requests" true,
+    /// Requests that were sent again.
+    retries c"cloudtrail.retries" true,
+    /// Requests that AWS put off for coming too fast.
+    throttles c"cloudtrail.throttles" true,
+    /// Messages received from the queue.
+    messages_received c"cloudtrail.messages.received" true,
+    /// Messages deleted from the queue.
+    messages_deleted c"cloudtrail.messages.deleted" true,
+    /// Leases on messages that were prolonged.
+    messages_extended c"cloudtrail.messages.extended" true,
+    /// Messages left to the queue because an object of theirs failed.
+    messages_returned c"cloudtrail.messages.returned" true,
+    /// Messages that are no notification of a log file.
+    messages_unknown c"cloudtrail.messages.unknown" true,
+    /// Leases that ended before their message was done with.
+    messages_lost c"cloudtrail.messages.lost" true,
+    /// Messages that are being worked off.
+    messages_in_flight c"cloudtrail.messages.in_flight" false,
+    /// Time of the newest event so far, in seconds since 1970; its distance to now is the lag.
+    newest_event_time c"cloudtrail.newest_event_time" false,
     /// Bytes decoded and waiting for the host.
     buffered_bytes c"cloudtrail.buffered_bytes" false,
 }
@@ -84,6 +112,11 @@ impl Counter {
     /// Takes `amount` off a figure that goes up and down.
     pub fn sub(&self, amount: u64) {
         self.0.fetch_sub(amount, Relaxed);
+    }
+
+    /// Raises it to `value`, if it is below.
+    pub fn raise(&self, value: u64) {
+        self.0.fetch_max(value, Relaxed);
     }
 
     /// The value now.

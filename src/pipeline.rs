@@ -195,7 +195,9 @@ impl Pipeline {
                         self.recycle(batch);
                         continue;
                     }
-                    self.shared.metrics.events.add(batch.len() as u64);
+                    let metrics = &self.shared.metrics;
+                    metrics.events.add(batch.len() as u64);
+                    metrics.newest_event_time.raise(batch.newest / 1_000_000_000);
                     return Ok(Next::Batch(batch));
                 }
                 Ok(Err(error)) => return Err(error),

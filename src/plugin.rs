@@ -7,5 +7,6 @@ mod api;
 mod extraction;
 mod guard;
 mod info;
+mod open;
 mod source;
 mod state;

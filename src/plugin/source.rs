@@ -2,21 +2,21 @@
 #![forbid(unsafe_code)]
 
 use std::ffi::CString;
-use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use falco_plugin_api as api;
 
+use super::open::{Network, Opened, open};
 use super::state::PluginState;
 use crate::batch::Batch;
-use crate::config::OnError;
-use crate::decode::Limits;
-use crate::error::{Error, ErrorKind, Result};
-use crate::locate::Location;
-use crate::locate::file::Files;
-use crate::log::{Printable, Severity};
-use crate::pipeline::{Next, Pipeline, Settings};
+use crate::error::Result;
+use crate::log::Severity;
+use crate::metrics::Counter;
+use crate::pipeline::{Next, Pipeline};
+
+/// How often a long sweep says how far it is.
+const REPORT: Duration = Duration::from_secs(60);
 
 /// How long a call waits for events. Hosts look for signals between two calls, and call again
 /// at once, so this is both short and no spinning.
@@ -35,6 +35,7 @@ pub(super) enum Handed<'a> {
 /// One open source.
 pub(super) struct Instance {
     pipeline: Pipeline,
+    network: Option<Network>,
     /// The batch that the host holds.
     held: Option<Arc<Batch>>,
     /// Batches that extraction still looked at when the host gave them back.
@@ -42,6 +43,7 @@ pub(super) struct Instance {
     pointers: Vec<*mut api::ss_plugin_event>,
     ended: bool,
     progress: Progress,
+    reported: Instant,
 }
 
 /// How much of what there is to read has been handed over.
@@ -49,63 +51,30 @@ pub(super) struct Instance {
 struct Progress {
     objects: u64,
     bytes: u64,
-    all_objects: u64,
-    all_bytes: u64,
+    total: Option<(u64, u64)>,
     text: CString,
 }
 
 impl Instance {
     /// Opens what `params` point at.
     pub(super) fn open(state: &PluginState, params: &str) -> Result<Instance> {
-        match Location::parse(params)? {
-            Location::Path(path) => Instance::open_path(state, &path),
-            Location::S3 { .. } | Location::Sqs(_) => Err(Error::new(
-                ErrorKind::OpenParams,
-                format!(
-                    "open parameters '{}': this version reads local files only; copy the logs to a folder and give its path",
-                    Printable(params)
-                ),
-            )),
-        }
-    }
-
-    fn open_path(state: &PluginState, path: &Path) -> Result<Instance> {
-        let config = &state.config;
-        let files = Files::at(path, config.include_insights, &state.log)?;
-        let settings = Settings {
-            threads: config.decode_threads(),
-            jobs: 2 * config.decode_threads() + 2,
-            max_buffered_bytes: config.max_buffered_bytes,
-            fail_on_error: config.s3_on_error == OnError::Fail,
-            limits: Limits {
-                max_object_bytes: config.max_object_bytes,
-                insights: config.include_insights,
-            },
-        };
-        let progress = Progress {
-            all_objects: files.len() as u64,
-            all_bytes: files.bytes(),
-            ..Progress::default()
-        };
-        state.log.line(
-            Severity::Info,
-            format_args!(
-                "reading {} with {} files, {} bytes, on {} decode threads",
-                path.display(),
-                progress.all_objects,
-                progress.all_bytes,
-                settings.threads
-            ),
-        );
-        let (metrics, log) = (Arc::clone(&state.metrics), Arc::clone(&state.log));
-        let pipeline = Pipeline::start(settings, metrics, log, move |feed| files.feed(feed))?;
+        let Opened {
+            pipeline,
+            network,
+            total,
+        } = open(state, params)?;
         Ok(Instance {
             pipeline,
+            network,
             held: None,
             returned: Vec::new(),
             pointers: Vec::new(),
             ended: false,
-            progress,
+            progress: Progress {
+                total,
+                ..Progress::default()
+            },
+            reported: Instant::now(),
         })
     }
 
@@ -120,6 +89,7 @@ impl Instance {
             progress.objects += batch.objects;
             progress.bytes += batch.bytes_in;
         })?;
+        self.report_progress(state);
         match next {
             Next::Batch(batch) => Ok(Handed::Events(self.hold(state, batch))),
             Next::Timeout => Ok(Handed::Timeout),
@@ -134,13 +104,16 @@ impl Instance {
     /// How much has been handed over: in hundredths of a percent, and in words.
     pub(super) fn progress(&mut self) -> (u32, &CString) {
         let progress = &mut self.progress;
-        let parts = match (self.ended, progress.all_bytes) {
+        let all_bytes = progress.total.map_or(0, |(_, bytes)| bytes);
+        let parts = match (self.ended, all_bytes) {
             (true, _) => 10_000,
             (false, 0) => 0,
             (false, all) => (progress.bytes.saturating_mul(10_000) / all).min(10_000),
         };
-        let (read, all) = (progress.objects, progress.all_objects);
-        let text = format!("{read}/{all} files, {}%", parts / 100);
+        let text = match progress.total {
+            Some((all, _)) => format!("{}/{all} files, {}%", progress.objects, parts / 100),
+            None => format!("{} files", progress.objects),
+        };
         progress.text = CString::new(text).unwrap_or_default();
         (parts as u32, &progress.text)
     }
@@ -168,6 +141,20 @@ impl Instance {
         }
     }
 
+    /// Once a minute, how far a long sweep has come.
+    fn report_progress(&mut self, state: &PluginState) {
+        if self.reported.elapsed() < REPORT {
+            return;
+        }
+        self.reported = Instant::now();
+        let (_, text) = self.progress();
+        let text = text.to_string_lossy().into_owned();
+        let events = state.metrics.events.value();
+        state
+            .log
+            .line(Severity::Info, format_args!("{text}, {events} events so far"));
+    }
+
     /// At the end, what it was in all.
     fn report(&self, state: &PluginState) {
         let metrics = &state.metrics;
@@ -187,9 +174,11 @@ impl Instance {
             &metrics.errors_read,
             &metrics.errors_gzip,
             &metrics.errors_too_large,
+            &metrics.errors_fetch,
+            &metrics.errors_list,
             &metrics.errors_internal,
         ];
-        let sum = |counters: &[&crate::metrics::Counter]| -> u64 {
+        let sum = |counters: &[&Counter]| -> u64 {
             counters.iter().map(|counter| counter.value()).sum()
         };
         let (damaged, skipped, broken) = (sum(&damaged), sum(&skipped), sum(&broken));
@@ -208,8 +197,15 @@ impl Instance {
 }
 
 impl Instance {
-    /// Stops the threads and lets go of the host's batch.
+    /// Stops the threads. Messages whose events the host may not have processed are left to the
+    /// queue: the last batch counts as handed over only when the host comes back for more.
     pub(super) fn close(mut self, state: &PluginState) {
-        self.take_back(state);
+        if let Some(batch) = self.held.take() {
+            state.live.replace(Some(&batch), None);
+        }
+        self.pipeline.stop();
+        if let Some(network) = self.network.take() {
+            network.close();
+        }
     }
 }

@@ -1,8 +1,12 @@
 //! Finds the end of one object and writes its tape on the way.
 
+#[cfg(not(target_arch = "x86_64"))]
+use super::block::Portable as Baseline;
+#[cfg(target_arch = "x86_64")]
+use super::block::Sse2 as Baseline;
+use super::block::{BLOCK, Classify};
 #[cfg(target_arch = "x86_64")]
 use super::block::Avx2;
-use super::block::{BLOCK, Classify, Portable};
 use super::{Container, TapeSpan, Tapes};
 
 /// What stands at the place that was scanned.
@@ -40,7 +44,7 @@ impl Default for Scanner {
 
 impl Scanner {
     /// A scanner that uses no instructions beyond the target's baseline.
-    pub fn portable() -> Self {
+    pub fn baseline() -> Self {
         Scanner { avx2: false }
     }
 
@@ -59,10 +63,10 @@ impl Scanner {
             // SAFETY: `avx2` is only set after `Avx2::available`.
             unsafe { scan_avx2(text, tapes) }
         } else {
-            scan_portable(text, tapes)
+            scan_baseline(text, tapes)
         };
         #[cfg(not(target_arch = "x86_64"))]
-        let result = scan_portable(text, tapes);
+        let result = scan_baseline(text, tapes);
         match result {
             End::Whole(len) => Scan::Whole {
                 len,
@@ -95,8 +99,8 @@ fn scan_avx2(text: &[u8], tapes: &mut Tapes) -> End {
     scan_with::<Avx2>(text, tapes)
 }
 
-fn scan_portable(text: &[u8], tapes: &mut Tapes) -> End {
-    scan_with::<Portable>(text, tapes)
+fn scan_baseline(text: &[u8], tapes: &mut Tapes) -> End {
+    scan_with::<Baseline>(text, tapes)
 }
 
 /// No container around this one.

@@ -1,0 +1,57 @@
+//! Growing pauses between tries, spread at random so that many who failed together do not come
+//! back together.
+#![forbid(unsafe_code)]
+
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::time::Duration;
+
+/// Pauses that double up to a longest one.
+#[derive(Debug)]
+pub struct Backoff {
+    first: Duration,
+    longest: Duration,
+    next: Duration,
+}
+
+impl Backoff {
+    /// The first pause is at most `first`, the later ones at most `longest`.
+    pub fn new(first: Duration, longest: Duration) -> Self {
+        Backoff {
+            first,
+            longest,
+            next: first,
+        }
+    }
+
+    /// The next pause: at random between half of its full length and all of it.
+    pub fn pause(&mut self) -> Duration {
+        let full = self.next;
+        self.next = (full * 2).min(self.longest);
+        // The standard library's seed is the only randomness that is needed here.
+        let random = RandomState::new().hash_one(0) % 1024;
+        full / 2 + full / 2 * random as u32 / 1024
+    }
+
+    /// After a success.
+    pub fn reset(&mut self) {
+        self.next = self.first;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_the_longest() {
+        let second = Duration::from_secs(1);
+        let mut backoff = Backoff::new(second, 5 * second);
+        for full in [1, 2, 4, 5, 5] {
+            let pause = backoff.pause();
+            assert!(pause >= full * second / 2 && pause <= full * second, "{pause:?}");
+        }
+        backoff.reset();
+        assert!(backoff.pause() <= second);
+    }
+}

@@ -1,0 +1,206 @@
+//! What becomes of messages whose objects are done: deleted, or left to the queue.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_sqs::types::{
+    ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry,
+};
+use tokio::sync::{mpsc, oneshot};
+
+use super::Queue;
+use super::lease::{Lease, Leases};
+use crate::aws::describe;
+use crate::backoff::Backoff;
+use crate::delivery::Failure;
+use crate::log::Severity;
+
+/// Entries that one request may have.
+const ENTRIES: usize = 10;
+
+/// Tries to delete before the message is left to come again.
+const TRIES: u32 = 5;
+
+/// Pause for each time that a message was received already, before it is seen again.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// Something to be finished.
+#[derive(Debug)]
+pub(super) enum Finished {
+    /// A message with all of its objects.
+    Message {
+        /// Number of its lease.
+        lease: u64,
+        /// The worst that happened to one of its objects.
+        failure: Option<Failure>,
+    },
+    /// Asks to be told when everything before is finished.
+    Flush(oneshot::Sender<()>),
+}
+
+impl Finished {
+    /// A message that can never be worked off.
+    pub(super) fn rejected(lease: u64) -> Self {
+        Finished::Message {
+            lease,
+            failure: Some(Failure::Lasting),
+        }
+    }
+}
+
+/// Finishes messages for as long as the runtime lives.
+pub(super) async fn run(
+    queue: Arc<Queue>,
+    leases: Arc<Leases>,
+    mut finished: mpsc::UnboundedReceiver<Finished>,
+) {
+    let mut next = Vec::new();
+    while finished.recv_many(&mut next, ENTRIES).await > 0 {
+        let (mut delete, mut back, mut flushed) = (Vec::new(), Vec::new(), Vec::new());
+        for finished in next.drain(..) {
+            match finished {
+                Finished::Flush(done) => flushed.push(done),
+                Finished::Message { lease, failure } => {
+                    queue.metrics.messages_in_flight.sub(1);
+                    let Some(lease) = leases.end(lease) else {
+                        continue;
+                    };
+                    match queue.fate(&lease, failure) {
+                        Fate::Delete => delete.push(lease.receipt),
+                        Fate::Return(pause) => back.push((lease.receipt, pause)),
+                        Fate::Leave => {}
+                    }
+                }
+            }
+        }
+        if !delete.is_empty() {
+            queue.delete(&delete).await;
+        }
+        if !back.is_empty() {
+            queue.give_back(&back).await;
+        }
+        for done in flushed {
+            // Whoever asked may have gone.
+            let _ = done.send(());
+        }
+    }
+}
+
+/// What is to be done with a message.
+enum Fate {
+    Delete,
+    /// Seen again after this pause.
+    Return(Duration),
+    /// Seen again when its lease ends.
+    Leave,
+}
+
+impl Queue {
+    fn fate(&self, lease: &Lease, failure: Option<Failure>) -> Fate {
+        let rules = &self.rules;
+        if rules.delete && rules.delete_at_once {
+            // It was deleted when it came.
+            return Fate::Leave;
+        }
+        let Some(failure) = failure else {
+            return match rules.delete {
+                true => Fate::Delete,
+                false => Fate::Leave,
+            };
+        };
+        let exhausted = lease.receives >= rules.max_receives && !rules.redrive;
+        if failure == Failure::Lasting && exhausted && rules.delete {
+            self.log.trouble(
+                "queue_exhausted",
+                Severity::Error,
+                format_args!(
+                    "{}: a message failed {} times for a lasting reason, which the lines before tell; it is deleted (sqsMaxReceives)",
+                    self.url, lease.receives
+                ),
+            );
+            return Fate::Delete;
+        }
+        self.metrics.messages_returned.add(1);
+        Fate::Return((PAUSE * lease.receives.min(60)).min(rules.lease))
+    }
+
+    /// Deletes messages; what cannot be deleted comes again.
+    pub(super) async fn delete(&self, receipts: &[String]) {
+        let mut left: Vec<String> = receipts.to_vec();
+        let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
+        for attempt in 1..=TRIES {
+            let result = self.delete_once(&left).await;
+            let cause = match result {
+                Ok(failed) if failed.is_empty() => return,
+                Ok(failed) => {
+                    left = failed;
+                    "the queue refused some".to_owned()
+                }
+                Err(cause) => cause,
+            };
+            self.metrics.errors_queue.add(1);
+            if attempt == TRIES {
+                self.log.trouble(
+                    "queue_delete",
+                    Severity::Warning,
+                    format_args!(
+                        "{}: {} messages that are done with cannot be deleted ({cause}); they will come again",
+                        self.url,
+                        left.len()
+                    ),
+                );
+                return;
+            }
+            tokio::time::sleep(backoff.pause()).await;
+        }
+    }
+
+    /// The receipts of those that were refused.
+    async fn delete_once(&self, receipts: &[String]) -> Result<Vec<String>, String> {
+        let entries = receipts.iter().enumerate().filter_map(|(number, receipt)| {
+            DeleteMessageBatchRequestEntry::builder()
+                .id(number.to_string())
+                .receipt_handle(receipt)
+                .build()
+                .ok()
+        });
+        let reply = self
+            .clients
+            .sqs
+            .delete_message_batch()
+            .queue_url(&self.url)
+            .set_entries(Some(entries.collect()))
+            .send()
+            .await
+            .map_err(|error| describe(&error).to_string())?;
+        let deleted = reply.successful().len() as u64;
+        self.metrics.messages_deleted.add(deleted);
+        let failed = reply.failed().iter();
+        Ok(failed
+            .filter_map(|failed| receipts.get(failed.id().parse::<usize>().ok()?).cloned())
+            .collect())
+    }
+
+    async fn give_back(&self, receipts: &[(String, Duration)]) {
+        let entries = receipts.iter().enumerate().filter_map(|(number, (receipt, pause))| {
+            ChangeMessageVisibilityBatchRequestEntry::builder()
+                .id(number.to_string())
+                .receipt_handle(receipt)
+                .visibility_timeout(pause.as_secs() as i32)
+                .build()
+                .ok()
+        });
+        let reply = self
+            .clients
+            .sqs
+            .change_message_visibility_batch()
+            .queue_url(&self.url)
+            .set_entries(Some(entries.collect()))
+            .send()
+            .await;
+        // Without it they come when their lease ends, which is only later.
+        if reply.is_err() {
+            self.metrics.errors_queue.add(1);
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Takes messages from the queue: one reader waits at it, others help while it is deep.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_sqs::types::MessageSystemAttributeName;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
+
+use super::lease::Leases;
+use super::{Message, Queue};
+use crate::aws::describe;
+use crate::backoff::Backoff;
+use crate::log::Severity;
+
+/// Messages that one request can bring.
+const MESSAGES: u32 = 10;
+
+/// Readers at a time.
+const READERS: usize = 8;
+
+/// Longest pause after errors.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// What all readers share.
+#[derive(Clone)]
+struct Reader {
+    queue: Arc<Queue>,
+    room: Arc<Semaphore>,
+    leases: Arc<Leases>,
+    messages: mpsc::Sender<Message>,
+    /// Told when a reply was full: where it came from there is more.
+    deep: Arc<Notify>,
+}
+
+/// Starts the readers. To be called on the runtime.
+pub(super) fn start(
+    queue: Arc<Queue>,
+    room: Arc<Semaphore>,
+    leases: Arc<Leases>,
+    messages: mpsc::Sender<Message>,
+) {
+    let reader = Reader {
+        queue,
+        room,
+        leases,
+        messages,
+        deep: Arc::new(Notify::new()),
+    };
+    for _ in 1..READERS {
+        tokio::spawn(reader.clone().help());
+    }
+    tokio::spawn(reader.follow());
+}
+
+impl Reader {
+    /// Waits at the queue until the source is closed.
+    async fn follow(self) {
+        while self.read(self.queue.rules.wait_seconds).await.is_some() {}
+    }
+
+    /// Reads along whenever the queue is deep, until it is empty.
+    async fn help(self) {
+        loop {
+            self.deep.notified().await;
+            loop {
+                match self.read(0).await {
+                    None => return,
+                    Some(0) => break,
+                    Some(_) => {}
+                }
+            }
+        }
+    }
+
+    /// How many messages came; `None` when the source is closed. Errors are waited out.
+    async fn read(&self, wait_seconds: i32) -> Option<usize> {
+        // Nothing is leased that there is no room for.
+        let mut room = Arc::clone(&self.room).acquire_many_owned(MESSAGES).await.ok()?;
+        let mut backoff = Backoff::new(Duration::from_millis(250), LONGEST_PAUSE);
+        loop {
+            match self.receive(&mut room, wait_seconds).await {
+                Ok(count) => {
+                    if count == Some(MESSAGES as usize) {
+                        self.deep.notify_one();
+                    }
+                    return count;
+                }
+                Err(error) => {
+                    let queue = &self.queue;
+                    queue.metrics.errors_queue.add(1);
+                    let line = format!(
+                        "{}: messages cannot be received: {error}; it is tried again",
+                        queue.url
+                    );
+                    queue.log.trouble("queue_receive", Severity::Error, line);
+                    tokio::time::sleep(backoff.pause()).await;
+                }
+            }
+        }
+    }
+
+    /// How many messages came; `None` when the source is closed.
+    async fn receive(
+        &self,
+        room: &mut OwnedSemaphorePermit,
+        wait_seconds: i32,
+    ) -> Result<Option<usize>, String> {
+        let rules = &self.queue.rules;
+        let reply = self
+            .queue
+            .clients
+            .sqs
+            .receive_message()
+            .queue_url(&self.queue.url)
+            .max_number_of_messages(MESSAGES as i32)
+            .wait_time_seconds(wait_seconds)
+            .set_visibility_timeout(rules.own_lease.then_some(rules.lease.as_secs() as i32))
+            .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
+            .send()
+            .await
+            .map_err(|error| describe(&error).to_string())?;
+        let messages = reply.messages.unwrap_or_default();
+        let count = messages.len();
+        self.queue.metrics.messages_received.add(count as u64);
+        if rules.delete && rules.delete_at_once {
+            let receipts = messages.iter().filter_map(|message| message.receipt_handle.clone());
+            self.queue.delete(&receipts.collect::<Vec<_>>()).await;
+        }
+        for message in messages {
+            let receives = message
+                .attributes()
+                .and_then(|all| all.get(&MessageSystemAttributeName::ApproximateReceiveCount))
+                .and_then(|count| count.parse().ok())
+                .unwrap_or(1);
+            let (Some(receipt), Some(body)) = (message.receipt_handle, message.body) else {
+                continue;
+            };
+            self.queue.metrics.messages_in_flight.add(1);
+            let lease = self.leases.add(receipt, receives, room.split(1));
+            if self.messages.send(Message { lease, body }).await.is_err() {
+                return Ok(None);
+            }
+        }
+        Ok(Some(count))
+    }
+}

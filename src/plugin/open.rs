@@ -1,0 +1,210 @@
+//! From open parameters to a running pipeline.
+#![forbid(unsafe_code)]
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Semaphore;
+
+use super::state::PluginState;
+use crate::aws::Clients;
+use crate::config::OnError;
+use crate::decode::Limits;
+use crate::error::{Error, ErrorKind, Result};
+use crate::fetch::Fetcher;
+use crate::interval::Interval;
+use crate::locate::Location;
+use crate::locate::file::Files;
+use crate::locate::s3::Selection;
+use crate::locate::sqs::{Closer, Queue};
+use crate::log::{Printable, Severity};
+use crate::pipeline::{Pipeline, Settings};
+
+/// Threads that wait for the network; they do no other work.
+const NETWORK_THREADS: usize = 2;
+
+/// How long closing waits for deletions and for what the network is busy with.
+const GRACE: Duration = Duration::from_millis(400);
+
+/// A running source.
+pub(super) struct Opened {
+    pub(super) pipeline: Pipeline,
+    pub(super) network: Option<Network>,
+    /// Files and stored bytes that there are to read, where that is known.
+    pub(super) total: Option<(u64, u64)>,
+}
+
+/// What a source in AWS runs on.
+pub(super) struct Network {
+    runtime: Runtime,
+    closer: Option<Closer>,
+}
+
+impl Network {
+    /// Ends all requests, after a moment for those that say what is done with.
+    pub(super) fn close(self) {
+        if let Some(closer) = self.closer {
+            // What is not deleted in time comes again.
+            let _ = self
+                .runtime
+                .block_on(async { tokio::time::timeout(GRACE, closer.flushed()).await });
+        }
+        self.runtime.shutdown_timeout(GRACE);
+    }
+}
+
+/// Opens what `params` point at.
+pub(super) fn open(state: &PluginState, params: &str) -> Result<Opened> {
+    match Location::parse(params)? {
+        Location::Path(path) => open_path(state, &path),
+        Location::S3 { bucket, prefix } => open_s3(state, &bucket, &prefix),
+        Location::Sqs(queue) => open_sqs(state, &queue),
+    }
+}
+
+fn open_path(state: &PluginState, path: &Path) -> Result<Opened> {
+    let config = &state.config;
+    let files = Files::at(path, config.include_insights, &state.log)?;
+    let threads = config.decode_threads();
+    let settings = settings(state, 2 * threads + 2);
+    let total = (files.len() as u64, files.bytes());
+    state.log.line(
+        Severity::Info,
+        format_args!(
+            "reading {}: {} files, {} bytes, on {threads} decode threads",
+            path.display(),
+            total.0,
+            total.1,
+        ),
+    );
+    let (metrics, log) = (Arc::clone(&state.metrics), Arc::clone(&state.log));
+    Ok(Opened {
+        pipeline: Pipeline::start(settings, metrics, log, move |feed| files.feed(feed))?,
+        network: None,
+        total: Some(total),
+    })
+}
+
+fn open_s3(state: &PluginState, bucket: &str, prefix: &str) -> Result<Opened> {
+    let config = &state.config;
+    let concurrency = config.s3_download_concurrency as usize;
+    let selection = Selection {
+        interval: Interval::parse(&config.s3_interval, now())?,
+        accounts: config.s3_accounts().into_iter().map(str::to_owned).collect(),
+        insights: config.include_insights,
+        concurrency,
+    };
+    let runtime = runtime()?;
+    let clients = runtime.block_on(async {
+        let clients = connect(state).await?;
+        clients.check_bucket(bucket).await?;
+        Ok(clients)
+    })?;
+    let settings = settings(state, concurrency + 2 * config.decode_threads());
+    let region = &clients.region;
+    let line = format!(
+        "reading s3://{bucket}/{prefix} in {region}: {concurrency} downloads at a time, {} decode threads",
+        settings.threads
+    );
+    state.log.line(Severity::Info, Printable(line));
+    let fetcher = fetcher(state, &runtime, clients);
+    let (bucket, prefix) = (bucket.to_owned(), prefix.to_owned());
+    let (metrics, log) = (Arc::clone(&state.metrics), Arc::clone(&state.log));
+    let pipeline = Pipeline::start(settings, metrics, log, move |feed| {
+        fetcher.sweep(feed, &bucket, &prefix, selection);
+    })?;
+    Ok(Opened {
+        pipeline,
+        network: Some(Network {
+            runtime,
+            closer: None,
+        }),
+        total: None,
+    })
+}
+
+fn open_sqs(state: &PluginState, name: &str) -> Result<Opened> {
+    let config = &state.config;
+    let runtime = runtime()?;
+    let (clients, queue) = runtime.block_on(async {
+        let clients = connect(state).await?;
+        let (metrics, log) = (Arc::clone(&state.metrics), Arc::clone(&state.log));
+        let queue = Queue::open(clients.clone(), name, config, metrics, log).await?;
+        Ok((clients, queue))
+    })?;
+    let concurrency = config.s3_download_concurrency as usize;
+    let settings = settings(state, concurrency + 2 * config.decode_threads());
+    let line = format!(
+        "following {} in {}: {concurrency} downloads at a time, {} decode threads",
+        queue.url(),
+        clients.region,
+        settings.threads
+    );
+    state.log.line(Severity::Info, Printable(line));
+    let fetcher = fetcher(state, &runtime, clients);
+    let (closer, feed) = {
+        let _on_runtime = runtime.enter();
+        queue.follow(fetcher)
+    };
+    let (metrics, log) = (Arc::clone(&state.metrics), Arc::clone(&state.log));
+    Ok(Opened {
+        pipeline: Pipeline::start(settings, metrics, log, feed)?,
+        network: Some(Network {
+            runtime,
+            closer: Some(closer),
+        }),
+        total: None,
+    })
+}
+
+async fn connect(state: &PluginState) -> Result<Clients> {
+    let (metrics, log) = (Arc::clone(&state.metrics), Arc::clone(&state.log));
+    Clients::connect(&state.config, metrics, log).await
+}
+
+fn settings(state: &PluginState, jobs: usize) -> Settings {
+    let config = &state.config;
+    Settings {
+        threads: config.decode_threads(),
+        jobs,
+        max_buffered_bytes: config.max_buffered_bytes,
+        fail_on_error: config.s3_on_error == OnError::Fail,
+        limits: Limits {
+            max_object_bytes: config.max_object_bytes,
+            insights: config.include_insights,
+        },
+    }
+}
+
+fn fetcher(state: &PluginState, runtime: &Runtime, clients: Clients) -> Fetcher {
+    let config = &state.config;
+    Fetcher {
+        runtime: runtime.handle().clone(),
+        clients,
+        permits: Arc::new(Semaphore::new(config.s3_download_concurrency as usize)),
+        max_object_bytes: config.max_object_bytes,
+        fail_on_error: config.s3_on_error == OnError::Fail,
+        metrics: Arc::clone(&state.metrics),
+        log: Arc::clone(&state.log),
+    }
+}
+
+fn runtime() -> Result<Runtime> {
+    Builder::new_multi_thread()
+        .worker_threads(NETWORK_THREADS)
+        .thread_name("ct-network")
+        .enable_all()
+        .build()
+        .map_err(|error| {
+            let line = format!("the threads for the network cannot be started: {error}");
+            Error::new(ErrorKind::Read, line)
+        })
+}
+
+/// Seconds since 1970.
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs() as i64)
+}
