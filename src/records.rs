@@ -16,7 +16,13 @@ pub const MAX_RECORD: usize = 64 << 20;
 
 /// Bytes that may be scanned in vain per object while looking for records behind damage: about
 /// a second's work. A file made to need more is given up from there on.
-const RECOVERY_BUDGET: u64 = 4 << 30;
+const RECOVERY_BUDGET: u64 = 2 << 30;
+
+/// The part of [`RECOVERY_BUDGET`] behind which records may only have [`CAREFUL_RECORD`] bytes.
+const CAREFUL_BEHIND: u64 = 1 << 30;
+
+/// Longest record in an object with a lot of damage, in bytes.
+const CAREFUL_RECORD: usize = 512 << 10;
 
 /// Takes what a [`RecordReader`] finds.
 pub trait RecordSink {
@@ -121,7 +127,13 @@ impl RecordReader {
             return self.find_record(lost, text, at, last, sink);
         }
         match text[at] {
-            b' ' | b'\t' | b'\r' | b'\n' | b',' => Step::To(at + 1),
+            b' ' | b'\t' | b'\r' | b'\n' => Step::To(at + 1),
+            b',' => {
+                if let Place::Wrapper { value_follows, .. } = &mut self.place {
+                    *value_follows = false;
+                }
+                Step::To(at + 1)
+            }
             b'{' => self.object(text, at, last, sink),
             b'[' => self.array(text, at, last, sink),
             b']' => {
@@ -173,20 +185,31 @@ impl RecordReader {
                 self.place = Place::Array { wrapped: true };
                 return Step::To(at + offset);
             }
-            WrapperStart::Unclear if !last && text.len() - at < MAX_RECORD => return Step::More,
+            WrapperStart::Unclear if !last && text.len() - at < self.reach() => return Step::More,
             _ => {}
         }
         match self.scan(text, at, sink) {
-            Scan::Whole { len, tape } => self.whole(&text[at..at + len], at, tape, sink),
-            Scan::Unfinished if !last && text.len() - at < MAX_RECORD => Step::More,
-            Scan::Unfinished | Scan::Mismatch(_) => {
+            Scan::Whole { len, tape, sound } => {
+                let object = &text[at..at + len];
+                if !sound && self.hides_record(object, sink) {
+                    sink.tapes().discard(tape);
+                    return self.lose(text, at, len);
+                }
+                self.whole(object, at, tape, sink)
+            }
+            Scan::Unfinished if !last && text.len() - at < self.reach() => Step::More,
+            scan => {
+                let sound = match scan {
+                    Scan::Mismatch(offset) => &text[at..at + offset],
+                    _ => &text[at..],
+                };
                 if self.place == Place::Top
-                    && let Some(offset) = records_inside(&text[at..])
+                    && let Some(offset) = records_inside(sound)
                 {
                     self.place = Place::Array { wrapped: true };
                     return Step::To(at + offset);
                 }
-                self.lose(text, at)
+                self.lose(text, at, self.spent(&scan, text, at))
             }
         }
     }
@@ -239,13 +262,13 @@ impl RecordReader {
             }
             Place::Wrapper { .. } => self.skip_value(text, at, last, sink),
             Place::Array { .. } => match self.scan(text, at, sink) {
-                Scan::Whole { len, tape } => {
+                Scan::Whole { len, tape, .. } => {
                     sink.tapes().discard(tape);
                     sink.damage(Damage::NotAnObject);
                     Step::To(at + len)
                 }
-                Scan::Unfinished if !last && text.len() - at < MAX_RECORD => Step::More,
-                Scan::Unfinished | Scan::Mismatch(_) => self.lose(text, at),
+                Scan::Unfinished if !last && text.len() - at < self.reach() => Step::More,
+                scan => self.lose(text, at, self.spent(&scan, text, at)),
             },
             Place::Top | Place::Abandoned => {
                 self.place = Place::Array { wrapped: false };
@@ -257,12 +280,18 @@ impl RecordReader {
     /// `"`: a key of the wrapper, or a value in a record's place.
     fn string(&mut self, text: &[u8], at: usize, last: bool, sink: &mut impl RecordSink) -> Step {
         let Some(len) = string_len(&text[at..]) else {
-            if !last && text.len() - at < MAX_RECORD {
+            if !last && text.len() - at < self.reach() {
                 return Step::More;
             }
-            return self.lose(text, at);
+            return self.lose(text, at, 0);
         };
-        match &mut self.place {
+        let behind = text[at + len..].trim_ascii_start();
+        let next = behind.first();
+        if next.is_none() && !last && text.len() - at < self.reach() {
+            return Step::More;
+        }
+        let between = &text[at + len..text.len() - behind.len()];
+        let expected = match &mut self.place {
             Place::Wrapper {
                 value_follows,
                 records_follow,
@@ -270,14 +299,20 @@ impl RecordReader {
                 let is_key = !*value_follows;
                 *records_follow = is_key && &text[at..at + len] == b"\"Records\"";
                 *value_follows = false;
+                match is_key {
+                    true => matches!(next, Some(b':')),
+                    false => matches!(next, None | Some(b',' | b'}')),
+                }
             }
-            _ => match text[at + len..].trim_ascii_start().first() {
-                Some(b',' | b']') => sink.damage(Damage::NotAnObject),
-                None if last => sink.damage(Damage::NotAnObject),
-                None if text.len() - at < MAX_RECORD => return Step::More,
-                // A stray quote: with it, every string behind would be taken for what is between.
-                _ => return self.lose(text, at),
-            },
+            Place::Top if between.contains(&b'\n') => true,
+            _ => matches!(next, None | Some(b',' | b']')),
+        };
+        if !expected {
+            // A stray quote: with it, every string behind would be taken for what is between.
+            return self.lose(text, at, 0);
+        }
+        if !matches!(self.place, Place::Wrapper { .. }) {
+            sink.damage(Damage::NotAnObject);
         }
         Step::To(at + len)
     }
@@ -288,10 +323,14 @@ impl RecordReader {
             .iter()
             .position(|byte| b",:]}[{\" \t\r\n".contains(byte))
             .unwrap_or(text.len() - at);
-        if at + len == text.len() && !last && len < MAX_RECORD {
+        if at + len == text.len() && !last && len < self.reach() {
             return Step::More;
         }
         match &mut self.place {
+            Place::Wrapper {
+                value_follows: false,
+                ..
+            } => return self.lose(text, at, 0),
             Place::Wrapper { value_follows, .. } => *value_follows = false,
             _ => sink.damage(Damage::NotAnObject),
         }
@@ -301,7 +340,7 @@ impl RecordReader {
     /// A container among the wrapper's other keys.
     fn skip_value(&mut self, text: &[u8], at: usize, last: bool, sink: &mut impl RecordSink) -> Step {
         match self.scan(text, at, sink) {
-            Scan::Whole { len, tape } => {
+            Scan::Whole { len, tape, .. } => {
                 sink.tapes().discard(tape);
                 self.place = Place::Wrapper {
                     value_follows: false,
@@ -309,13 +348,46 @@ impl RecordReader {
                 };
                 Step::To(at + len)
             }
-            Scan::Unfinished if !last && text.len() - at < MAX_RECORD => Step::More,
-            Scan::Unfinished | Scan::Mismatch(_) => self.lose(text, at),
+            Scan::Unfinished if !last && text.len() - at < self.reach() => Step::More,
+            scan => self.lose(text, at, self.spent(&scan, text, at)),
         }
     }
 
-    /// Gives up the value at `at` and looks for the next record from there on.
-    fn lose(&mut self, text: &[u8], at: usize) -> Step {
+    /// Is there a record inside of this object, which balances only because two quotes are
+    /// missing? An object that is merely odd has none.
+    fn hides_record(&mut self, object: &[u8], sink: &mut impl RecordSink) -> bool {
+        let mut from = 1;
+        while let Some(offset) = memchr::memchr(b'{', &object[from..]) {
+            let candidate = from + offset;
+            from = candidate + 1;
+            if !may_start(&object[..candidate], false) {
+                continue;
+            }
+            let scan = self.scan(object, candidate, sink);
+            let spent = match scan {
+                Scan::Whole { len, tape, sound } => {
+                    let record = &object[candidate..candidate + len];
+                    let found = sound && looks_like_record(sink.tapes().tape(tape, record));
+                    sink.tapes().discard(tape);
+                    if found {
+                        return true;
+                    }
+                    len
+                }
+                _ => self.spent(&scan, object, candidate),
+            };
+            self.budget = self.budget.saturating_sub(spent as u64);
+            if self.budget == 0 {
+                return false;
+            }
+        }
+        false
+    }
+
+    /// Gives up the value at `at`, on which `spent` bytes were scanned in vain, and looks for the
+    /// next record from there on.
+    fn lose(&mut self, text: &[u8], at: usize, spent: usize) -> Step {
+        self.budget = self.budget.saturating_sub(spent as u64);
         self.lost = Some(Lost {
             damage: match text.len() - at < MAX_RECORD {
                 true => Damage::Unbalanced,
@@ -345,7 +417,7 @@ impl RecordReader {
                 continue;
             }
             let spent = match self.scan(text, candidate, sink) {
-                Scan::Whole { len, tape } => {
+                Scan::Whole { len, tape, .. } => {
                     let record = &text[candidate..candidate + len];
                     let found = looks_like_record(sink.tapes().tape(tape, record));
                     sink.tapes().discard(tape);
@@ -360,7 +432,7 @@ impl RecordReader {
                     len
                 }
                 Scan::Mismatch(offset) => offset,
-                Scan::Unfinished if !last && text.len() - candidate < MAX_RECORD => {
+                Scan::Unfinished if !last && text.len() - candidate < self.reach() => {
                     self.lost = Some(Lost {
                         may_start: true,
                         ..lost
@@ -392,9 +464,26 @@ impl RecordReader {
         Step::To(text.len())
     }
 
+    /// How far a scan from `at` went that found no whole value.
+    fn spent(&self, scan: &Scan, text: &[u8], at: usize) -> usize {
+        match scan {
+            Scan::Mismatch(offset) => *offset,
+            _ => self.reach().min(text.len() - at),
+        }
+    }
+
+    /// Bytes that a record may have. Once much was scanned in vain, that is what AWS writes and
+    /// some more: else each of thousands of records without an end would cost a scan of the rest.
+    fn reach(&self) -> usize {
+        match RECOVERY_BUDGET - self.budget < CAREFUL_BEHIND {
+            true => MAX_RECORD,
+            false => CAREFUL_RECORD,
+        }
+    }
+
     /// Scans at most one record's length and leaves no tape but a whole one.
     fn scan(&self, text: &[u8], at: usize, sink: &mut impl RecordSink) -> Scan {
-        let end = text.len().min(at + MAX_RECORD + 1);
+        let end = text.len().min(at + self.reach() + 1);
         self.scanner.scan(&text[at..end], sink.tapes())
     }
 }

@@ -18,6 +18,9 @@ pub enum Scan {
         len: usize,
         /// Its tape.
         tape: TapeSpan,
+        /// No string touches anything unquoted. Where one does, a quote may be missing: then
+        /// what should be inside of strings was read as outside, and the other way round.
+        sound: bool,
     },
     /// The text ends, or the limit is reached, before the container does.
     Unfinished,
@@ -68,8 +71,9 @@ impl Scanner {
         #[cfg(not(target_arch = "x86_64"))]
         let result = scan_baseline(text, tapes);
         match result {
-            End::Whole(len) => Scan::Whole {
+            End::Whole { len, sound } => Scan::Whole {
                 len,
+                sound,
                 tape: TapeSpan {
                     entries: (used as u32, tapes.used as u32),
                     containers: (containers as u32, tapes.containers.len() as u32),
@@ -88,7 +92,7 @@ impl Scanner {
 }
 
 enum End {
-    Whole(usize),
+    Whole { len: usize, sound: bool },
     Unfinished,
     Mismatch(usize),
 }
@@ -115,6 +119,8 @@ fn scan_with<C: Classify>(text: &[u8], tapes: &mut Tapes) -> End {
     let mut escape_carry = 0;
     let mut string_carry = 0;
     let mut scalar_carry = 0;
+    let mut quote_carry = 0;
+    let mut touching = 0;
     let mut at = 0;
     let mut tail = [b' '; BLOCK];
     while at < text.len() {
@@ -134,8 +140,12 @@ fn scan_with<C: Classify>(text: &[u8], tapes: &mut Tapes) -> End {
         let in_string = unsafe { C::prefix_xor(quotes) } ^ string_carry;
         string_carry = ((in_string as i64) >> 63) as u64;
         let scalar = !(in_string | quotes | masks.separator);
-        let scalar_start = scalar & !(scalar << 1 | scalar_carry);
+        let behind_scalar = scalar << 1 | scalar_carry;
+        let behind_quote = quotes << 1 | quote_carry;
+        let scalar_start = scalar & !behind_scalar;
+        let touches = scalar & behind_quote | quotes & behind_scalar;
         scalar_carry = scalar >> 63;
+        quote_carry = quotes >> 63;
         let brackets = masks.bracket & !in_string;
         let mut marks = quotes | brackets | scalar_start;
 
@@ -167,11 +177,16 @@ fn scan_with<C: Classify>(text: &[u8], tapes: &mut Tapes) -> End {
             container.after = after;
             current = around;
             if current == TOP {
-                marks &= u64::MAX >> (63 - bit);
+                let inside = u64::MAX >> (63 - bit);
+                marks &= inside;
                 write_entries(tapes, at as u32, marks);
-                return End::Whole(at + bit as usize + 1);
+                return End::Whole {
+                    len: at + bit as usize + 1,
+                    sound: touching | (touches & inside) == 0,
+                };
             }
         }
+        touching |= touches;
         write_entries(tapes, at as u32, marks);
         at += BLOCK;
     }
