@@ -166,27 +166,30 @@ impl Default for Extractor {
 
 impl Extractor {
     /// Asks from now on about event `number` of `batch`.
-    pub fn select_live(&mut self, batch: &Arc<Batch>, number: usize) {
-        let same_batch = match &self.current {
-            Current::Live(current, _) => Arc::ptr_eq(current, batch),
-            _ => false,
-        };
-        self.start_event(same_batch);
-        match &mut self.current {
-            Current::Live(_, current) if same_batch => *current = number,
-            current => *current = Current::Live(Arc::clone(batch), number),
-        }
+    pub fn select_live(&mut self, batch: Arc<Batch>, number: usize) {
+        self.start_event(false);
         if let Some(record) = batch.record(number) {
             self.slots.reset(record.slots);
         }
+        self.current = Current::Live(batch, number);
     }
 
-    /// The number, in its batch, of the live event that was selected last.
-    pub fn live_number(&self) -> Option<usize> {
-        match &self.current {
-            Current::Live(_, number) => Some(*number),
-            _ => None,
+    /// Asks from now on about the event at this address, if it is in the batch of the live event
+    /// that was selected last. Hosts go from one event to the next.
+    #[inline]
+    pub fn select_neighbour(&mut self, address: *const u8) -> bool {
+        let Current::Live(batch, current) = &mut self.current else {
+            return false;
+        };
+        let Some(number) = batch.find(address, *current + 1) else {
+            return false;
+        };
+        *current = number;
+        if let Some(record) = batch.record(number) {
+            self.slots.reset(record.slots);
         }
+        self.start_event(true);
+        true
     }
 
     /// Asks from now on about an event with this payload that is not from a live batch.
@@ -238,7 +241,7 @@ impl Extractor {
         };
         self.scratch.clear();
         field::summary(&mut view, &mut self.scratch);
-        Some(self.arena.text(&self.scratch))
+        Some(self.arena.text(&mut self.scratch))
     }
 
     fn start_event(&mut self, same_batch: bool) {
@@ -415,8 +418,9 @@ impl Finder<'_> {
     /// `None`: the value is null.
     #[inline]
     fn text(&mut self, tape: Tape<'_>, value: Value) -> Option<*const c_char> {
-        if let Some(plain) = field::plain_text(tape, value) {
-            return Some(self.arena.text(plain));
+        if field::plain_text(tape, value).is_some() {
+            // With the closing quote, in whose copy's place the NUL goes.
+            return Some(self.arena.terminated(&tape.raw(value)[1..]));
         }
         self.scratch.clear();
         field::append_text(tape, value, self.scratch).then(|| self.arena.text(self.scratch))
@@ -463,11 +467,20 @@ impl Default for Arena {
 }
 
 impl Arena {
-    /// A copy of `text` with a NUL behind it, valid until the arena is emptied.
+    /// A copy of `text` with a NUL behind it, valid until the arena is emptied. `text` gets the
+    /// NUL as well.
+    fn text(&mut self, text: &mut Vec<u8>) -> *const c_char {
+        text.push(0);
+        self.terminated(text)
+    }
+
+    /// A copy of `text` whose last byte is a NUL instead, valid until the arena is emptied.
     #[inline]
-    fn text(&mut self, text: &[u8]) -> *const c_char {
-        let copy = self.bump.alloc_slice_fill_copy(text.len() + 1, 0_u8);
-        copy[..text.len()].copy_from_slice(text);
+    fn terminated(&mut self, text: &[u8]) -> *const c_char {
+        let copy = self.bump.alloc_slice_copy(text);
+        if let Some(last) = copy.last_mut() {
+            *last = 0;
+        }
         self.used += copy.len();
         copy.as_ptr().cast()
     }

@@ -1,9 +1,8 @@
 //! The reading loop: batches in, lines out.
 #![forbid(unsafe_code)]
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::ops::ControlFlow;
-use std::time::{Duration, Instant};
 
 use cloudtrail::host::{Events, Plugin, Request, Severity, Status};
 
@@ -123,7 +122,8 @@ impl Reader<'_> {
                 return Ok(());
             }
             if let Some(lines) = &mut self.lines {
-                lines.batch_done(status)?;
+                // Asking for more tells the source that these events are processed.
+                lines.flush()?;
             }
             progress.update(&capture, self.stats.events);
         }
@@ -171,22 +171,17 @@ impl Reader<'_> {
     }
 }
 
-/// Standard output with a large buffer that is still prompt where someone waits for it.
+/// Standard output with a large buffer.
 struct Lines {
     pending: Vec<u8>,
-    is_terminal: bool,
-    flushed: Instant,
 }
 
 const FULL: usize = 64 * 1024;
-const PROMPT: Duration = Duration::from_millis(200);
 
 impl Lines {
     fn new() -> Lines {
         Lines {
             pending: Vec::with_capacity(2 * FULL),
-            is_terminal: io::stdout().is_terminal(),
-            flushed: Instant::now(),
         }
     }
 
@@ -197,20 +192,14 @@ impl Lines {
         Ok(())
     }
 
-    /// Keeps lines that are ready from waiting for a source that is slow.
-    fn batch_done(&mut self, status: Status) -> io::Result<()> {
-        if status == Status::Timeout || self.is_terminal || self.flushed.elapsed() >= PROMPT {
-            self.flush()?;
-        }
-        Ok(())
-    }
-
     fn flush(&mut self) -> io::Result<()> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
         let mut stdout = io::stdout().lock();
         stdout.write_all(&self.pending)?;
         stdout.flush()?;
         self.pending.clear();
-        self.flushed = Instant::now();
         Ok(())
     }
 }

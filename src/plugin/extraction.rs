@@ -35,11 +35,15 @@ impl Extraction {
         if self.last == Some((event, epoch)) {
             return;
         }
-        // Hosts go from one event to the next.
-        let guess = self.extractor.live_number().map_or(0, |number| number + 1);
-        if let Some((batch, number)) = live.find(event, guess) {
+        // Nothing has changed, so that the batch looked at last is still live.
+        let same = self.last.is_some_and(|(_, last)| last == epoch);
+        if same && self.extractor.select_neighbour(event) {
             self.last = Some((event, epoch));
-            self.extractor.select_live(&batch, number);
+            return;
+        }
+        if let Some((batch, number)) = live.find(event) {
+            self.last = Some((event, epoch));
+            self.extractor.select_live(batch, number);
             return;
         }
         self.last = None;

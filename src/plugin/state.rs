@@ -126,9 +126,9 @@ impl Live {
     }
 
     /// The batch with an event at this address, and the event's number.
-    pub(super) fn find(&self, address: *const u8, guess: usize) -> Option<(Arc<Batch>, usize)> {
+    pub(super) fn find(&self, address: *const u8) -> Option<(Arc<Batch>, usize)> {
         lock(&self.batches).iter().find_map(|batch| {
-            let number = batch.find(address, guess)?;
+            let number = batch.find(address, 0)?;
             Some((Arc::clone(batch), number))
         })
     }

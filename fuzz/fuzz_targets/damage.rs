@@ -1,0 +1,40 @@
+//! Good records around a damaged one all arrive, in each form of log file.
+#![no_main]
+
+mod reading;
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| {
+    let Some((&form, damaged)) = data.split_first() else {
+        return;
+    };
+    let good = |id: u32| {
+        format!(r#"{{"eventVersion":"1.11","userIdentity":{{"type":"Root"}},"eventTime":"2026-01-14T12:00:00Z","resources":[{{"ARN":"a"}}],"eventID":"{id}"}}"#).into_bytes()
+    };
+    let (open, between) = match form % 3 {
+        0 => (r#"{"Records":["#, ","),
+        1 => ("[", ","),
+        _ => ("", "\n"),
+    };
+    let parts = [
+        good(1),
+        good(2),
+        [b"{", damaged].concat(),
+        good(3),
+        good(4),
+        good(5),
+    ];
+    // Without the end of the array: with it, what lacks its end could be taken to reach there.
+    let text = [open.as_bytes(), &parts.join(between.as_bytes())].concat();
+    for window in [text.len(), 64] {
+        let found = reading::read(&text, window);
+        let mut given = found.records.iter();
+        for id in 1..=5 {
+            assert!(
+                given.any(|record| *record == good(id)),
+                "record {id} is lost: {found:?}"
+            );
+        }
+    }
+});

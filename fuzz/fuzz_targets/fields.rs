@@ -1,0 +1,85 @@
+//! Any payload gives every field the same value live and foreign; where serde_json accepts it,
+//! the slow oracle's value. The first line is a JSON pointer for `ct.value`.
+#![no_main]
+
+#[path = "../../tests/oracle/mod.rs"]
+mod oracle;
+
+use cloudtrail::batch::{Admission, Batch};
+use cloudtrail::extract::{Argument, Extractor, Given};
+use cloudtrail::field::{Arg, FIELDS};
+use cloudtrail::tape::{Scan, Scanner};
+use libfuzzer_sys::fuzz_target;
+use oracle::{Expected, Record};
+use std::ffi::{CStr, c_char};
+use std::sync::Arc;
+
+fuzz_target!(|data: &[u8]| {
+    let line = data.iter().position(|&byte| byte == b'\n').unwrap_or(0);
+    let (pointer, payload) = (String::from_utf8_lossy(&data[..line]), &data[line..]);
+    let pointer = pointer.replace('\0', "");
+    let payload = payload.strip_prefix(b"\n").unwrap_or(payload);
+    let mut foreign = Extractor::default();
+    foreign.select_foreign(payload);
+    let given = all(&mut foreign, &pointer);
+    let mut batch = Batch::default();
+    let Scan::Whole { len, tape } = Scanner::default().scan(payload, batch.tapes()) else {
+        return;
+    };
+    if len != payload.len() {
+        return;
+    }
+    batch.push(
+        payload,
+        tape,
+        Admission {
+            insights: true,
+            file_time: Some(0),
+        },
+    );
+    if !batch.is_empty() {
+        let mut live = Extractor::default();
+        live.select_live(&Arc::new(batch), 0);
+        assert_eq!(all(&mut live, &pointer), given, "live and foreign differ");
+    }
+    if serde_json::from_slice::<&serde_json::value::RawValue>(payload).is_err() {
+        return;
+    }
+    let Some(record) = Record::read(payload) else {
+        return;
+    };
+    for (number, field) in FIELDS.iter().enumerate() {
+        let argument = match field.arg {
+            Arg::RequiredKey => Some(&*pointer),
+            _ => None,
+        };
+        let expected = record.value(field.name, argument);
+        assert_eq!(given[number], expected, "{}", field.name);
+    }
+});
+
+/// The values of all fields, and the event in one line.
+fn all(extractor: &mut Extractor, pointer: &str) -> Vec<Option<Expected>> {
+    let mut values = Vec::new();
+    for (number, field) in FIELDS.iter().enumerate() {
+        let argument = match field.arg {
+            Arg::RequiredKey => Argument::Key(pointer),
+            _ => Argument::None,
+        };
+        let answer = extractor.answer(number, argument).expect("a field");
+        values.push(match answer.given() {
+            Given::None => None,
+            Given::Text(at) => Some(Expected::Text(text(*at))),
+            Given::Number(number) => Some(Expected::Number(*number)),
+            Given::List(list) => Some(Expected::List(list.iter().map(|at| text(*at)).collect())),
+        });
+    }
+    values.push(extractor.summary().map(|at| Expected::Text(text(at))));
+    values
+}
+
+fn text(at: *const c_char) -> String {
+    // SAFETY: the extractor's texts are C strings that live until the next event is selected.
+    let text = unsafe { CStr::from_ptr(at) };
+    text.to_str().expect("always UTF-8").to_owned()
+}

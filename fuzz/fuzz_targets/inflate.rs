@@ -1,0 +1,36 @@
+//! The fast inflater gives the same text as the thorough one, or refuses.
+#![no_main]
+
+use cloudtrail::inflate::{Members, whole};
+use libfuzzer_sys::fuzz_target;
+use std::io::Read;
+
+const LIMIT: usize = 16 << 20;
+
+fuzz_target!(|data: &[u8]| {
+    // Behind a zero: bare deflate data, for the header, checksum and length that make it a file.
+    let file = match data.split_first() {
+        Some((0, deflated)) => sealed(deflated),
+        _ => data.to_vec(),
+    };
+    let mut text = Vec::new();
+    // What it says of the end does not count: bytes between text and trailer trouble it alone.
+    let _ = Members::new(&file[..])
+        .take(LIMIT as u64 + 1)
+        .read_to_end(&mut text);
+    if let Some(fast) = whole(&file, LIMIT) {
+        assert!(fast == text, "the texts differ");
+    }
+});
+
+fn sealed(deflated: &[u8]) -> Vec<u8> {
+    let mut text = Vec::new();
+    let _ = flate2::read::DeflateDecoder::new(deflated)
+        .take(LIMIT as u64)
+        .read_to_end(&mut text);
+    let mut file = b"\x1f\x8b\x08\0\0\0\0\0\0\xff".to_vec();
+    file.extend_from_slice(deflated);
+    file.extend_from_slice(&crc32fast::hash(&text).to_le_bytes());
+    file.extend_from_slice(&(text.len() as u32).to_le_bytes());
+    file
+}

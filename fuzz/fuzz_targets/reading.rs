@@ -1,0 +1,65 @@
+//! What the targets on log files share: reading a text through a window.
+
+use cloudtrail::records::{Damage, RecordReader, RecordSink};
+use cloudtrail::tape::{Scan, Scanner, TapeSpan, Tapes};
+use std::fmt;
+
+/// What was found in a text.
+#[derive(Default, PartialEq, Eq)]
+pub struct Found {
+    pub records: Vec<Vec<u8>>,
+    pub damage: Vec<Damage>,
+}
+
+impl fmt::Debug for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let texts: Vec<_> = self
+            .records
+            .iter()
+            .map(|it| String::from_utf8_lossy(it))
+            .collect();
+        write!(f, "{texts:#?} {:?}", self.damage)
+    }
+}
+
+struct Sink {
+    tapes: Tapes,
+    found: Found,
+}
+
+impl RecordSink for Sink {
+    fn tapes(&mut self) -> &mut Tapes {
+        &mut self.tapes
+    }
+
+    fn record(&mut self, text: &[u8], tape: TapeSpan) -> bool {
+        assert_eq!(self.tapes.tape(tape, text).text(), text);
+        let again = Scanner::portable().scan(text, &mut Tapes::default());
+        assert!(matches!(again, Scan::Whole { len, .. } if len == text.len() && text[0] == b'{'));
+        self.found.records.push(text.to_vec());
+        self.tapes.clear();
+        true
+    }
+
+    fn damage(&mut self, damage: Damage) {
+        self.found.damage.push(damage);
+    }
+}
+
+/// Reads `text` through a window that starts with `step` bytes and grows by as many whenever
+/// nothing in it could be used.
+pub fn read(text: &[u8], step: usize) -> Found {
+    let mut sink = Sink {
+        tapes: Tapes::default(),
+        found: Found::default(),
+    };
+    let mut reader = RecordReader::new(Scanner::default());
+    let (mut start, mut end) = (0, 0);
+    while end < text.len() {
+        end = text.len().min(end + step.max(1));
+        let used = reader.feed(&text[start..end], end == text.len(), &mut sink);
+        assert!(used <= end - start);
+        start += used;
+    }
+    sink.found
+}

@@ -1,0 +1,26 @@
+//! Any text gives the same records and the same damage whatever the window it is read through,
+//! and each record is a balanced slice of the text, behind the one before.
+#![no_main]
+
+mod reading;
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| {
+    let Some((&step, text)) = data.split_first() else {
+        return;
+    };
+    let whole = reading::read(text, text.len());
+    let mut rest = text;
+    for record in &whole.records {
+        let at = rest.windows(record.len()).position(|slice| slice == record);
+        rest = &rest[at.expect("a slice of the text") + record.len()..];
+    }
+    let pieces = reading::read(text, usize::from(step) + 1);
+    assert_eq!(
+        whole,
+        pieces,
+        "through windows of {} bytes",
+        usize::from(step) + 1
+    );
+});

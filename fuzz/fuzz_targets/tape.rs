@@ -1,0 +1,101 @@
+//! Fast and portable scanner agree on any text, and both with serde_json where that accepts it.
+#![no_main]
+
+use cloudtrail::tape::{Kind, Scan, Scanner, Tape, Tapes, Value};
+use cloudtrail::text::unescape;
+use libfuzzer_sys::fuzz_target;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+fuzz_target!(|text: &[u8]| {
+    let (mut fast_tapes, mut tapes) = (Tapes::default(), Tapes::default());
+    let fast = Scanner::default().scan(text, &mut fast_tapes);
+    let portable = Scanner::portable().scan(text, &mut tapes);
+    assert_eq!(format!("{fast:?}"), format!("{portable:?}"));
+    let trimmed = text.trim_ascii_end();
+    let oracle = std::str::from_utf8(trimmed)
+        .ok()
+        .and_then(|it| serde_json::from_str::<&RawValue>(it).ok());
+    let Scan::Whole { len, tape } = portable else {
+        assert!(
+            oracle.is_none() || !text.starts_with(b"{") && !text.starts_with(b"["),
+            "refused"
+        );
+        return;
+    };
+    let (fast, portable) = (
+        fast_tapes.tape(tape, &text[..len]),
+        tapes.tape(tape, &text[..len]),
+    );
+    assert_eq!(format!("{fast:?}"), format!("{portable:?}"));
+    if let Some(oracle) = oracle {
+        assert_eq!(len, trimmed.len());
+        compare(portable, Value::ROOT, oracle);
+    }
+});
+
+fn compare(tape: Tape<'_>, value: Value, oracle: &RawValue) {
+    let raw = oracle.get();
+    assert_eq!(tape.raw(value), raw.as_bytes());
+    match raw.as_bytes()[0] {
+        b'{' => {
+            let mut members = tape.members(value);
+            // Raw values are not looked at for lone surrogates, in a key here.
+            let Ok(Members(expected)) = serde_json::from_str(raw) else {
+                return;
+            };
+            for (name, inside) in expected {
+                let (key, value) = members.next().expect("a member");
+                assert_eq!(unescaped(key), name.into_bytes());
+                compare(tape, value, inside);
+            }
+            assert!(members.next().is_none() && tape.kind(value) == Kind::Object);
+        }
+        b'[' => {
+            let mut elements = tape.elements(value);
+            for inside in serde_json::from_str::<Vec<&RawValue>>(raw).expect("accepted before") {
+                compare(tape, elements.next().expect("an element"), inside);
+            }
+            assert!(elements.next().is_none() && tape.kind(value) == Kind::Array);
+        }
+        b'"' => {
+            // The same in a value.
+            if let Ok(text) = serde_json::from_str::<String>(raw) {
+                assert_eq!(
+                    unescaped(tape.string(value).expect("a string")),
+                    text.into_bytes()
+                );
+            }
+        }
+        _ => assert_eq!(tape.kind(value), Kind::Scalar),
+    }
+}
+
+fn unescaped(inside: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    unescape(inside, &mut out);
+    out
+}
+
+/// All members in their order.
+struct Members<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct All;
+        impl<'de> Visitor<'de> for All {
+            type Value = Members<'de>;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut all = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    all.push(member);
+                }
+                Ok(Members(all))
+            }
+        }
+        deserializer.deserialize_map(All)
+    }
+}

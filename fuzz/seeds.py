@@ -1,0 +1,77 @@
+#!/usr/bin/env python3
+"""Writes fuzz/corpus/<target>/ from testdata/: what each fuzz target starts from."""
+
+import gzip
+import hashlib
+import json
+import pathlib
+import re
+import zlib
+
+HERE = pathlib.Path(__file__).resolve().parent
+DATA = HERE.parent / "testdata"
+# Larger inputs slow the fuzzers down and show them nothing more.
+LONGEST = 4096
+
+
+def seed(target, content):
+    if len(content) <= LONGEST:
+        folder = HERE / "corpus" / target
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / hashlib.sha1(content).hexdigest()).write_bytes(content)
+
+
+def texts():
+    """The text of every log file, as far as it can be read."""
+    for path in sorted(p for top in ("logs", "malformed") for p in (DATA / top).rglob("*")):
+        if path.is_file():
+            stored = path.read_bytes()
+            text = stored
+            if stored[:2] == b"\x1f\x8b":
+                inflate = zlib.decompressobj(31)
+                try:
+                    text = inflate.decompress(stored)
+                except zlib.error:
+                    text = b""
+            yield stored, text
+
+
+def records(text):
+    """The records of a sound log file, as they stand there."""
+    try:
+        return [json.dumps(one, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace") for one in json.loads(text)["Records"]]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return []
+
+
+CALLS = bytes([0, 0, 1, 0, 4, 0, 0, 135, 1, 2, 7, 0, 1, 0, 6, 0, 3, 3, 4, 5, 8, 0, 9, 0, 7, 1, 4, 4, 2, 0, 3, 0])
+
+for stored, text in texts():
+    seed("inflate", stored)
+    seed("abi", CALLS + b"\n\n" + stored)
+    seed("records", b"\xff" + text)
+    seed("records", b"\x07" + text)
+    seed("tape", text)
+    seed("damage", b"\0" + text)
+    for number, record in enumerate(records(text)[:8]):
+        seed("inflate", b"\0" + zlib.compress(record, number + 1, -15))
+        seed("abi", CALLS + b"\n\n" + gzip.compress(record, mtime=0))
+        seed("abi", b"\0\0\1\0\7\0\7\1\0\7\1\1\n\n" + b"\0" * 26 + b"\4\0\0\0" + len(record).to_bytes(4, "little") + b"\2\0\0\0" + record)
+        seed("records", b"\x3f" + record + b"\n" + record)
+        for form in range(3):
+            seed("damage", bytes([form]) + record[1:len(record) // (1 + number)])
+        seed("tape", record)
+        seed("text", record)
+        for pointer in (b"/userIdentity/arn", b"/resources/0/ARN", b"/a~1b~0c", b""):
+            seed("fields", pointer + b"\n" + record)
+        for string in re.findall(rb'"((?:[^"\\]|\\.)*)"', record)[:40]:
+            seed("text", string)
+
+for line in (
+    "2026-01-14T09:15:00Z", "2026-01-14 09:15:00.123456789+02:00", "1970-01-01T00:00:00Z", "5d-2d", "2w",
+    "2023-04-05T06:00:00Z-2023-04-05T12:00:10Z", "2023-04-05T06:00:00Z-5d",
+    "AWSLogs/o-exampleorg/111122223333/CloudTrail/us-east-1/2026/01/14/111122223333_CloudTrail_us-east-1_20260114T0915Z_q3Jm0aXo8ZtBn1Ld.json.gz",
+    "s3://bucket/prefix", "sqs://queue", "/tmp/logs", "/userIdentity/sessionContext/0/a~1b~0c",
+    '{"sqsDelete":true,"s3DownloadConcurrency":32,"S3Interval":"5d","s3AccountList":"111122223333, 444455556666","maxObjectBytes":1000000,"decodeThreads":2,"s3OnError":"skip","aws":{"region":"eu-west-1","endpoint":"http://localhost:4566"}}',
+):
+    seed("parse", line.encode())
