@@ -1,15 +1,131 @@
-//! stub
-use std::sync::Arc; use crate::config::Config; use crate::error::Result; use crate::metrics::Metrics; use crate::log::Log;
-#[derive(Clone, Debug)] #[allow(missing_docs)] pub struct Clients { pub s3: aws_sdk_s3::Client, pub sqs: aws_sdk_sqs::Client, pub region: String }
-#[allow(missing_docs)]
-impl Clients {
- pub async fn connect(_: &Config, _: Arc<Metrics>, _: Arc<Log>) -> Result<Clients> { todo!() }
- pub async fn check_bucket(&self, _: &str) -> Result<()> { todo!() }
- pub async fn download(&self, _: &str, _: &str, _: u64) -> std::result::Result<Vec<u8>, FetchError> { todo!() }
- pub async fn queue_url(&self, _: &str, _: &str) -> Result<String> { todo!() }
+//! The way to AWS: clients with region and credentials, one object's bytes, a queue's URL, and
+//! every failure as one line. Knows nothing of which objects are wanted or what is in them.
+//!
+//! Requests to S3 are tried again by [`retry`](self) here and not by the SDK, for two reasons: an
+//! answer that breaks off in its body is none of the SDK's business any more, and the SDK stops trying again at
+//! all when many requests failed, where a bucket that asks to slow down is to be read slowly.
+//! Requests to SQS are tried again by the SDK.
+#![forbid(unsafe_code)]
+
+mod bucket;
+mod count;
+mod download;
+mod failure;
+mod http;
+mod queue;
+mod retry;
+mod settings;
+
+use std::fmt;
+use std::sync::Arc;
+
+use aws_sdk_s3::config::retry::{RetryConfig, RetryPartition};
+use aws_types::SdkConfig;
+
+pub use self::download::{FetchError, FetchErrorKind};
+pub use self::failure::{Cause, Described, describe};
+pub(crate) use self::retry::Tries;
+
+use crate::config::Config;
+use crate::error::Result;
+use crate::log::Log;
+use crate::metrics::Metrics;
+
+/// Clients of one open source. Clones share connections, credentials and what was learnt of buckets.
+#[derive(Clone)]
+pub struct Clients {
+    /// S3 in [`Clients::region`], which tries nothing again. A bucket of another region answers it with an error;
+    /// [`Clients::download`] and the listing follow such a bucket.
+    pub s3: aws_sdk_s3::Client,
+    /// SQS in [`Clients::region`]; tries again by itself, three times in all.
+    pub sqs: aws_sdk_sqs::Client,
+    /// The region that was configured or found, such as `eu-central-1`.
+    pub region: String,
+    shared: Arc<Shared>,
 }
-#[derive(Debug)] #[allow(missing_docs)] pub struct FetchError { pub kind: FetchErrorKind, pub message: String }
-#[derive(Debug, Clone, Copy)] #[allow(missing_docs)] pub enum FetchErrorKind { NotFound, Denied, TooLarge, Expired, Transient }
-#[allow(missing_docs)] pub struct Described; impl std::fmt::Display for Described { fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { Ok(()) } }
-#[allow(missing_docs)] impl Described { pub fn is_denied(&self) -> bool { false } }
-#[allow(missing_docs)] pub fn describe<E, R>(_: &aws_sdk_sqs::error::SdkError<E, R>) -> Described { Described }
+
+struct Shared {
+    /// The endpoint that was configured, else empty.
+    endpoint: String,
+    buckets: bucket::Regions,
+    metrics: Arc<Metrics>,
+    log: Arc<Log>,
+}
+
+impl Clients {
+    /// Makes clients with the region and credentials of `config.aws` and of the SDK's usual places.
+    ///
+    /// Asks for credentials once, so that what is wrong with them is known now; afterwards the SDK renews them.
+    /// Takes some seconds at most, even where nothing answers. Requests, and what is tried again, are counted in `metrics`.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`](crate::error::ErrorKind::Config) where a file or profile does not exist, there is no region, or there are no
+    /// credentials, they have expired, or the role cannot be assumed.
+    pub async fn connect(config: &Config, metrics: Arc<Metrics>, log: Arc<Log>) -> Result<Clients> {
+        let aws = &config.aws;
+        let (sdk, region) = settings::resolve(aws, http::client()).await?;
+        let count = count::Count(Arc::clone(&metrics));
+        let shared = Shared {
+            endpoint: aws.endpoint.clone(),
+            buckets: bucket::Regions::default(),
+            metrics,
+            log,
+        };
+        Ok(Clients {
+            s3: s3(&sdk, &aws.endpoint, count.clone()),
+            sqs: sqs(&sdk, &aws.endpoint, count),
+            region,
+            shared: Arc::new(shared),
+        })
+    }
+
+    /// Where requests go, for messages: the region, and the endpoint if one was configured.
+    pub fn place(&self) -> impl fmt::Display {
+        self.place_in(&self.region)
+    }
+
+    fn place_in(&self, region: &str) -> String {
+        match self.shared.endpoint.as_str() {
+            "" => format!("region {region}"),
+            endpoint => format!("region {region} at {endpoint}"),
+        }
+    }
+}
+
+impl fmt::Debug for Clients {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Clients")
+            .field("region", &self.region)
+            .field("endpoint", &self.shared.endpoint)
+            .finish_non_exhaustive()
+    }
+}
+
+fn s3(sdk: &SdkConfig, endpoint: &str, count: count::Count) -> aws_sdk_s3::Client {
+    let mut builder = aws_sdk_s3::config::Builder::from(sdk)
+        .timeout_config(http::s3_timeouts())
+        .retry_config(RetryConfig::disabled())
+        .retry_partition(RetryPartition::new("cloudtrail-s3"))
+        .interceptor(count);
+    if !endpoint.is_empty() {
+        builder = builder.endpoint_url(endpoint);
+    }
+    // An endpoint of one's own seldom has a DNS name for each bucket.
+    if !endpoint.is_empty() || settings::has_endpoint(sdk, "S3") {
+        builder = builder.force_path_style(true);
+    }
+    aws_sdk_s3::Client::from_conf(builder.build())
+}
+
+fn sqs(sdk: &SdkConfig, endpoint: &str, count: count::Count) -> aws_sdk_sqs::Client {
+    let mut builder = aws_sdk_sqs::config::Builder::from(sdk)
+        .timeout_config(http::sqs_timeouts())
+        .retry_config(RetryConfig::standard())
+        .retry_partition(RetryPartition::new("cloudtrail-sqs"))
+        .interceptor(count);
+    if !endpoint.is_empty() {
+        builder = builder.endpoint_url(endpoint);
+    }
+    aws_sdk_sqs::Client::from_conf(builder.build())
+}

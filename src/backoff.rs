@@ -49,7 +49,10 @@ mod tests {
         let mut backoff = Backoff::new(second, 5 * second);
         for full in [1, 2, 4, 5, 5] {
             let pause = backoff.pause();
-            assert!(pause >= full * second / 2 && pause <= full * second, "{pause:?}");
+            assert!(
+                pause >= full * second / 2 && pause <= full * second,
+                "{pause:?}"
+            );
         }
         backoff.reset();
         assert!(backoff.pause() <= second);

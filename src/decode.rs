@@ -109,7 +109,8 @@ impl<'a> Decoder<'a> {
         self.metrics.objects.add(1);
         if let Err(error) = &result {
             error_counter(self.metrics, error.kind()).add(1);
-            self.log.trouble(error.kind().name(), Severity::Error, error);
+            self.log
+                .trouble(error.kind().name(), Severity::Error, error);
         }
         result
     }
@@ -117,7 +118,10 @@ impl<'a> Decoder<'a> {
     fn file(&mut self, object: &Object, path: &PathBuf, outlet: &mut impl Outlet) -> Result<()> {
         let unreadable = |error: io::Error| {
             let name = Printable(&object.name);
-            Error::new(ErrorKind::Read, format!("{name}: cannot be read: {error}; it is skipped"))
+            Error::new(
+                ErrorKind::Read,
+                format!("{name}: cannot be read: {error}; it is skipped"),
+            )
         };
         let mut file = File::open(path).map_err(unreadable)?;
         let size = file.metadata().map_err(unreadable)?.len();
@@ -164,7 +168,12 @@ impl<'a> Decoder<'a> {
     }
 
     /// An object of any size and state, through the window.
-    fn stream(&mut self, object: &Object, mut stored: impl BufRead, outlet: &mut impl Outlet) -> Result<()> {
+    fn stream(
+        &mut self,
+        object: &Object,
+        mut stored: impl BufRead,
+        outlet: &mut impl Outlet,
+    ) -> Result<()> {
         let mut window = std::mem::take(&mut self.window);
         let gzip = stored.fill_buf().map(inflate::is_gzip);
         let count = &Cell::new(0);
@@ -175,7 +184,14 @@ impl<'a> Decoder<'a> {
                 self.windows(object, members, ErrorKind::Gzip, count, &mut window, outlet)
             }
             // An error comes again with the next read.
-            _ => self.windows(object, &mut stored, ErrorKind::Read, count, &mut window, outlet),
+            _ => self.windows(
+                object,
+                &mut stored,
+                ErrorKind::Read,
+                count,
+                &mut window,
+                outlet,
+            ),
         };
         // A window that grew for one huge record is not kept.
         if window.len() <= 2 * WINDOW {
@@ -249,7 +265,10 @@ impl<'a> Decoder<'a> {
             ErrorKind::Gzip => "its gzip data is damaged or cut off",
             _ => "it could not be read to its end",
         };
-        Error::new(kind, format!("{name}: {what} ({error}); the records before that are delivered"))
+        Error::new(
+            kind,
+            format!("{name}: {what} ({error}); the records before that are delivered"),
+        )
     }
 
     fn too_large(&self, object: &Object) -> Error {
@@ -257,7 +276,9 @@ impl<'a> Decoder<'a> {
         let limit = self.limits.max_object_bytes;
         Error::new(
             ErrorKind::TooLarge,
-            format!("{name}: decompresses to more than {limit} bytes and is refused; raise maxObjectBytes if it is a log file"),
+            format!(
+                "{name}: decompresses to more than {limit} bytes and is refused; raise maxObjectBytes if it is a log file"
+            ),
         )
     }
 }

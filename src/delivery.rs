@@ -101,8 +101,13 @@ mod tests {
         let all = |tickets: Vec<Ticket>| tickets.into_iter().for_each(Ticket::delivered);
         assert_eq!(told(3, all), Some(None));
         assert_eq!(told(0, all), Some(None));
-        let all_but_one = |tickets: Vec<Ticket>| tickets.into_iter().skip(1).for_each(Ticket::delivered);
-        assert_eq!(told(3, all_but_one), None, "a dropped ticket leaves the message alone");
+        let all_but_one =
+            |tickets: Vec<Ticket>| tickets.into_iter().skip(1).for_each(Ticket::delivered);
+        assert_eq!(
+            told(3, all_but_one),
+            None,
+            "a dropped ticket leaves the message alone"
+        );
     }
 
     #[test]

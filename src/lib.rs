@@ -19,10 +19,11 @@
 //!
 //! *Delivery* turns files into events. [`locate`] reads the open parameters and names the files.
 //! [`pipeline`] has the threads: it gives files to decode threads, several small ones at a time,
-//! and hands the batches on in the files' order, while no more waits than is allowed. [`decode`]
-//! takes one file through [`inflate`] and [`records`] into a [`batch`]. While a record's end is
-//! looked for, its [`tape`] is written: the places of all values in it. So the text is scanned
-//! once, and everything later is a look-up in the tape.
+//! and hands the batches on in the files' order, while a [`gate`] lets no more wait than is
+//! allowed. A ticket of [`delivery`] tells when the host is done with a file. [`decode`] takes one
+//! file through [`inflate`] and [`records`] into a [`batch`]. While a record's end is looked for,
+//! its [`tape`] is written: the places of all values in it. So the text is scanned once, and
+//! everything later is a look-up in the tape.
 //!
 //! *Extraction* answers what rules ask of an event. [`extract`] finds the record behind an event,
 //! in the batch that was handed out or, for a replayed or copied event, by scanning it again. It
@@ -32,11 +33,11 @@
 //!
 //! # Layers
 //!
-//! A module uses those in the lines above its own, and at most its neighbours' plain types.
+//! A module uses those in the lines above, and those before it in its own line.
 //!
 //! | Layer | Modules |
 //! |---|---|
-//! | what knows nothing of the others | [`error`], [`metrics`], [`log`], `quote`, [`timestamp`], [`mod@text`], [`tape`], [`event`], [`inflate`] |
+//! | what knows nothing of the others | [`error`], [`metrics`], [`log`], `quote`, [`timestamp`], [`mod@text`], [`tape`], [`event`], [`inflate`], [`gate`], [`delivery`] |
 //! | what CloudTrail writes | [`log_name`], [`interval`], [`records`], [`slots`] |
 //! | what a person configures | [`config`] |
 //! | records and their values | [`batch`], [`field`] |

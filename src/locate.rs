@@ -32,7 +32,9 @@ impl Location {
         let incomplete = |what: &str| {
             Error::new(
                 ErrorKind::OpenParams,
-                format!("open parameters '{params}': {what}; accepted are s3://<bucket>[/<prefix>], sqs://<queue> and a path"),
+                format!(
+                    "open parameters '{params}': {what}; accepted are s3://<bucket>[/<prefix>], sqs://<queue> and a path"
+                ),
             )
         };
         if params.is_empty() {
@@ -70,7 +72,10 @@ mod tests {
         };
         assert_eq!(Location::parse("s3://b"), Ok(s3("b", "")));
         assert_eq!(Location::parse("s3://b/AWSLogs/"), Ok(s3("b", "AWSLogs/")));
-        assert_eq!(Location::parse("sqs://q"), Ok(Location::Sqs("q".to_owned())));
+        assert_eq!(
+            Location::parse("sqs://q"),
+            Ok(Location::Sqs("q".to_owned()))
+        );
         assert_eq!(Location::parse("/a b"), Ok(Location::Path("/a b".into())));
     }
 

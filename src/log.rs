@@ -63,7 +63,10 @@ impl Log {
         let mut lines = Vec::from(std::mem::take(&mut waiting.lines));
         let dropped = std::mem::take(&mut waiting.dropped);
         if dropped > 0 {
-            lines.push((Severity::Warning, format!("{dropped} more log lines were dropped")));
+            lines.push((
+                Severity::Warning,
+                format!("{dropped} more log lines were dropped"),
+            ));
         }
         lines
     }
@@ -80,7 +83,8 @@ impl Waiting {
             self.dropped += 1;
             return;
         }
-        self.lines.push_back((severity, Printable(line.to_string()).to_string()));
+        self.lines
+            .push_back((severity, Printable(line.to_string()).to_string()));
     }
 }
 

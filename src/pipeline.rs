@@ -143,7 +143,9 @@ impl Pipeline {
         };
         for number in 0..settings.threads {
             let (shared, work) = (Arc::clone(&shared), work_taken.clone());
-            pipeline.spawn(format!("ct-decode-{number}"), move || decode_jobs(&shared, &work))?;
+            pipeline.spawn(format!("ct-decode-{number}"), move || {
+                decode_jobs(&shared, &work)
+            })?;
         }
         let handle = Feed {
             shared,
@@ -157,9 +159,15 @@ impl Pipeline {
     }
 
     fn spawn(&mut self, name: String, run: impl FnOnce() + Send + 'static) -> Result<()> {
-        let thread = thread::Builder::new().name(name).spawn(run).map_err(|error| {
-            Error::new(ErrorKind::Read, format!("a decode thread cannot be started: {error}"))
-        })?;
+        let thread = thread::Builder::new()
+            .name(name)
+            .spawn(run)
+            .map_err(|error| {
+                Error::new(
+                    ErrorKind::Read,
+                    format!("a decode thread cannot be started: {error}"),
+                )
+            })?;
         self.threads.push(thread);
         Ok(())
     }
@@ -197,7 +205,9 @@ impl Pipeline {
                     }
                     let metrics = &self.shared.metrics;
                     metrics.events.add(batch.len() as u64);
-                    metrics.newest_event_time.raise(batch.newest / 1_000_000_000);
+                    metrics
+                        .newest_event_time
+                        .raise(batch.newest / 1_000_000_000);
                     return Ok(Next::Batch(batch));
                 }
                 Ok(Err(error)) => return Err(error),

@@ -78,7 +78,10 @@ enum Place {
     /// An array of records.
     Array { wrapped: bool },
     /// Behind the array of a `{"Records":[…]}`, among the wrapper's other keys.
-    Wrapper { value_follows: bool, records_follow: bool },
+    Wrapper {
+        value_follows: bool,
+        records_follow: bool,
+    },
     /// Text that is not looked at any more.
     Abandoned,
 }
@@ -215,7 +218,13 @@ impl RecordReader {
     }
 
     /// An object whose braces balance.
-    fn whole(&mut self, text: &[u8], at: usize, span: TapeSpan, sink: &mut impl RecordSink) -> Step {
+    fn whole(
+        &mut self,
+        text: &[u8],
+        at: usize,
+        span: TapeSpan,
+        sink: &mut impl RecordSink,
+    ) -> Step {
         if text.len() > MAX_RECORD {
             sink.tapes().discard(span);
             sink.damage(Damage::TooLong);
@@ -338,7 +347,13 @@ impl RecordReader {
     }
 
     /// A container among the wrapper's other keys.
-    fn skip_value(&mut self, text: &[u8], at: usize, last: bool, sink: &mut impl RecordSink) -> Step {
+    fn skip_value(
+        &mut self,
+        text: &[u8],
+        at: usize,
+        last: bool,
+        sink: &mut impl RecordSink,
+    ) -> Step {
         match self.scan(text, at, sink) {
             Scan::Whole { len, tape, .. } => {
                 sink.tapes().discard(tape);

@@ -391,7 +391,10 @@ mod tests {
     fn every_key_is_found_in_its_group_and_nothing_else_is() {
         for (slot, key) in Slot::KEYS.iter().enumerate() {
             let table = &KEYS[Slot::GROUPS[slot] as usize];
-            assert_eq!(table.find(key.as_bytes()).map(|p| p + table.first), Some(slot));
+            assert_eq!(
+                table.find(key.as_bytes()).map(|p| p + table.first),
+                Some(slot)
+            );
             let other = format!("{key}x");
             assert_eq!(table.find(other.as_bytes()), None, "{other}");
         }
@@ -401,19 +404,31 @@ mod tests {
     fn nested_keys_are_found_under_their_parent_only() {
         let record = r#"{"type":"x","userIdentity":{"sessionContext":{"attributes":{"type":"no"},
             "sessionIssuer":{"type":"Role"}},"type":"AssumedRole"}}"#;
-        assert_eq!(value_of(record, Slot::IssuerType).as_deref(), Some(r#""Role""#));
-        assert_eq!(value_of(record, Slot::IdentityType).as_deref(), Some(r#""AssumedRole""#));
+        assert_eq!(
+            value_of(record, Slot::IssuerType).as_deref(),
+            Some(r#""Role""#)
+        );
+        assert_eq!(
+            value_of(record, Slot::IdentityType).as_deref(),
+            Some(r#""AssumedRole""#)
+        );
         assert_eq!(value_of(record, Slot::MfaAuthenticated), None);
     }
 
     #[test]
     fn the_first_of_equal_keys_counts_however_it_is_written() {
         let record = r#"{"event\u004eame":"first","eventName":"second"}"#;
-        assert_eq!(value_of(record, Slot::EventName).as_deref(), Some(r#""first""#));
+        assert_eq!(
+            value_of(record, Slot::EventName).as_deref(),
+            Some(r#""first""#)
+        );
     }
 
     #[test]
     fn a_path_names_all_keys() {
-        assert_eq!(Slot::IssuerArn.path(), "userIdentity.sessionContext.sessionIssuer.arn");
+        assert_eq!(
+            Slot::IssuerArn.path(),
+            "userIdentity.sessionContext.sessionIssuer.arn"
+        );
     }
 }

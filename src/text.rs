@@ -121,7 +121,10 @@ mod tests {
 
     #[test]
     fn escapes_are_resolved() {
-        assert_eq!(unescaped(br#"a\"\\\/\b\f\n\r\t\u00e9"#), "a\"\\/\u{8}\u{c}\n\r\t\u{e9}");
+        assert_eq!(
+            unescaped(br#"a\"\\\/\b\f\n\r\t\u00e9"#),
+            "a\"\\/\u{8}\u{c}\n\r\t\u{e9}"
+        );
         assert_eq!(unescaped(br"\ud83d\ude00"), "\u{1f600}");
     }
 

@@ -52,7 +52,12 @@ fn public_access_block(view: &mut View<'_>, out: &mut Vec<u8>) {
     if view.tape.kind(settings) != Kind::Object {
         return;
     }
-    for name in ["BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"] {
+    for name in [
+        "BlockPublicAcls",
+        "BlockPublicPolicy",
+        "IgnorePublicAcls",
+        "RestrictPublicBuckets",
+    ] {
         out.push(b' ');
         out.extend_from_slice(name.as_bytes());
         out.push(b'=');

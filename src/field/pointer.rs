@@ -26,7 +26,9 @@ impl Pointer {
         let refused = |what: &str| {
             Error::new(
                 ErrorKind::Config,
-                format!("ct.value[{text}]: {what}; a JSON pointer looks like /requestParameters/tags/0/key"),
+                format!(
+                    "ct.value[{text}]: {what}; a JSON pointer looks like /requestParameters/tags/0/key"
+                ),
             )
         };
         let Some(path) = text.strip_prefix('/') else {
@@ -116,7 +118,8 @@ mod tests {
 
     fn at(pointer: &str) -> Option<String> {
         let mut tapes = Tapes::default();
-        let Scan::Whole { tape, .. } = Scanner::default().scan(RECORD.as_bytes(), &mut tapes) else {
+        let Scan::Whole { tape, .. } = Scanner::default().scan(RECORD.as_bytes(), &mut tapes)
+        else {
             panic!("not whole");
         };
         let tape = tapes.tape(tape, RECORD.as_bytes());
@@ -160,7 +163,13 @@ mod tests {
 
     #[test]
     fn array_places_are_plain_numbers() {
-        for pointer in ["/foo/2", "/foo/00", "/foo/-", "/foo/+1", "/foo/99999999999999999999"] {
+        for pointer in [
+            "/foo/2",
+            "/foo/00",
+            "/foo/-",
+            "/foo/+1",
+            "/foo/99999999999999999999",
+        ] {
             assert_eq!(at(pointer), None, "{pointer}");
         }
     }

@@ -20,9 +20,7 @@ pub(super) fn user(view: &mut View<'_>, out: &mut Vec<u8>) -> bool {
             view.append(Slot::IdentityUserName, out)
         }
         Some(b"AWSService") => view.append(Slot::InvokedBy, out),
-        Some(b"AssumedRole") => {
-            view.append(Slot::IssuerUserName, out) || fixed("AssumedRole", out)
-        }
+        Some(b"AssumedRole") => view.append(Slot::IssuerUserName, out) || fixed("AssumedRole", out),
         Some(b"AWSAccount") => fixed("AWSAccount", out),
         Some(b"FederatedUser") => fixed("FederatedUser", out),
         Some(b"IdentityCenterUser") => view.append(Slot::OnBehalfOfUserId, out),
@@ -100,11 +98,12 @@ pub(super) fn read_only(view: &mut View<'_>, out: &mut Vec<u8>) -> bool {
 
 /// A flag, which records have as a boolean or as a string.
 pub fn flag(view: &mut View<'_>, slot: Slot) -> Option<Value> {
-    view.value(slot).filter(|&value| match view.tape.kind(value) {
-        Kind::String => true,
-        Kind::Scalar => matches!(view.tape.raw(value), b"true" | b"false"),
-        Kind::Object | Kind::Array => false,
-    })
+    view.value(slot)
+        .filter(|&value| match view.tape.kind(value) {
+            Kind::String => true,
+            Kind::Scalar => matches!(view.tape.raw(value), b"true" | b"false"),
+            Kind::Object | Kind::Array => false,
+        })
 }
 
 /// `true` and `false`, bare or as strings.
@@ -193,16 +192,23 @@ fn amount(view: &mut View<'_>, slot: Slot) -> Option<u64> {
 }
 
 pub(super) fn s3_gets(view: &mut View<'_>) -> Option<u64> {
-    Some(u64::from(view.text(Slot::EventName).as_deref() == Some(b"GetObject")))
+    Some(u64::from(
+        view.text(Slot::EventName).as_deref() == Some(b"GetObject"),
+    ))
 }
 
 pub(super) fn s3_puts(view: &mut View<'_>) -> Option<u64> {
-    Some(u64::from(view.text(Slot::EventName).as_deref() == Some(b"PutObject")))
+    Some(u64::from(
+        view.text(Slot::EventName).as_deref() == Some(b"PutObject"),
+    ))
 }
 
 pub(super) fn s3_others(view: &mut View<'_>) -> Option<u64> {
     let name = view.text(Slot::EventName);
-    Some(u64::from(!matches!(name.as_deref(), Some(b"GetObject" | b"PutObject"))))
+    Some(u64::from(!matches!(
+        name.as_deref(),
+        Some(b"GetObject" | b"PutObject")
+    )))
 }
 
 /// The first `Name` tag of the instances that a request starts.

@@ -78,7 +78,12 @@ pub enum Rule {
     ImageIds,
 }
 
-const fn text(name: &'static str, rule: Rule, display: &'static str, description: &'static str) -> Field {
+const fn text(
+    name: &'static str,
+    rule: Rule,
+    display: &'static str,
+    description: &'static str,
+) -> Field {
     Field {
         name,
         display,
@@ -95,7 +100,12 @@ const fn text(name: &'static str, rule: Rule, display: &'static str, description
     }
 }
 
-const fn number(name: &'static str, rule: Rule, display: &'static str, description: &'static str) -> Field {
+const fn number(
+    name: &'static str,
+    rule: Rule,
+    display: &'static str,
+    description: &'static str,
+) -> Field {
     Field {
         kind: Kind::Uint64,
         ..text(name, rule, display, description)
@@ -220,15 +230,26 @@ mod tests {
     #[test]
     fn names_are_unique_and_described() {
         for (number, field) in FIELDS.iter().enumerate() {
-            assert!(FIELDS[..number].iter().all(|other| other.name != field.name), "{}", field.name);
-            assert!(!field.display.is_empty() && !field.description.is_empty(), "{}", field.name);
+            assert!(
+                FIELDS[..number]
+                    .iter()
+                    .all(|other| other.name != field.name),
+                "{}",
+                field.name
+            );
+            assert!(
+                !field.display.is_empty() && !field.description.is_empty(),
+                "{}",
+                field.name
+            );
         }
     }
 
     #[test]
     fn a_description_that_names_a_path_names_the_field_s_own() {
         for field in FIELDS {
-            if let (Rule::Path(slot), Some((_, path))) = (field.rule, field.description.rsplit_once('('))
+            if let (Rule::Path(slot), Some((_, path))) =
+                (field.rule, field.description.rsplit_once('('))
                 && let Some(path) = path.strip_suffix(')')
             {
                 assert!(slot.path().ends_with(path), "{}: {path}", field.name);

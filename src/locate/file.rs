@@ -31,10 +31,15 @@ impl Files {
     pub fn at(path: &Path, insights: bool, log: &Log) -> Result<Files> {
         let refused = |what: String| {
             let path = Printable(path.to_string_lossy());
-            Error::new(ErrorKind::OpenParams, format!("open parameters '{path}': {what}"))
+            Error::new(
+                ErrorKind::OpenParams,
+                format!("open parameters '{path}': {what}"),
+            )
         };
         let metadata = fs::metadata(path).map_err(|error| {
-            refused(format!("cannot be opened: {error}; give a log file or a folder of log files"))
+            refused(format!(
+                "cannot be opened: {error}; give a log file or a folder of log files"
+            ))
         })?;
         if metadata.is_file() {
             File::open(path).map_err(|error| refused(format!("cannot be opened: {error}")))?;
@@ -109,7 +114,9 @@ fn walk(root: &Path, insights: bool, log: &Log) -> Vec<(PathBuf, u64)> {
                 continue;
             }
         };
-        if !entry.file_type().is_file() || !log_name::is_log(&entry.path().to_string_lossy(), insights) {
+        if !entry.file_type().is_file()
+            || !log_name::is_log(&entry.path().to_string_lossy(), insights)
+        {
             continue;
         }
         let size = entry.metadata().map_or(0, |metadata| metadata.len());
@@ -117,7 +124,9 @@ fn walk(root: &Path, insights: bool, log: &Log) -> Vec<(PathBuf, u64)> {
     }
     // Byte by byte, as S3 lists keys; a path's own order would compare folder by folder.
     files.sort_unstable_by(|(a, _), (b, _)| {
-        a.as_os_str().as_encoded_bytes().cmp(b.as_os_str().as_encoded_bytes())
+        a.as_os_str()
+            .as_encoded_bytes()
+            .cmp(b.as_os_str().as_encoded_bytes())
     });
     files
 }

@@ -134,7 +134,11 @@ impl Queue {
         let leases = Arc::new(Leases::default());
         let (send, messages) = mpsc::channel(leased(queue.rules.concurrency));
         let (finished, finished_taken) = mpsc::unbounded_channel();
-        tokio::spawn(finish::run(Arc::clone(&queue), Arc::clone(&leases), finished_taken));
+        tokio::spawn(finish::run(
+            Arc::clone(&queue),
+            Arc::clone(&leases),
+            finished_taken,
+        ));
         tokio::spawn(lease::keep(Arc::clone(&queue), Arc::clone(&leases)));
         receive::start(Arc::clone(&queue), room, leases, send);
         let closer = Closer(finished.clone());

@@ -99,7 +99,9 @@ extern "C-unwind" fn plugin_get_fields() -> *const c_char {
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C-unwind" fn plugin_get_init_schema(kind: *mut ss_plugin_schema_type) -> *const c_char {
+unsafe extern "C-unwind" fn plugin_get_init_schema(
+    kind: *mut ss_plugin_schema_type,
+) -> *const c_char {
     guarded(ptr::null(), || {
         // SAFETY: the API's promise for an output parameter.
         unsafe { put(kind, api::ss_plugin_schema_type_SS_PLUGIN_SCHEMA_JSON) };

@@ -92,7 +92,11 @@ fn open_s3(state: &PluginState, bucket: &str, prefix: &str) -> Result<Opened> {
     let concurrency = config.s3_download_concurrency as usize;
     let selection = Selection {
         interval: Interval::parse(&config.s3_interval, now())?,
-        accounts: config.s3_accounts().into_iter().map(str::to_owned).collect(),
+        accounts: config
+            .s3_accounts()
+            .into_iter()
+            .map(str::to_owned)
+            .collect(),
         insights: config.include_insights,
         concurrency,
     };

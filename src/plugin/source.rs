@@ -150,9 +150,10 @@ impl Instance {
         let (_, text) = self.progress();
         let text = text.to_string_lossy().into_owned();
         let events = state.metrics.events.value();
-        state
-            .log
-            .line(Severity::Info, format_args!("{text}, {events} events so far"));
+        state.log.line(
+            Severity::Info,
+            format_args!("{text}, {events} events so far"),
+        );
     }
 
     /// At the end, what it was in all.
@@ -178,9 +179,8 @@ impl Instance {
             &metrics.errors_list,
             &metrics.errors_internal,
         ];
-        let sum = |counters: &[&Counter]| -> u64 {
-            counters.iter().map(|counter| counter.value()).sum()
-        };
+        let sum =
+            |counters: &[&Counter]| -> u64 { counters.iter().map(|counter| counter.value()).sum() };
         let (damaged, skipped, broken) = (sum(&damaged), sum(&skipped), sum(&broken));
         state.log.line(
             match damaged + broken {

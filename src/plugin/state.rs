@@ -78,15 +78,20 @@ impl PluginState {
     pub(super) fn metrics(&self) -> (*mut api::ss_plugin_metric, usize) {
         let mut reported = lock(&self.reported);
         reported.clear();
-        reported.extend(self.metrics.snapshot().iter().map(|metric| api::ss_plugin_metric {
-            name: metric.name.as_ptr(),
-            type_: match metric.monotonic {
-                true => api::ss_plugin_metric_type_SS_PLUGIN_METRIC_TYPE_MONOTONIC,
-                false => api::ss_plugin_metric_type_SS_PLUGIN_METRIC_TYPE_NON_MONOTONIC,
-            },
-            value: api::ss_plugin_metric_value { u64_: metric.value },
-            value_type: api::ss_plugin_metric_value_type_SS_PLUGIN_METRIC_VALUE_TYPE_U64,
-        }));
+        reported.extend(
+            self.metrics
+                .snapshot()
+                .iter()
+                .map(|metric| api::ss_plugin_metric {
+                    name: metric.name.as_ptr(),
+                    type_: match metric.monotonic {
+                        true => api::ss_plugin_metric_type_SS_PLUGIN_METRIC_TYPE_MONOTONIC,
+                        false => api::ss_plugin_metric_type_SS_PLUGIN_METRIC_TYPE_NON_MONOTONIC,
+                    },
+                    value: api::ss_plugin_metric_value { u64_: metric.value },
+                    value_type: api::ss_plugin_metric_value_type_SS_PLUGIN_METRIC_VALUE_TYPE_U64,
+                }),
+        );
         (reported.as_mut_ptr(), reported.len())
     }
 
@@ -143,7 +148,10 @@ pub(super) struct Owner {
 impl Owner {
     /// # Safety
     /// `log`, if there is one, may be called with `handle` for as long as the value lives.
-    pub(super) unsafe fn new(handle: *mut api::ss_plugin_owner_t, log: api::ss_plugin_log_fn_t) -> Self {
+    pub(super) unsafe fn new(
+        handle: *mut api::ss_plugin_owner_t,
+        log: api::ss_plugin_log_fn_t,
+    ) -> Self {
         Owner { handle, log }
     }
 
@@ -174,7 +182,9 @@ pub(super) unsafe fn host_text(text: *const c_char) -> String {
         return String::new();
     }
     // SAFETY: not NULL, as checked above, so the caller's promise holds.
-    unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned()
+    unsafe { CStr::from_ptr(text) }
+        .to_string_lossy()
+        .into_owned()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

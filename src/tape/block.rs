@@ -268,7 +268,9 @@ mod tests {
     #[cfg(target_arch = "x86_64")]
     fn avx2_agrees_with_portable() {
         if !Avx2::available() {
-            eprintln!("NOT RUN: this processor has no AVX2, so the fast scanner cannot be tested on it");
+            eprintln!(
+                "NOT RUN: this processor has no AVX2, so the fast scanner cannot be tested on it"
+            );
             return;
         }
         for block in blocks() {

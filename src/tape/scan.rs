@@ -1,12 +1,12 @@
 //! Finds the end of one object and writes its tape on the way.
 
+#[cfg(target_arch = "x86_64")]
+use super::block::Avx2;
 #[cfg(not(target_arch = "x86_64"))]
 use super::block::Portable as Baseline;
 #[cfg(target_arch = "x86_64")]
 use super::block::Sse2 as Baseline;
 use super::block::{BLOCK, Classify};
-#[cfg(target_arch = "x86_64")]
-use super::block::Avx2;
 use super::{Container, TapeSpan, Tapes};
 
 /// What stands at the place that was scanned.

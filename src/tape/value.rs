@@ -252,7 +252,10 @@ impl Iterator for Elements<'_> {
 fn scalar_len(text: &[u8]) -> usize {
     text.iter()
         .position(|byte| {
-            matches!(byte, b',' | b':' | b']' | b'}' | b'[' | b'{' | b'"' | b' ' | b'\t' | b'\r' | b'\n')
+            matches!(
+                byte,
+                b',' | b':' | b']' | b'}' | b'[' | b'{' | b'"' | b' ' | b'\t' | b'\r' | b'\n'
+            )
         })
         .unwrap_or(text.len())
 }

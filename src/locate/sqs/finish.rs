@@ -182,14 +182,17 @@ impl Queue {
     }
 
     async fn give_back(&self, receipts: &[(String, Duration)]) {
-        let entries = receipts.iter().enumerate().filter_map(|(number, (receipt, pause))| {
-            ChangeMessageVisibilityBatchRequestEntry::builder()
-                .id(number.to_string())
-                .receipt_handle(receipt)
-                .visibility_timeout(pause.as_secs() as i32)
-                .build()
-                .ok()
-        });
+        let entries = receipts
+            .iter()
+            .enumerate()
+            .filter_map(|(number, (receipt, pause))| {
+                ChangeMessageVisibilityBatchRequestEntry::builder()
+                    .id(number.to_string())
+                    .receipt_handle(receipt)
+                    .visibility_timeout(pause.as_secs() as i32)
+                    .build()
+                    .ok()
+            });
         let reply = self
             .clients
             .sqs

@@ -36,7 +36,12 @@ pub(super) struct Lease {
 
 impl Leases {
     /// Takes up a message that was just received.
-    pub(super) fn add(&self, receipt: String, receives: u32, room: Option<OwnedSemaphorePermit>) -> u64 {
+    pub(super) fn add(
+        &self,
+        receipt: String,
+        receives: u32,
+        room: Option<OwnedSemaphorePermit>,
+    ) -> u64 {
         let mut table = self.table();
         let number = table.next;
         table.next += 1;
@@ -124,7 +129,11 @@ async fn prolong(queue: &Queue, leases: &Leases, batch: &[(u64, String)]) {
             queue.log.trouble(
                 "queue_extend",
                 Severity::Warning,
-                format_args!("{}: leases cannot be prolonged for now: {}", queue.url, describe(&error)),
+                format_args!(
+                    "{}: leases cannot be prolonged for now: {}",
+                    queue.url,
+                    describe(&error)
+                ),
             );
             return;
         }

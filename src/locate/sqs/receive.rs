@@ -75,7 +75,10 @@ impl Reader {
     /// How many messages came; `None` when the source is closed. Errors are waited out.
     async fn read(&self, wait_seconds: i32) -> Option<usize> {
         // Nothing is leased that there is no room for.
-        let mut room = Arc::clone(&self.room).acquire_many_owned(MESSAGES).await.ok()?;
+        let mut room = Arc::clone(&self.room)
+            .acquire_many_owned(MESSAGES)
+            .await
+            .ok()?;
         let mut backoff = Backoff::new(Duration::from_millis(250), LONGEST_PAUSE);
         loop {
             match self.receive(&mut room, wait_seconds).await {
@@ -123,7 +126,9 @@ impl Reader {
         let count = messages.len();
         self.queue.metrics.messages_received.add(count as u64);
         if rules.delete && rules.delete_at_once {
-            let receipts = messages.iter().filter_map(|message| message.receipt_handle.clone());
+            let receipts = messages
+                .iter()
+                .filter_map(|message| message.receipt_handle.clone());
             self.queue.delete(&receipts.collect::<Vec<_>>()).await;
         }
         for message in messages {

@@ -1,0 +1,87 @@
+//! From what a person calls a queue to its URL.
+#![forbid(unsafe_code)]
+
+use aws_sdk_sqs::config::retry::RetryConfig;
+
+use super::Clients;
+use super::failure::{Cause, describe};
+use crate::error::{Error, ErrorKind, Result};
+use crate::log::Printable;
+
+impl Clients {
+    /// The URL of a queue, given its name or the URL itself, with or without its scheme. A name is looked up in
+    /// `owner_account`, or in the account of the credentials where that is empty; a URL is not looked up.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::OpenParams`] with the queue, the region and the service's own code.
+    pub async fn queue_url(&self, queue: &str, owner_account: &str) -> Result<String> {
+        if queue.contains('/') {
+            return Ok(with_scheme(queue, &self.shared.endpoint));
+        }
+        let owner = Some(owner_account).filter(|owner| !owner.is_empty());
+        // A person waits for this one, so it is not tried as often as others.
+        let quick = aws_sdk_sqs::Config::builder()
+            .retry_config(RetryConfig::standard().with_max_attempts(2));
+        let answer = self
+            .sqs
+            .get_queue_url()
+            .queue_name(queue)
+            .set_queue_owner_aws_account_id(owner.map(str::to_owned))
+            .customize()
+            .config_override(quick)
+            .send()
+            .await;
+        let refused = |what: String| {
+            let (queue, place) = (Printable(queue), self.place());
+            let owner = owner.map_or_else(String::new, |owner| format!(" of account {owner}"));
+            Error::new(
+                ErrorKind::OpenParams,
+                format!("queue {queue}{owner} cannot be found in {place}: {what}"),
+            )
+        };
+        let answer = answer.map_err(|error| {
+            let failure = describe(&error);
+            let hint = match failure.cause {
+                Cause::Missing => "; check the queue's name, its region and sqsOwnerAccount",
+                Cause::Denied => "; sqs:GetQueueUrl on the queue has to be allowed, or give the queue's URL",
+                Cause::Timeout | Cause::Transient => "; check the network, the proxy, the region and aws.endpoint",
+                _ => "",
+            };
+            refused(format!("{failure}{hint}"))
+        })?;
+        answer.queue_url.ok_or_else(|| refused("the answer holds no URL".to_owned()))
+    }
+}
+
+/// A URL without a scheme gets `https`, or that of the configured endpoint where it has the same host.
+fn with_scheme(queue: &str, endpoint: &str) -> String {
+    if queue.contains("://") {
+        return queue.to_owned();
+    }
+    let host = queue.split('/').next().unwrap_or_default();
+    let same_host = endpoint
+        .strip_prefix("http://")
+        .is_some_and(|rest| rest.trim_end_matches('/') == host);
+    match same_host {
+        true => format!("http://{queue}"),
+        false => format!("https://{queue}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_gets_the_scheme_that_it_lacks() {
+        for (queue, endpoint, url) in [
+            ("https://sqs.eu-west-1.amazonaws.com/1/q", "", "https://sqs.eu-west-1.amazonaws.com/1/q"),
+            ("sqs.eu-west-1.amazonaws.com/1/q", "", "https://sqs.eu-west-1.amazonaws.com/1/q"),
+            ("127.0.0.1:4566/1/q", "http://127.0.0.1:4566/", "http://127.0.0.1:4566/1/q"),
+            ("127.0.0.1:4566/1/q", "https://127.0.0.1:4566", "https://127.0.0.1:4566/1/q"),
+        ] {
+            assert_eq!(with_scheme(queue, endpoint), url);
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! S3 and SQS for tests: real protocol servers, a proxy in front of them that makes faults, and sample buckets.
+//!
+//! Everything listens on 127.0.0.1 and ends with the test.
+#![forbid(unsafe_code)]
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
+pub mod environment;
+pub mod fault;
+pub mod feed;
+pub mod message;
+pub mod proxy;
+pub mod server;
+pub mod service;
+pub mod settings;
+pub mod trail;
