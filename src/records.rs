@@ -9,7 +9,15 @@
 //! beyond what tells a record from another object.
 #![forbid(unsafe_code)]
 
-use crate::tape::{Kind, Scan, Scanner, Tape, TapeSpan, Tapes, Value};
+mod shape;
+
+use std::ops::Range;
+
+use crate::tape::{Scan, Scanner, TapeSpan, Tapes};
+use shape::{
+    Around, WrapperStart, around_records, looks_like_record, may_start, records_inside, string_len,
+    wrapper_start,
+};
 
 /// Longest record that is delivered, in bytes. AWS writes up to 256 KiB.
 pub const MAX_RECORD: usize = 64 << 20;
@@ -84,6 +92,18 @@ enum Place {
     },
     /// Text that is not looked at any more.
     Abandoned,
+}
+
+/// What a search for a record came to.
+enum Search {
+    /// One starts here.
+    Record(usize),
+    /// One may start here, but more text is needed to tell.
+    Unclear(usize),
+    /// There is none.
+    None,
+    /// The budget is used up.
+    TooMuch,
 }
 
 /// What to do after one value.
@@ -193,12 +213,21 @@ impl RecordReader {
         }
         match self.scan(text, at, sink) {
             Scan::Whole { len, tape, sound } => {
-                let object = &text[at..at + len];
-                if !sound && self.hides_record(object, sink) {
-                    sink.tapes().discard(tape);
-                    return self.lose(text, at, len);
+                if !sound {
+                    // Perhaps it balances only because two quotes are missing.
+                    match self.search(text, at + 1..at + len, false, true, last, sink) {
+                        Search::Record(_) => {
+                            sink.tapes().discard(tape);
+                            return self.lose(text, at, len);
+                        }
+                        Search::Unclear(_) => {
+                            sink.tapes().discard(tape);
+                            return Step::More;
+                        }
+                        Search::None | Search::TooMuch => {}
+                    }
                 }
-                self.whole(object, at, tape, sink)
+                self.whole(&text[at..at + len], at, tape, sink)
             }
             Scan::Unfinished if !last && text.len() - at < self.reach() => Step::More,
             scan => {
@@ -368,37 +397,6 @@ impl RecordReader {
         }
     }
 
-    /// Is there a record inside of this object, which balances only because two quotes are
-    /// missing? An object that is merely odd has none.
-    fn hides_record(&mut self, object: &[u8], sink: &mut impl RecordSink) -> bool {
-        let mut from = 1;
-        while let Some(offset) = memchr::memchr(b'{', &object[from..]) {
-            let candidate = from + offset;
-            from = candidate + 1;
-            if !may_start(&object[..candidate], false) {
-                continue;
-            }
-            let scan = self.scan(object, candidate, sink);
-            let spent = match scan {
-                Scan::Whole { len, tape, sound } => {
-                    let record = &object[candidate..candidate + len];
-                    let found = sound && looks_like_record(sink.tapes().tape(tape, record));
-                    sink.tapes().discard(tape);
-                    if found {
-                        return true;
-                    }
-                    len
-                }
-                _ => self.spent(&scan, object, candidate),
-            };
-            self.budget = self.budget.saturating_sub(spent as u64);
-            if self.budget == 0 {
-                return false;
-            }
-        }
-        false
-    }
-
     /// Gives up the value at `at`, on which `spent` bytes were scanned in vain, and looks for the
     /// next record from there on.
     fn lose(&mut self, text: &[u8], at: usize, spent: usize) -> Step {
@@ -423,67 +421,99 @@ impl RecordReader {
         last: bool,
         sink: &mut impl RecordSink,
     ) -> Step {
-        let damage = lost.damage;
-        let mut from = at;
-        while let Some(offset) = memchr::memchr(b'{', &text[from..]) {
-            let candidate = from + offset;
-            from = candidate + 1;
-            if !may_start(&text[at..candidate], lost.may_start) {
-                continue;
+        match self.search(text, at..text.len(), lost.may_start, false, last, sink) {
+            Search::Record(start) => {
+                sink.damage(lost.damage);
+                self.lost = None;
+                if let Place::Wrapper { .. } = self.place {
+                    self.place = Place::Array { wrapped: true };
+                }
+                Step::To(start)
             }
-            let spent = match self.scan(text, candidate, sink) {
-                Scan::Whole { len, tape, .. } => {
-                    let record = &text[candidate..candidate + len];
-                    let found = looks_like_record(sink.tapes().tape(tape, record));
-                    sink.tapes().discard(tape);
-                    if found {
-                        sink.damage(damage);
-                        self.lost = None;
-                        if let Place::Wrapper { .. } = self.place {
-                            self.place = Place::Array { wrapped: true };
-                        }
-                        return Step::To(candidate);
-                    }
-                    len
+            Search::Unclear(start) => {
+                self.lost = Some(Lost {
+                    may_start: true,
+                    ..lost
+                });
+                match start == at {
+                    true => Step::More,
+                    false => Step::To(start),
                 }
-                Scan::Mismatch(offset) => offset,
-                Scan::Unfinished if !last && text.len() - candidate < self.reach() => {
-                    self.lost = Some(Lost {
-                        may_start: true,
-                        ..lost
+            }
+            Search::None => {
+                if last {
+                    sink.damage(match lost.damage {
+                        Damage::Unbalanced => Damage::CutOff,
+                        other => other,
                     });
-                    return match candidate == at {
-                        true => Step::More,
-                        false => Step::To(candidate),
-                    };
                 }
-                Scan::Unfinished => text.len() - candidate,
-            };
-            self.budget = self.budget.saturating_sub(spent as u64);
-            if self.budget == 0 {
+                self.lost = Some(Lost {
+                    may_start: may_start(&text[at..], lost.may_start),
+                    ..lost
+                });
+                Step::To(text.len())
+            }
+            Search::TooMuch => {
                 self.place = Place::Abandoned;
                 sink.damage(Damage::GivenUp);
-                return Step::To(text.len());
+                Step::To(text.len())
             }
         }
-        if last {
-            sink.damage(match damage {
-                Damage::Unbalanced => Damage::CutOff,
-                other => other,
-            });
-        }
-        self.lost = Some(Lost {
-            may_start: may_start(&text[at..], lost.may_start),
-            ..lost
-        });
-        Step::To(text.len())
     }
 
-    /// How far a scan from `at` went that found no whole value.
+    /// Looks for the first whole record that starts in `places`. `before` tells whether one may
+    /// start with the first of them; `sound` asks for one without an oddity.
+    fn search(
+        &mut self,
+        text: &[u8],
+        places: Range<usize>,
+        before: bool,
+        sound: bool,
+        last: bool,
+        sink: &mut impl RecordSink,
+    ) -> Search {
+        let mut from = places.start;
+        while let Some(offset) = memchr::memchr(b'{', &text[from..places.end]) {
+            let start = from + offset;
+            from = start + 1;
+            if !may_start(&text[places.start..start], before) {
+                continue;
+            }
+            let scan = self.scan(text, start, sink);
+            if let Scan::Whole {
+                len,
+                tape,
+                sound: is_sound,
+            } = scan
+            {
+                let record = &text[start..start + len];
+                let found = looks_like_record(sink.tapes().tape(tape, record));
+                sink.tapes().discard(tape);
+                if found && (is_sound || !sound) {
+                    return Search::Record(start);
+                }
+            }
+            if let Scan::Unfinished = scan
+                && !last
+                && text.len() - start < self.reach()
+            {
+                return Search::Unclear(start);
+            }
+            let spent = self.spent(&scan, text, start) as u64;
+            self.budget = self.budget.saturating_sub(spent);
+            if self.budget == 0 {
+                return Search::TooMuch;
+            }
+        }
+        Search::None
+    }
+
+    /// How far a scan from `at` went.
     fn spent(&self, scan: &Scan, text: &[u8], at: usize) -> usize {
         match scan {
+            Scan::Whole { len, .. } => *len,
             Scan::Mismatch(offset) => *offset,
-            _ => self.reach().min(text.len() - at),
+            Scan::Unfinished => self.reach().min(text.len() - at),
         }
     }
 
@@ -503,125 +533,121 @@ impl RecordReader {
     }
 }
 
-enum WrapperStart {
-    /// The records' array starts with its `[` just before this offset.
-    Array(usize),
-    No,
-    /// The text ends too early to tell.
-    Unclear,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Does the object start with `"Records":[`? The normal case, told without reading the object.
-fn wrapper_start(text: &[u8]) -> WrapperStart {
-    let mut at = 1;
-    for expected in [&b"\"Records\""[..], b":", b"["] {
-        while text.get(at).is_some_and(u8::is_ascii_whitespace) {
-            at += 1;
-        }
-        let rest = text.get(at..).unwrap_or_default();
-        if !rest.starts_with(expected) {
-            return match expected.starts_with(rest) {
-                true => WrapperStart::Unclear,
-                false => WrapperStart::No,
-            };
-        }
-        at += expected.len();
+    /// The `n` of each record that is found, and what was damaged.
+    #[derive(Default)]
+    struct Found {
+        tapes: Tapes,
+        records: Vec<String>,
+        damage: Vec<Damage>,
     }
-    WrapperStart::Array(at)
-}
 
-/// Where the array of a `"Records":[` starts in an object that does not balance, if that is one
-/// of the object's own keys. Looked for in the object's first part: large logs start with it.
-fn records_inside(text: &[u8]) -> Option<usize> {
-    const FIRST_PART: usize = 1 << 20;
-    let text = &text[..text.len().min(FIRST_PART)];
-    let (mut at, mut depth) = (0, 0);
-    loop {
-        at += memchr::memchr3(b'"', b'{', b'}', text.get(at..)?)?;
-        match text[at] {
-            b'{' => depth += 1,
-            b'}' => depth -= 1,
-            _ => {
-                let len = string_len(&text[at..])?;
-                if depth == 1 && &text[at..at + len] == b"\"Records\"" {
-                    let behind = text[at + len..].trim_ascii_start();
-                    if let Some(behind) = behind.strip_prefix(b":") {
-                        let array = behind.trim_ascii_start().strip_prefix(b"[")?;
-                        return Some(text.len() - array.len());
-                    }
-                }
-                at += len - 1;
-            }
+    impl RecordSink for Found {
+        fn tapes(&mut self) -> &mut Tapes {
+            &mut self.tapes
         }
-        if depth == 0 {
-            return None;
+
+        fn record(&mut self, text: &[u8], _: TapeSpan) -> bool {
+            self.records
+                .push(String::from_utf8_lossy(text).into_owned());
+            true
         }
-        at += 1;
-    }
-}
 
-enum Around {
-    /// The object is a record itself, as far as this reader can tell.
-    Nothing,
-    /// A wrapper; its array starts at this offset.
-    Records(usize),
-    /// A wrapper without an array.
-    NoRecords,
-    /// An EventBridge envelope; offset and length of the record.
-    Detail(usize, usize),
-}
-
-fn around_records(tape: Tape<'_>) -> Around {
-    let (mut detail, mut detail_type) = (None, false);
-    for (key, value) in tape.members(Value::ROOT) {
-        match key {
-            b"Records" => {
-                return match tape.kind(value) {
-                    Kind::Array => Around::Records(tape.start(value)),
-                    _ => Around::NoRecords,
-                };
-            }
-            b"detail" if tape.kind(value) == Kind::Object => detail = Some(value),
-            b"detail-type" => detail_type = true,
-            // A record: the usual first key ends the question early.
-            b"eventVersion" => return Around::Nothing,
-            _ => {}
+        fn damage(&mut self, damage: Damage) {
+            self.damage.push(damage);
         }
     }
-    match detail {
-        Some(value) if detail_type => Around::Detail(tape.start(value), tape.raw(value).len()),
-        _ => Around::Nothing,
-    }
-}
 
-/// Is this object a CloudTrail record, rather than one of the objects inside of one?
-fn looks_like_record(tape: Tape<'_>) -> bool {
-    tape.members(Value::ROOT)
-        .any(|(key, _)| matches!(key, b"eventTime" | b"eventVersion" | b"timeWindow"))
-}
-
-/// Can a record start behind this text? Inside of another record's strings it mostly cannot.
-/// `before` tells of what stood before the text.
-fn may_start(text: &[u8], before: bool) -> bool {
-    let (last, space) = match text.iter().rposition(|byte| !byte.is_ascii_whitespace()) {
-        Some(place) => (Some(text[place]), &text[place + 1..]),
-        None => (None, text),
-    };
-    match last {
-        Some(b',' | b'[' | b'}' | b']') => true,
-        None if before => true,
-        _ => space.contains(&b'\n'),
-    }
-}
-
-/// Length of the string that `text` starts with, its quotes included.
-fn string_len(text: &[u8]) -> Option<usize> {
-    let mut at = 1;
-    loop {
-        at += memchr::memchr2(b'"', b'\\', text.get(at..)?)?;
-        match text[at] {
-            b'"' => return Some(at + 1),
-            _ => at += 2,
+    /// Reads `text` whole and in windows of every size: the results must be the same.
+    fn read(text: &str) -> (Vec<String>, Vec<Damage>) {
+        let whole = read_in_windows(text, text.len());
+        for size in 1..text.len() {
+            let windows = read_in_windows(text, size);
+            assert_eq!(windows, whole, "in windows of {size} bytes: {text}");
         }
+        whole
+    }
+
+    fn read_in_windows(text: &str, size: usize) -> (Vec<String>, Vec<Damage>) {
+        let mut found = Found::default();
+        let mut reader = RecordReader::new(Scanner::default());
+        let (mut start, mut end) = (0, 0);
+        while end < text.len() {
+            end = (end + size).min(text.len());
+            let window = &text.as_bytes()[start..end];
+            start += reader.feed(window, end == text.len(), &mut found);
+        }
+        (found.records, found.damage)
+    }
+
+    fn record(number: u32) -> String {
+        format!(r#"{{"eventVersion":"1.11","eventTime":"t","n":{number},"a":["}},{{\""]}}"#)
+    }
+
+    fn records(numbers: std::ops::Range<u32>) -> Vec<String> {
+        numbers.map(record).collect()
+    }
+
+    #[test]
+    fn every_container_is_read() {
+        let all = records(0..3);
+        let joined = all.join(",");
+        for text in [
+            format!(r#"{{"Records":[{joined}]}}"#),
+            format!(r#" {{ "Records" : [ {joined} ] , "more" : {{"a":[1]}} , "b":"x" }} "#),
+            format!(r#"{{"first":"x","Records":[{joined}]}}"#),
+            format!("[{joined}]"),
+            all.join("\n"),
+            format!("\u{feff}{}\r\n", all.join("\r\n")),
+            format!(r#"[{{"Records":[{joined}]}}]"#),
+        ] {
+            assert_eq!(read(&text), (all.clone(), vec![]), "{text}");
+        }
+        let envelope = format!(r#"{{"detail-type":"x","detail":{},"id":"1"}}"#, record(0));
+        assert_eq!(read(&envelope), (records(0..1), vec![]));
+    }
+
+    #[test]
+    fn damage_costs_the_record_that_it_is_in() {
+        let bad = [
+            (r#"{"eventVersion":"1","a":{"b":1}"#, Damage::Unbalanced),
+            (r#"{"eventVersion":"1","a":[1}}"#, Damage::Unbalanced),
+            (r#"{"eventVersion":"1","a":"open}"#, Damage::Unbalanced),
+            (r#"{"a":"b"}""#, Damage::Unbalanced),
+            ("null", Damage::NotAnObject),
+            (r#""text""#, Damage::NotAnObject),
+            (r#"[{"a":1}]"#, Damage::NotAnObject),
+        ];
+        for (bad, damage) in bad {
+            let text = format!(r#"{{"Records":[{},{bad},{}]}}"#, record(0), record(1));
+            let (found, damaged) = read(&text);
+            let good =
+                |found: &Vec<String>| records(0..2).iter().all(|record| found.contains(record));
+            assert!(good(&found), "{bad}: {found:?}");
+            assert_eq!(damaged, [damage], "{bad}");
+        }
+    }
+
+    #[test]
+    fn two_missing_quotes_do_not_hide_what_is_between() {
+        let bad = r#"{"eventVersion":"1","a":"x}"#;
+        let text = format!(r#"{{"Records":[{bad},{},{bad}]}}"#, record(0));
+        let (found, damaged) = read(&text);
+        assert_eq!(found, records(0..1));
+        assert_eq!(damaged, [Damage::Unbalanced, Damage::CutOff]);
+    }
+
+    #[test]
+    fn a_cut_off_file_gives_its_whole_records() {
+        let text = format!(r#"{{"Records":[{},{}"#, record(0), &record(1)[..20]);
+        assert_eq!(read(&text), (records(0..1), vec![Damage::CutOff]));
+    }
+
+    #[test]
+    fn a_wrapper_without_an_array_is_no_record() {
+        assert_eq!(read(r#"{"Records":null}"#), (vec![], vec![]));
     }
 }

@@ -9,9 +9,9 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::Region;
 use tokio::time::{sleep, timeout};
 
+use super::Clients;
 use super::failure::{Cause, Described, describe, is_region};
 use super::retry::Tries;
-use super::Clients;
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::{Printable, Severity};
 
@@ -53,7 +53,11 @@ impl Clients {
     /// [`ErrorKind::OpenParams`] with the bucket, the region and the service's own code.
     pub async fn check_prefix(&self, bucket: &str, prefix: &str) -> Result<bool> {
         let look = |client: Client| async move {
-            let request = client.list_objects_v2().bucket(bucket).prefix(prefix).max_keys(1);
+            let request = client
+                .list_objects_v2()
+                .bucket(bucket)
+                .prefix(prefix)
+                .max_keys(1);
             match timeout(OPENING, request.send()).await {
                 Ok(Ok(page)) => Ok(!page.contents().is_empty()),
                 Ok(Err(error)) => Err(describe(&error)),
@@ -93,7 +97,10 @@ impl Clients {
                 Ok(value) => return Ok(value),
                 Err(failure) => failure,
             };
-            if failure.cause == Cause::WrongRegion && !followed && self.follow(bucket, &failure).await {
+            if failure.cause == Cause::WrongRegion
+                && !followed
+                && self.follow(bucket, &failure).await
+            {
                 followed = true;
                 continue;
             }
@@ -142,7 +149,11 @@ impl Clients {
             known.clients.clear();
         }
         known.clients.entry(region.clone()).or_insert_with(|| {
-            let config = self.s3.config().to_builder().region(Region::new(region.clone()));
+            let config = self
+                .s3
+                .config()
+                .to_builder()
+                .region(Region::new(region.clone()));
             Client::from_conf(config.build())
         });
         known.buckets.insert(bucket.to_owned(), region.clone());
@@ -150,13 +161,18 @@ impl Clients {
         let bucket = Printable(bucket);
         self.shared.log.line(
             Severity::Info,
-            format_args!("bucket {bucket} lives in {region}, not in {}; it is read there", self.region),
+            format_args!(
+                "bucket {bucket} lives in {region}, not in {}; it is read there",
+                self.region
+            ),
         );
         true
     }
 
     async fn region_of(&self, bucket: &str) -> Option<String> {
-        let answer = timeout(OPENING, self.s3.head_bucket().bucket(bucket).send()).await.ok()?;
+        let answer = timeout(OPENING, self.s3.head_bucket().bucket(bucket).send())
+            .await
+            .ok()?;
         let region = match answer {
             Ok(head) => head.bucket_region().map(str::to_owned),
             Err(error) => describe(&error).region,
@@ -173,5 +189,9 @@ impl Clients {
 /// The failure of an answer that did not begin within `limit`.
 pub(super) fn too_slow(limit: Duration) -> Described {
     let seconds = limit.as_secs();
-    Described::new(Cause::Timeout, "Timeout", format!("no answer within {seconds} s"))
+    Described::new(
+        Cause::Timeout,
+        "Timeout",
+        format!("no answer within {seconds} s"),
+    )
 }

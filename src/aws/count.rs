@@ -26,7 +26,10 @@ impl Intercept for Count {
         bag: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         self.0.requests.add(1);
-        if bag.load::<RequestAttempts>().is_some_and(|attempts| attempts.attempts() > 1) {
+        if bag
+            .load::<RequestAttempts>()
+            .is_some_and(|attempts| attempts.attempts() > 1)
+        {
             self.0.retries.add(1);
         }
         Ok(())

@@ -52,7 +52,10 @@ pub enum FetchErrorKind {
 impl FetchErrorKind {
     /// Whether another try, at any time, would fail just so.
     pub fn is_lasting(self) -> bool {
-        matches!(self, FetchErrorKind::NotFound | FetchErrorKind::Denied | FetchErrorKind::TooLarge)
+        matches!(
+            self,
+            FetchErrorKind::NotFound | FetchErrorKind::Denied | FetchErrorKind::TooLarge
+        )
     }
 }
 
@@ -80,10 +83,12 @@ impl Clients {
         max_bytes: u64,
     ) -> Result<Vec<u8>, FetchError> {
         let fetch = |client: Client| fetch(client, bucket, key, max_bytes);
-        self.on_bucket(bucket, Tries::default(), fetch).await.map_err(|failure| FetchError {
-            kind: kind(failure.cause),
-            message: format!("s3://{}/{}: {failure}", Printable(bucket), Printable(key)),
-        })
+        self.on_bucket(bucket, Tries::default(), fetch)
+            .await
+            .map_err(|failure| FetchError {
+                kind: kind(failure.cause),
+                message: format!("s3://{}/{}: {failure}", Printable(bucket), Printable(key)),
+            })
     }
 }
 
@@ -98,7 +103,9 @@ async fn fetch(
         Ok(answer) => answer.map_err(|error| describe(&error))?,
         Err(_) => return Err(too_slow(FIRST_BYTE)),
     };
-    let length = object.content_length().and_then(|length| u64::try_from(length).ok());
+    let length = object
+        .content_length()
+        .and_then(|length| u64::try_from(length).ok());
     if let Some(length) = length.filter(|length| *length > max_bytes) {
         return Err(too_large(length, max_bytes));
     }
@@ -108,7 +115,8 @@ async fn fetch(
     let mut last = start;
     loop {
         let received = bytes.len() as u64;
-        let deadline = start + GRACE + Duration::from_millis(received.saturating_mul(1000) / SLOWEST);
+        let deadline =
+            start + GRACE + Duration::from_millis(received.saturating_mul(1000) / SLOWEST);
         let chunk = match timeout_at(deadline, body.next()).await {
             Ok(None) => break,
             Ok(Some(Ok(chunk))) => chunk,
@@ -117,7 +125,10 @@ async fn fetch(
                     true => Cause::Timeout,
                     false => Cause::Transient,
                 };
-                let message = format!("the body broke off after {received} bytes: {}", chain(&error));
+                let message = format!(
+                    "the body broke off after {received} bytes: {}",
+                    chain(&error)
+                );
                 return Err(Described::new(cause, "Body", message));
             }
             Err(_) => {

@@ -69,7 +69,10 @@ impl Described {
 
     /// Whether the same request may succeed later with nothing changed.
     pub fn is_transient(&self) -> bool {
-        matches!(self.cause, Cause::Throttled | Cause::Timeout | Cause::Transient)
+        matches!(
+            self.cause,
+            Cause::Throttled | Cause::Timeout | Cause::Transient
+        )
     }
 }
 
@@ -83,7 +86,10 @@ impl fmt::Display for Described {
             "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" => {
                 f.write_str("; renew the credentials")
             }
-            "InvalidAccessKeyId" | "InvalidClientTokenId" | "InvalidToken" | "UnrecognizedClientException" => {
+            "InvalidAccessKeyId"
+            | "InvalidClientTokenId"
+            | "InvalidToken"
+            | "UnrecognizedClientException" => {
                 f.write_str("; check the access key and where it comes from")
             }
             "SignatureDoesNotMatch" => f.write_str("; check the secret access key"),
@@ -103,7 +109,10 @@ where
             let raw = service.raw();
             let status = raw.status().as_u16();
             let (code, message) = (service.err().code(), service.err().message());
-            let region = raw.headers().get("x-amz-bucket-region").filter(|name| is_region(name));
+            let region = raw
+                .headers()
+                .get("x-amz-bucket-region")
+                .filter(|name| is_region(name));
             of_service(status, code, message, region)
         }
         SdkError::TimeoutError(_) => {
@@ -165,26 +174,54 @@ fn of_code(code: &str) -> Option<Cause> {
     // SQS spoke another protocol once, whose codes still appear with this in front.
     let code = code.strip_prefix("AWS.SimpleQueueService.").unwrap_or(code);
     Some(match code {
-        "NoSuchKey" | "NoSuchBucket" | "NoSuchVersion" | "NotFound" | "MethodNotAllowed"
-        | "QueueDoesNotExist" | "NonExistentQueue" | "QueueDeletedRecently" => Cause::Missing,
+        "NoSuchKey"
+        | "NoSuchBucket"
+        | "NoSuchVersion"
+        | "NotFound"
+        | "MethodNotAllowed"
+        | "QueueDoesNotExist"
+        | "NonExistentQueue"
+        | "QueueDeletedRecently" => Cause::Missing,
         "AccessDenied" | "AccessDeniedException" | "KMS.AccessDeniedException" => Cause::Denied,
-        "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" | "TokenRefreshRequired"
-        | "InvalidToken" | "InvalidAccessKeyId" | "InvalidClientTokenId"
-        | "UnrecognizedClientException" | "MissingAuthenticationToken" | "NotSignedUp" => {
-            Cause::Credentials
-        }
-        "PermanentRedirect" | "TemporaryRedirect" | "Redirect" | "AuthorizationHeaderMalformed"
+        "ExpiredToken"
+        | "ExpiredTokenException"
+        | "RequestExpired"
+        | "TokenRefreshRequired"
+        | "InvalidToken"
+        | "InvalidAccessKeyId"
+        | "InvalidClientTokenId"
+        | "UnrecognizedClientException"
+        | "MissingAuthenticationToken"
+        | "NotSignedUp" => Cause::Credentials,
+        "PermanentRedirect"
+        | "TemporaryRedirect"
+        | "Redirect"
+        | "AuthorizationHeaderMalformed"
         | "IllegalLocationConstraintException" => Cause::WrongRegion,
         // An archived object, which would have to be restored first.
         "InvalidObjectState" => Cause::Refused,
-        "SlowDown" | "Throttling" | "ThrottlingException" | "ThrottledException" | "RequestThrottled"
-        | "RequestThrottledException" | "RequestLimitExceeded" | "TooManyRequests"
-        | "TooManyRequestsException" | "BandwidthLimitExceeded" | "PriorRequestNotComplete"
-        | "KmsThrottled" | "KMS.ThrottlingException" | "OverLimit" => Cause::Throttled,
-        "RequestTimeout" | "RequestTimeoutException" | "RequestTimeTooSkewed" | "InternalError"
-        | "InternalFailure" | "InternalServerError" | "ServiceUnavailable" | "OperationAborted" => {
-            Cause::Transient
-        }
+        "SlowDown"
+        | "Throttling"
+        | "ThrottlingException"
+        | "ThrottledException"
+        | "RequestThrottled"
+        | "RequestThrottledException"
+        | "RequestLimitExceeded"
+        | "TooManyRequests"
+        | "TooManyRequestsException"
+        | "BandwidthLimitExceeded"
+        | "PriorRequestNotComplete"
+        | "KmsThrottled"
+        | "KMS.ThrottlingException"
+        | "OverLimit" => Cause::Throttled,
+        "RequestTimeout"
+        | "RequestTimeoutException"
+        | "RequestTimeTooSkewed"
+        | "InternalError"
+        | "InternalFailure"
+        | "InternalServerError"
+        | "ServiceUnavailable"
+        | "OperationAborted" => Cause::Transient,
         _ => return None,
     })
 }
@@ -203,7 +240,9 @@ fn of_status(status: u16, otherwise: Cause) -> Cause {
 /// Whether `name` has the shape of a region's. It comes out of an answer, and goes into host names.
 pub(super) fn is_region(name: &str) -> bool {
     (1..=32).contains(&name.len())
-        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
 /// The causes of `error` in one line, the outermost first, without those that only introduce another.
@@ -265,7 +304,11 @@ mod tests {
             (404, "NoSuchKey", Cause::Missing),
             (404, "", Cause::Missing),
             (405, "MethodNotAllowed", Cause::Missing),
-            (400, "AWS.SimpleQueueService.NonExistentQueue", Cause::Missing),
+            (
+                400,
+                "AWS.SimpleQueueService.NonExistentQueue",
+                Cause::Missing,
+            ),
             (403, "AccessDenied", Cause::Denied),
             (403, "InvalidObjectState", Cause::Refused),
             (400, "KMS.DisabledException", Cause::Refused),
@@ -299,18 +342,28 @@ mod tests {
             (Cause::Timeout, true),
             (Cause::Transient, true),
         ] {
-            assert_eq!(Described::new(cause, "c", "m").is_transient(), transient, "{cause:?}");
+            assert_eq!(
+                Described::new(cause, "c", "m").is_transient(),
+                transient,
+                "{cause:?}"
+            );
         }
     }
 
     #[test]
     fn an_answer_reads_as_one_line() {
         let denied = of_service(403, Some("AccessDenied"), Some("Access\nDenied"), None);
-        assert_eq!(denied.to_string(), "AccessDenied: Access\\nDenied (HTTP 403)");
+        assert_eq!(
+            denied.to_string(),
+            "AccessDenied: Access\\nDenied (HTTP 403)"
+        );
         let empty = of_service(404, None, None, None);
         assert_eq!(empty.to_string(), "HTTP404: (HTTP 404)");
         let expired = of_service(400, Some("ExpiredToken"), Some("x"), None);
-        assert!(expired.to_string().ends_with("renew the credentials"), "{expired}");
+        assert!(
+            expired.to_string().ends_with("renew the credentials"),
+            "{expired}"
+        );
     }
 
     #[test]

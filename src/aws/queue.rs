@@ -44,13 +44,19 @@ impl Clients {
             let failure = describe(&error);
             let hint = match failure.cause {
                 Cause::Missing => "; check the queue's name, its region and sqsOwnerAccount",
-                Cause::Denied => "; sqs:GetQueueUrl on the queue has to be allowed, or give the queue's URL",
-                Cause::Timeout | Cause::Transient => "; check the network, the proxy, the region and aws.endpoint",
+                Cause::Denied => {
+                    "; sqs:GetQueueUrl on the queue has to be allowed, or give the queue's URL"
+                }
+                Cause::Timeout | Cause::Transient => {
+                    "; check the network, the proxy, the region and aws.endpoint"
+                }
                 _ => "",
             };
             refused(format!("{failure}{hint}"))
         })?;
-        answer.queue_url.ok_or_else(|| refused("the answer holds no URL".to_owned()))
+        answer
+            .queue_url
+            .ok_or_else(|| refused("the answer holds no URL".to_owned()))
     }
 }
 
@@ -76,10 +82,26 @@ mod tests {
     #[test]
     fn a_url_gets_the_scheme_that_it_lacks() {
         for (queue, endpoint, url) in [
-            ("https://sqs.eu-west-1.amazonaws.com/1/q", "", "https://sqs.eu-west-1.amazonaws.com/1/q"),
-            ("sqs.eu-west-1.amazonaws.com/1/q", "", "https://sqs.eu-west-1.amazonaws.com/1/q"),
-            ("127.0.0.1:4566/1/q", "http://127.0.0.1:4566/", "http://127.0.0.1:4566/1/q"),
-            ("127.0.0.1:4566/1/q", "https://127.0.0.1:4566", "https://127.0.0.1:4566/1/q"),
+            (
+                "https://sqs.eu-west-1.amazonaws.com/1/q",
+                "",
+                "https://sqs.eu-west-1.amazonaws.com/1/q",
+            ),
+            (
+                "sqs.eu-west-1.amazonaws.com/1/q",
+                "",
+                "https://sqs.eu-west-1.amazonaws.com/1/q",
+            ),
+            (
+                "127.0.0.1:4566/1/q",
+                "http://127.0.0.1:4566/",
+                "http://127.0.0.1:4566/1/q",
+            ),
+            (
+                "127.0.0.1:4566/1/q",
+                "https://127.0.0.1:4566",
+                "https://127.0.0.1:4566/1/q",
+            ),
         ] {
             assert_eq!(with_scheme(queue, endpoint), url);
         }

@@ -60,7 +60,9 @@ impl Tries {
 }
 
 fn doubled(first: Duration, times: u32, longest: Duration) -> Duration {
-    first.saturating_mul(1 << times.saturating_sub(1).min(16)).min(longest)
+    first
+        .saturating_mul(1 << times.saturating_sub(1).min(16))
+        .min(longest)
 }
 
 /// A random part of `whole`, so that many that failed together do not come back together.
@@ -85,7 +87,13 @@ mod tests {
         assert_eq!(pauses(Cause::Transient).len(), 4);
         assert_eq!(pauses(Cause::Timeout).len(), 2);
         assert_eq!(pauses(Cause::Throttled).len(), 11);
-        for lasting in [Cause::Missing, Cause::Denied, Cause::Refused, Cause::Credentials, Cause::TooLarge] {
+        for lasting in [
+            Cause::Missing,
+            Cause::Denied,
+            Cause::Refused,
+            Cause::Credentials,
+            Cause::TooLarge,
+        ] {
             assert!(pauses(lasting).is_empty(), "{lasting:?}");
         }
     }

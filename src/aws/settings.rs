@@ -47,12 +47,22 @@ pub(super) async fn resolve(aws: &Aws, http: SharedHttpClient) -> Result<(SdkCon
     let region = region(aws, &files, &http).await?;
     let sdk = timeout(SETTINGS, load(aws, &files, &region, http.clone()))
         .await
-        .map_err(|_| refused(format!("the AWS settings were not read within {} s", SETTINGS.as_secs())))?;
-    let mut base = sdk.credentials_provider().ok_or_else(|| no_credentials(aws, ""))?;
+        .map_err(|_| {
+            refused(format!(
+                "the AWS settings were not read within {} s",
+                SETTINGS.as_secs()
+            ))
+        })?;
+    let mut base = sdk
+        .credentials_provider()
+        .ok_or_else(|| no_credentials(aws, ""))?;
     if !aws.profile.is_empty() {
         base = own_profile(aws, files.clone(), &region, http, base);
     }
-    let sdk = sdk.into_builder().credentials_provider(base.clone()).build();
+    let sdk = sdk
+        .into_builder()
+        .credentials_provider(base.clone())
+        .build();
     let credentials = ask(&base).await;
     if let Err(Trouble::NotLoaded) = credentials {
         // An unknown profile is passed over on the way to other places, of which there was none.
@@ -65,8 +75,13 @@ pub(super) async fn resolve(aws: &Aws, http: SharedHttpClient) -> Result<(SdkCon
         return Ok((sdk, region));
     }
     let role = role(aws, &sdk).await;
-    ask(&role).await.map_err(|trouble| trouble.told_of_role(aws))?;
-    Ok((sdk.into_builder().credentials_provider(role).build(), region))
+    ask(&role)
+        .await
+        .map_err(|trouble| trouble.told_of_role(aws))?;
+    Ok((
+        sdk.into_builder().credentials_provider(role).build(),
+        region,
+    ))
 }
 
 /// Whether `sdk` has an endpoint that was set for all services, or for `service` (as in `AWS_ENDPOINT_URL_S3`).
@@ -93,7 +108,11 @@ fn profile_files(aws: &Aws) -> Result<EnvConfigFiles> {
         .include_default_credentials_file(aws.credentials.is_empty());
     for (key, path, kind) in [
         ("aws.config", &aws.config, EnvConfigFileKind::Config),
-        ("aws.credentials", &aws.credentials, EnvConfigFileKind::Credentials),
+        (
+            "aws.credentials",
+            &aws.credentials,
+            EnvConfigFileKind::Credentials,
+        ),
     ] {
         if path.is_empty() {
             continue;
@@ -119,7 +138,12 @@ fn profile_files(aws: &Aws) -> Result<EnvConfigFiles> {
 async fn check_profile(key: &str, profile: &str, files: &EnvConfigFiles) -> Result<()> {
     let known = aws_config::profile::load(&Fs::real(), &Env::real(), files, None)
         .await
-        .map_err(|error| refused(format!("the shared AWS files cannot be read: {}", chain(&error))))?;
+        .map_err(|error| {
+            refused(format!(
+                "the shared AWS files cannot be read: {}",
+                chain(&error)
+            ))
+        })?;
     if known.get_profile(profile).is_some() {
         return Ok(());
     }
@@ -129,7 +153,8 @@ async fn check_profile(key: &str, profile: &str, files: &EnvConfigFiles) -> Resu
         "{key}: there is no profile {} in the shared AWS files; {}",
         quoted(profile),
         match names.is_empty() {
-            true => "they are missing or name none; check aws.config and aws.credentials".to_owned(),
+            true =>
+                "they are missing or name none; check aws.config and aws.credentials".to_owned(),
             false => format!("there are {}", names.join(", ")),
         }
     )))
@@ -140,7 +165,9 @@ async fn region(aws: &Aws, files: &EnvConfigFiles, http: &SharedHttpClient) -> R
     let variables = ["AWS_REGION", "AWS_DEFAULT_REGION"];
     let given = match aws.region.is_empty() {
         false => Some(("aws.region", aws.region.clone())),
-        true => variables.into_iter().find_map(|name| Some((name, variable(name)?))),
+        true => variables
+            .into_iter()
+            .find_map(|name| Some((name, variable(name)?))),
     };
     if let Some((key, name)) = given {
         return checked_region(key, name);
@@ -167,12 +194,19 @@ fn checked_region(key: &str, name: String) -> Result<String> {
         true => Ok(name),
         false => {
             let name = quoted(&name);
-            Err(refused(format!("{key}: {name} is not a region; give its name, e.g. eu-central-1")))
+            Err(refused(format!(
+                "{key}: {name} is not a region; give its name, e.g. eu-central-1"
+            )))
         }
     }
 }
 
-async fn load(aws: &Aws, files: &EnvConfigFiles, region: &str, http: SharedHttpClient) -> SdkConfig {
+async fn load(
+    aws: &Aws,
+    files: &EnvConfigFiles,
+    region: &str,
+    http: SharedHttpClient,
+) -> SdkConfig {
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .http_client(http)
         .region(Region::new(region.to_owned()))
@@ -273,7 +307,9 @@ impl Trouble {
         let what = match self {
             Trouble::NotLoaded => "STS gave no credentials".to_owned(),
             Trouble::TimedOut => format!("no answer of STS within {} s", CREDENTIALS.as_secs()),
-            Trouble::Expired => "what STS gave has expired already; set this machine's clock".to_owned(),
+            Trouble::Expired => {
+                "what STS gave has expired already; set this machine's clock".to_owned()
+            }
             Trouble::Other(what) => what,
         };
         refused(format!(

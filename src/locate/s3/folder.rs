@@ -39,7 +39,11 @@ pub(super) struct Unwanted;
 
 impl Lister {
     /// Lists `node` and tells each step.
-    pub(super) async fn run(&self, node: Node, steps: &Sender<Step>) -> std::result::Result<(), Unwanted> {
+    pub(super) async fn run(
+        &self,
+        node: Node,
+        steps: &Sender<Step>,
+    ) -> std::result::Result<(), Unwanted> {
         match &node.kind {
             Kind::Front => self.front(&node, steps).await?,
             Kind::Logs { .. } if !self.selection.accounts.is_empty() => {
@@ -56,7 +60,11 @@ impl Lister {
             Kind::Logs { .. } | Kind::Service => {
                 self.below(&node, &node.prefix, |_| true, steps).await?;
             }
-            Kind::Keys { after, until, region } => {
+            Kind::Keys {
+                after,
+                until,
+                region,
+            } => {
                 let stretch = Stretch {
                     prefix: &node.prefix,
                     after: after.as_deref(),
@@ -81,7 +89,10 @@ impl Lister {
             Ok(page) if page.is_truncated() == Some(true) => None,
             Ok(page) => {
                 let folders = folders(&page).map(str::to_owned);
-                let keys = page.contents().iter().filter_map(|object| object.key.clone());
+                let keys = page
+                    .contents()
+                    .iter()
+                    .filter_map(|object| object.key.clone());
                 layout::cut(node, folders.chain(keys).collect())
             }
             Err(error) => return tell(steps, Step::Page(Err(error))).await,
@@ -108,7 +119,9 @@ impl Lister {
                 Ok(page) => page,
                 Err(error) => return tell(steps, Step::Page(Err(error))).await,
             };
-            let folders = folders(&page).filter_map(|folder| node.child(folder)).filter(&wanted);
+            let folders = folders(&page)
+                .filter_map(|folder| node.child(folder))
+                .filter(&wanted);
             let mut below: Vec<Part> = folders.map(Part::Node).collect();
             below.extend(self.taken(&page, None).map(Part::Found));
             below.sort_by(|a, b| a.key().cmp(b.key()));
@@ -123,9 +136,17 @@ impl Lister {
     }
 
     /// All keys of a stretch.
-    async fn keys(&self, stretch: Stretch<'_>, steps: &Sender<Step>) -> std::result::Result<(), Unwanted> {
-        let first = stretch.region.and_then(|region| layout::start_after(region, &self.selection));
-        let behind = stretch.region.and_then(|region| layout::days_behind(region, &self.selection));
+    async fn keys(
+        &self,
+        stretch: Stretch<'_>,
+        steps: &Sender<Step>,
+    ) -> std::result::Result<(), Unwanted> {
+        let first = stretch
+            .region
+            .and_then(|region| layout::start_after(region, &self.selection));
+        let behind = stretch
+            .region
+            .and_then(|region| layout::days_behind(region, &self.selection));
         let mut query = Query {
             prefix: stretch.prefix,
             after: first.or_else(|| stretch.after.map(str::to_owned)),
@@ -141,11 +162,17 @@ impl Lister {
                 tell(steps, Step::Page(Ok(found))).await?;
             }
             let last = page.contents().last().and_then(|object| object.key());
-            if stretch.until.zip(last).is_some_and(|(until, last)| last >= until) {
+            if stretch
+                .until
+                .zip(last)
+                .is_some_and(|(until, last)| last >= until)
+            {
                 return Ok(());
             }
             let over = match (&behind, last) {
-                (Some((days, end)), Some(last)) if last >= days.as_str() && last < end.as_str() => Some(end),
+                (Some((days, end)), Some(last)) if last >= days.as_str() && last < end.as_str() => {
+                    Some(end)
+                }
                 _ => None,
             };
             match (over, following(page)) {
@@ -167,10 +194,15 @@ impl Lister {
         until: Option<&'a str>,
     ) -> impl Iterator<Item = Found> {
         page.contents().iter().filter_map(move |object| {
-            let key = object.key().filter(|key| until.is_none_or(|until| *key < until))?;
+            let key = object
+                .key()
+                .filter(|key| until.is_none_or(|until| *key < until))?;
             self.selection.takes(key).then(|| Found {
                 key: key.to_owned(),
-                size: object.size().and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
+                size: object
+                    .size()
+                    .and_then(|size| u64::try_from(size).ok())
+                    .unwrap_or(0),
             })
         })
     }
@@ -186,7 +218,10 @@ impl Lister {
                 .set_continuation_token(query.token.clone());
             request.send().await.map_err(|error| describe(&error))
         };
-        let answer = self.clients.on_bucket(&self.bucket, Tries::default(), ask).await;
+        let answer = self
+            .clients
+            .on_bucket(&self.bucket, Tries::default(), ask)
+            .await;
         answer.map_err(|failure| self.refused(query.prefix, &failure))
     }
 
@@ -231,12 +266,15 @@ struct Stretch<'a> {
 }
 
 fn folders(page: &ListObjectsV2Output) -> impl Iterator<Item = &str> {
-    page.common_prefixes().iter().filter_map(|folder| folder.prefix())
+    page.common_prefixes()
+        .iter()
+        .filter_map(|folder| folder.prefix())
 }
 
 /// What asks for the next page.
 fn following(page: ListObjectsV2Output) -> Option<String> {
-    page.next_continuation_token.filter(|_| page.is_truncated == Some(true))
+    page.next_continuation_token
+        .filter(|_| page.is_truncated == Some(true))
 }
 
 fn parts(nodes: Vec<Node>) -> Step {

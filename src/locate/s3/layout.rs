@@ -79,12 +79,22 @@ impl Node {
         let (folder, _) = self.split();
         let name = child.strip_prefix(folder)?.strip_suffix('/')?;
         Some(match self.kind {
-            Kind::Front if name == LOGS => Node::new(child, Kind::Logs { organizations: true }),
+            Kind::Front if name == LOGS => Node::new(
+                child,
+                Kind::Logs {
+                    organizations: true,
+                },
+            ),
             Kind::Front if is_organization(name) => Node::new(child, Kind::Front),
             Kind::Logs { .. } if is_account(name) => Node::new(child, Kind::Account),
-            Kind::Logs { organizations: true } if is_organization(name) => {
-                Node::new(child, Kind::Logs { organizations: false })
-            }
+            Kind::Logs {
+                organizations: true,
+            } if is_organization(name) => Node::new(
+                child,
+                Kind::Logs {
+                    organizations: false,
+                },
+            ),
             // The Hive-like layout, `aws-account-id=<account>/aws-service=<service>`, is never CloudTrail's.
             Kind::Logs { .. } if name.starts_with("aws-account-id=") => return None,
             Kind::Service => Node::dated(child, child),
@@ -103,16 +113,24 @@ pub(super) fn root(prefix: &str) -> Node {
     let (folder, _) = split(prefix);
     match parts(folder) {
         None => Node::new(prefix, Kind::Front),
-        Some(Parts { account: None, organization, .. }) => {
+        Some(Parts {
+            account: None,
+            organization,
+            ..
+        }) => {
             let organizations = organization.is_none();
             Node::new(prefix, Kind::Logs { organizations })
         }
         Some(Parts { service: None, .. }) => Node::new(prefix, Kind::Account),
-        Some(Parts { service: Some(service), .. }) if !SERVICES.iter().any(|(name, _)| *name == service) => {
-            Node::plain(prefix)
-        }
+        Some(Parts {
+            service: Some(service),
+            ..
+        }) if !SERVICES.iter().any(|(name, _)| *name == service) => Node::plain(prefix),
         Some(Parts { region: None, .. }) => Node::new(prefix, Kind::Service),
-        Some(Parts { region: Some(region), .. }) => Node::dated(prefix, region),
+        Some(Parts {
+            region: Some(region),
+            ..
+        }) => Node::dated(prefix, region),
     }
 }
 
@@ -122,7 +140,9 @@ pub(super) fn listed_accounts(node: &Node, selection: &Selection) -> Vec<Node> {
     let mut accounts: Vec<&String> = selection.accounts.iter().collect();
     accounts.sort_unstable();
     accounts.dedup();
-    let wanted = accounts.into_iter().filter(|account| account.starts_with(partial));
+    let wanted = accounts
+        .into_iter()
+        .filter(|account| account.starts_with(partial));
     wanted
         .map(|account| Node::new(format!("{folder}{account}/"), Kind::Account))
         .collect()
@@ -132,12 +152,12 @@ pub(super) fn listed_accounts(node: &Node, selection: &Selection) -> Vec<Node> {
 pub(super) fn organizations_prefix(node: &Node) -> Option<String> {
     let (folder, partial) = node.split();
     match node.kind {
-        Kind::Logs { organizations: true } if ORGANIZATION.starts_with(partial) => {
-            Some(format!("{folder}{ORGANIZATION}"))
-        }
-        Kind::Logs { organizations: true } if partial.starts_with(ORGANIZATION) => {
-            Some(node.prefix.clone())
-        }
+        Kind::Logs {
+            organizations: true,
+        } if ORGANIZATION.starts_with(partial) => Some(format!("{folder}{ORGANIZATION}")),
+        Kind::Logs {
+            organizations: true,
+        } if partial.starts_with(ORGANIZATION) => Some(node.prefix.clone()),
         _ => None,
     }
 }
@@ -145,13 +165,17 @@ pub(super) fn organizations_prefix(node: &Node) -> Option<String> {
 /// The folders of an account in which there are logs that are asked for.
 pub(super) fn services(node: &Node, selection: &Selection) -> Vec<Node> {
     let (folder, partial) = node.split();
-    let account = folder.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+    let account = folder
+        .trim_end_matches('/')
+        .rsplit('/')
+        .next()
+        .unwrap_or_default();
     if !selection.takes_account(account) {
         return Vec::new();
     }
-    let wanted = SERVICES
-        .iter()
-        .filter(|(name, insights)| (selection.insights || !insights) && format!("{name}/").starts_with(partial));
+    let wanted = SERVICES.iter().filter(|(name, insights)| {
+        (selection.insights || !insights) && format!("{name}/").starts_with(partial)
+    });
     wanted
         .map(|(name, _)| Node::new(format!("{folder}{name}/"), Kind::Service))
         .collect()
@@ -174,7 +198,10 @@ pub(super) fn cut(node: &Node, mut below: Vec<String>) -> Option<Vec<Node>> {
     };
     let mut known = false;
     for name in below {
-        match node.child(&name).filter(|child| !matches!(child.kind, Kind::Keys { .. })) {
+        match node
+            .child(&name)
+            .filter(|child| !matches!(child.kind, Kind::Keys { .. }))
+        {
             Some(child) => {
                 known = true;
                 if std::mem::take(&mut unknown) {
@@ -210,7 +237,10 @@ pub(super) fn start_after(region: &str, selection: &Selection) -> Option<String>
 pub(super) fn days_behind(region: &str, selection: &Selection) -> Option<(String, String)> {
     let end = selection.interval.end()?;
     // The characters behind `/` and behind `9`.
-    Some((format!("{region}{}0", day(end.saturating_add(MIDNIGHT))), format!("{region}:")))
+    Some((
+        format!("{region}{}0", day(end.saturating_add(MIDNIGHT))),
+        format!("{region}:"),
+    ))
 }
 
 /// A log that is written around midnight may bear another day in its name than its folder does.
@@ -237,7 +267,10 @@ fn parts(folder: &str) -> Option<Parts<'_>> {
     while let Some(at) = folder[..begin].rfind(LOGS) {
         let own_part = at == 0 || folder[..at].ends_with('/');
         let below = folder[at + LOGS.len()..].strip_prefix('/');
-        if let Some(parts) = below.filter(|_| own_part).and_then(|below| parts_below(folder, below)) {
+        if let Some(parts) = below
+            .filter(|_| own_part)
+            .and_then(|below| parts_below(folder, below))
+        {
             return Some(parts);
         }
         begin = at;
@@ -279,7 +312,10 @@ const ORGANIZATION: &str = "o-";
 
 fn is_organization(name: &str) -> bool {
     name.strip_prefix(ORGANIZATION).is_some_and(|id| {
-        !id.is_empty() && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+        !id.is_empty()
+            && id
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
     })
 }
 

@@ -127,7 +127,9 @@ impl Walk {
                     match (part, self.slots.back_mut().filter(|_| joined)) {
                         (Part::Node(node), _) => self.slots.push_back(Slot::Waiting(node)),
                         (Part::Found(found), Some(Slot::Page(Ok(page)))) => page.push(found),
-                        (Part::Found(found), _) => self.slots.push_back(Slot::Page(Ok(vec![found]))),
+                        (Part::Found(found), _) => {
+                            self.slots.push_back(Slot::Page(Ok(vec![found])))
+                        }
                     }
                 }
                 let own = self.slots.len();
@@ -147,7 +149,10 @@ impl Walk {
             }
             // Only a fault of this program ends a task so; silence would hide what it had not told.
             None => {
-                let error = Error::new(ErrorKind::Read, "a listing ended before its end; what it had not listed is not read");
+                let error = Error::new(
+                    ErrorKind::Read,
+                    "a listing ended before its end; what it had not listed is not read",
+                );
                 self.running -= 1;
                 self.slots[at] = Slot::Page(Err(error));
                 at + 1

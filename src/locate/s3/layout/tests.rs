@@ -26,8 +26,12 @@ fn prefixes(nodes: &[Node]) -> Vec<&str> {
 
 #[test]
 fn a_prefix_is_recognised_by_where_it_ends() {
-    let in_logs = Kind::Logs { organizations: true };
-    let in_organization = Kind::Logs { organizations: false };
+    let in_logs = Kind::Logs {
+        organizations: true,
+    };
+    let in_organization = Kind::Logs {
+        organizations: false,
+    };
     for front in ["", "trail/", "a/b/", "o-abc123/", "x/AWSLogs/y/"] {
         for (below, expected) in [
             ("AWSLogs", Kind::Front),
@@ -41,7 +45,10 @@ fn a_prefix_is_recognised_by_where_it_ends() {
             ("AWSLogs/o-abc123/123456789012/CloudTrail", Kind::Account),
             ("AWSLogs/123456789012/CloudTrail/", Kind::Service),
             ("AWSLogs/123456789012/CloudTrail-Insight/", Kind::Service),
-            ("AWSLogs/o-abc123/123456789012/CloudTrail/us-east-1", Kind::Service),
+            (
+                "AWSLogs/o-abc123/123456789012/CloudTrail/us-east-1",
+                Kind::Service,
+            ),
         ] {
             assert_eq!(kind(&format!("{front}{below}")), expected, "{front}{below}");
         }
@@ -59,7 +66,14 @@ fn below_a_region_the_place_of_the_days_is_known() {
 
 #[test]
 fn what_is_not_cloudtrails_is_listed_as_it_is() {
-    for prefix in ["", "exports/", "AWSLogs2/", "xAWSLogs/", "AWSLogs/other/", "AWSLogs/other/x"] {
+    for prefix in [
+        "",
+        "exports/",
+        "AWSLogs2/",
+        "xAWSLogs/",
+        "AWSLogs/other/",
+        "AWSLogs/other/x",
+    ] {
         assert_eq!(kind(prefix), Kind::Front, "{prefix}");
     }
     let prefix = "AWSLogs/123456789012/Config/us-east-1/";
@@ -69,9 +83,17 @@ fn what_is_not_cloudtrails_is_listed_as_it_is() {
 #[test]
 fn children_are_recognised_by_name() {
     let logs = root("t/AWSLogs/");
-    let child = |name: &str| logs.child(&format!("t/AWSLogs/{name}/")).map(|node| node.kind);
+    let child = |name: &str| {
+        logs.child(&format!("t/AWSLogs/{name}/"))
+            .map(|node| node.kind)
+    };
     assert_eq!(child(ACCOUNT), Some(Kind::Account));
-    assert_eq!(child("o-abc123"), Some(Kind::Logs { organizations: false }));
+    assert_eq!(
+        child("o-abc123"),
+        Some(Kind::Logs {
+            organizations: false
+        })
+    );
     assert_eq!(child("aws-account-id=123456789012"), None);
     assert_eq!(child("copies"), Some(Node::plain("").kind));
     let service = root("AWSLogs/123456789012/CloudTrail/");
@@ -83,12 +105,18 @@ fn children_are_recognised_by_name() {
 fn listed_accounts_need_no_listing() {
     let asked = selection("", &["222222222222", "111111111111", "222222222222"], false);
     let nodes = listed_accounts(&root("AWSLogs/"), &asked);
-    assert_eq!(prefixes(&nodes), ["AWSLogs/111111111111/", "AWSLogs/222222222222/"]);
+    assert_eq!(
+        prefixes(&nodes),
+        ["AWSLogs/111111111111/", "AWSLogs/222222222222/"]
+    );
     let nodes = listed_accounts(&root("AWSLogs/22"), &asked);
     assert_eq!(prefixes(&nodes), ["AWSLogs/222222222222/"]);
     let organizations = |prefix: &str| organizations_prefix(&root(prefix));
     assert_eq!(organizations("AWSLogs/").as_deref(), Some("AWSLogs/o-"));
-    assert_eq!(organizations("AWSLogs/o-ab").as_deref(), Some("AWSLogs/o-ab"));
+    assert_eq!(
+        organizations("AWSLogs/o-ab").as_deref(),
+        Some("AWSLogs/o-ab")
+    );
     assert_eq!(organizations("AWSLogs/12"), None);
     assert_eq!(organizations("AWSLogs/o-abc123/"), None);
 }
@@ -103,12 +131,17 @@ fn services_follow_the_selection_in_key_order() {
     assert_eq!(of(&selection("", &[], true)), format!("{insight} {trail}"));
     assert_eq!(of(&selection("", &["111111111111"], true)), "");
     let partial = root("AWSLogs/123456789012/CloudTrail-");
-    assert_eq!(prefixes(&services(&partial, &selection("", &[], true))), [insight]);
+    assert_eq!(
+        prefixes(&services(&partial, &selection("", &[], true))),
+        [insight]
+    );
 }
 
 #[test]
 fn a_front_is_cut_around_what_is_known() {
-    let below = ["a/", "b.json", "AWSLogs/", "zz/"].map(str::to_owned).to_vec();
+    let below = ["a/", "b.json", "AWSLogs/", "zz/"]
+        .map(str::to_owned)
+        .to_vec();
     let nodes = cut(&root(""), below).expect("AWSLogs is known");
     let keys = |after: Option<&str>, until: Option<&str>| Kind::Keys {
         after: after.map(str::to_owned),
@@ -118,16 +151,28 @@ fn a_front_is_cut_around_what_is_known() {
     assert_eq!(
         nodes,
         [
-            Node::new("AWSLogs/", Kind::Logs { organizations: true }),
+            Node::new(
+                "AWSLogs/",
+                Kind::Logs {
+                    organizations: true
+                }
+            ),
             Node::new("", keys(Some("AWSLogs0"), None)),
         ]
     );
-    let below = ["t/AAA/", "t/AWSLogs/", "t/o-abc123/"].map(str::to_owned).to_vec();
+    let below = ["t/AAA/", "t/AWSLogs/", "t/o-abc123/"]
+        .map(str::to_owned)
+        .to_vec();
     assert_eq!(
         cut(&root("t/"), below).expect("two are known"),
         [
             Node::new("t/", keys(None, Some("t/AWSLogs/"))),
-            Node::new("t/AWSLogs/", Kind::Logs { organizations: true }),
+            Node::new(
+                "t/AWSLogs/",
+                Kind::Logs {
+                    organizations: true
+                }
+            ),
             Node::new("t/o-abc123/", Kind::Front),
         ]
     );
@@ -154,7 +199,10 @@ fn days_outside_of_the_interval_are_passed_over() {
     assert!("r/2023/04/06/x" < behind.as_str() && behind.as_str() < "r/2023/04/07/");
     assert!("r/9999/12/31/x" < end.as_str() && end.as_str() < "r/a");
     let all = selection("", &[], false);
-    assert_eq!((start_after("r/", &all), days_behind("r/", &all)), (None, None));
+    assert_eq!(
+        (start_after("r/", &all), days_behind("r/", &all)),
+        (None, None)
+    );
 }
 
 #[test]
@@ -168,9 +216,15 @@ fn around_midnight_the_neighbouring_day_is_listed_too() {
 #[test]
 fn a_selection_takes_by_kind_time_and_account() {
     let key = |account: &str, kind: &str, time: &str| {
-        format!("AWSLogs/{account}/{kind}/us-east-1/2023/04/05/{account}_{kind}_us-east-1_{time}_x.json.gz")
+        format!(
+            "AWSLogs/{account}/{kind}/us-east-1/2023/04/05/{account}_{kind}_us-east-1_{time}_x.json.gz"
+        )
     };
-    let asked = selection("2023-04-05T06:00:00Z-2023-04-05T12:00:10Z", &[ACCOUNT], false);
+    let asked = selection(
+        "2023-04-05T06:00:00Z-2023-04-05T12:00:10Z",
+        &[ACCOUNT],
+        false,
+    );
     assert!(asked.takes(&key(ACCOUNT, "CloudTrail", "20230405T0600Z")));
     assert!(asked.takes("AWSLogs/no-time.json.gz"));
     for other in [
