@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub mod child;
 pub mod environment;
 pub mod fault;
 pub mod feed;

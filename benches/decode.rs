@@ -1,0 +1,190 @@
+//! From stored bytes to a batch, stage by stage: inflate, tape, the walk over a record's own keys, batch.
+#![forbid(unsafe_code)]
+
+mod corpus;
+
+use std::hint::black_box;
+use std::io::Read;
+
+use cloudtrail::batch::{Admission, Admitted, Batch};
+use cloudtrail::inflate::{self, Members};
+use cloudtrail::records::{Damage, RecordReader, RecordSink};
+use cloudtrail::slots::{RecordSlots, Slot};
+use cloudtrail::tape::{Scan, Scanner, TapeSpan, Tapes};
+use criterion::{
+    BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime,
+};
+
+use corpus::LogFile;
+
+/// Takes records without keeping anything but their tapes.
+#[derive(Default)]
+struct Tapeworm {
+    tapes: Tapes,
+    records: usize,
+}
+
+impl RecordSink for Tapeworm {
+    fn tapes(&mut self) -> &mut Tapes {
+        &mut self.tapes
+    }
+
+    fn record(&mut self, _: &[u8], _: TapeSpan) -> bool {
+        self.records += 1;
+        true
+    }
+
+    fn damage(&mut self, damage: Damage) {
+        panic!("{damage:?} in a sound file");
+    }
+}
+
+/// Makes events of records, in one batch.
+#[derive(Default)]
+struct Assembly {
+    batch: Batch,
+}
+
+impl RecordSink for Assembly {
+    fn tapes(&mut self) -> &mut Tapes {
+        self.batch.tapes()
+    }
+
+    fn record(&mut self, text: &[u8], tape: TapeSpan) -> bool {
+        let admission = Admission {
+            insights: false,
+            file_time: None,
+        };
+        assert_eq!(self.batch.push(text, tape, admission), Admitted::Event);
+        true
+    }
+
+    fn damage(&mut self, damage: Damage) {
+        panic!("{damage:?} in a sound file");
+    }
+}
+
+fn throughput(group: &mut BenchmarkGroup<'_, WallTime>, file: &LogFile) {
+    group.throughput(Throughput::ElementsAndBytes {
+        elements: file.records as u64,
+        bytes: file.text.len() as u64,
+    });
+}
+
+fn files() -> [(&'static str, LogFile); 2] {
+    [
+        ("large file", corpus::log_file(0, corpus::LARGE)),
+        ("small file", corpus::log_file(0, corpus::SMALL)),
+    ]
+}
+
+fn inflate(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("inflate");
+    for (name, file) in files() {
+        let stored = corpus::gzip(&file.text);
+        throughput(&mut group, &file);
+        assert_eq!(
+            inflate::whole(&stored, usize::MAX).as_deref(),
+            Some(file.text.as_bytes())
+        );
+        group.bench_function(format!("whole/{name}"), |bencher| {
+            bencher.iter(|| inflate::whole(black_box(&stored), usize::MAX));
+        });
+        let mut window = vec![0; file.text.len()];
+        Members::new(&stored[..])
+            .read_exact(&mut window)
+            .expect("a sound file");
+        assert_eq!(window, file.text.as_bytes());
+        group.bench_function(format!("member by member/{name}"), |bencher| {
+            bencher.iter(|| Members::new(black_box(&stored[..])).read_exact(&mut window));
+        });
+        group.bench_function(format!("checksum alone/{name}"), |bencher| {
+            bencher.iter(|| crc32fast::hash(black_box(file.text.as_bytes())));
+        });
+    }
+}
+
+fn tape(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("tape");
+    for (name, file) in files() {
+        throughput(&mut group, &file);
+        for (way, scanner) in [
+            ("detected", Scanner::default()),
+            ("baseline", Scanner::baseline()),
+        ] {
+            let mut sink = Tapeworm::default();
+            RecordReader::new(scanner).feed(file.text.as_bytes(), true, &mut sink);
+            assert_eq!(sink.records, file.records);
+            group.bench_function(format!("{way}/{name}"), |bencher| {
+                bencher.iter(|| {
+                    sink.tapes.clear();
+                    RecordReader::new(scanner).feed(
+                        black_box(file.text.as_bytes()),
+                        true,
+                        &mut sink,
+                    )
+                });
+            });
+        }
+        let mut copy = file.text.clone().into_bytes();
+        let mut buffers = simd_json::Buffers::new(copy.len());
+        // It unescapes in place, so every round needs a fresh copy; what that costs is measured beside it.
+        group.bench_function(format!("simd-json with a copy/{name}"), |bencher| {
+            bencher.iter(|| {
+                copy.copy_from_slice(black_box(file.text.as_bytes()));
+                simd_json::to_tape_with_buffers(&mut copy, &mut buffers)
+                    .expect("sound JSON")
+                    .0
+                    .len()
+            });
+        });
+        group.bench_function(format!("copy alone/{name}"), |bencher| {
+            bencher.iter(|| copy.copy_from_slice(black_box(file.text.as_bytes())));
+        });
+    }
+}
+
+fn root_walk(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("root walk");
+    let file = corpus::log_file(0, corpus::LARGE);
+    let text = file.text.as_bytes();
+    let (mut tapes, mut spans, mut at) = (Tapes::default(), Vec::new(), r#"{"Records":["#.len());
+    while let Scan::Whole { len, tape, .. } = Scanner::default().scan(&text[at..], &mut tapes) {
+        spans.push((&text[at..at + len], tape));
+        at += len + 1;
+    }
+    let walk = || {
+        let of = |(text, span): &(&[u8], TapeSpan)| RecordSlots::of(tapes.tape(*span, text));
+        spans
+            .iter()
+            .map(of)
+            .filter(|slots| slots.value(Slot::EventName).is_some())
+            .count()
+    };
+    assert_eq!(walk(), file.records);
+    throughput(&mut group, &file);
+    group.bench_function("large file", |bencher| bencher.iter(walk));
+}
+
+fn batch(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("text to batch");
+    for (name, file) in files() {
+        let mut sink = Assembly::default();
+        throughput(&mut group, &file);
+        RecordReader::new(Scanner::default()).feed(file.text.as_bytes(), true, &mut sink);
+        assert_eq!(sink.batch.len(), file.records);
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                sink.batch.clear();
+                RecordReader::new(Scanner::default()).feed(
+                    black_box(file.text.as_bytes()),
+                    true,
+                    &mut sink,
+                )
+            });
+        });
+    }
+}
+
+criterion_group!(benches, inflate, tape, root_walk, batch);
+criterion_main!(benches);

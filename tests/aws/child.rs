@@ -1,0 +1,111 @@
+//! `ctcat` as a process of its own, which can be killed and whose environment is known.
+#![forbid(unsafe_code)]
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::feed::PATIENCE;
+use super::settings::Settings;
+
+/// A running `ctcat`; killed when it is dropped.
+pub struct Ctcat {
+    process: Child,
+    output: PathBuf,
+}
+
+/// `ctcat` with nothing in its environment but what leads nowhere else: no instance metadata, no home.
+pub fn command(settings: &Settings, source: &str) -> Command {
+    let nowhere = super::server::closed_address();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ctcat"));
+    command
+        .env_clear()
+        .env("HOME", env!("CARGO_TARGET_TMPDIR"))
+        .env("NO_PROXY", "127.0.0.1")
+        .env("AWS_EC2_METADATA_SERVICE_ENDPOINT", format!("http://{nowhere}"))
+        .args(["-c", &settings.json(), "-f", "ct.id", "-o", "json", source]);
+    command
+}
+
+/// Runs it to its end; panics if there is none.
+pub fn run(mut command: Command) -> Output {
+    let mut process = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("ctcat starts");
+    let started = Instant::now();
+    while process.try_wait().expect("a child").is_none() {
+        if started.elapsed() > PATIENCE {
+            let _ = process.kill();
+            panic!("{command:?} does not end");
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    process.wait_with_output().expect("its output")
+}
+
+impl Ctcat {
+    /// Starts reading a source.
+    pub fn start(settings: &Settings, source: &str) -> Ctcat {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let place = COUNT.fetch_add(1, Ordering::Relaxed);
+        let output = Path::new(env!("CARGO_TARGET_TMPDIR"))
+            .join(format!("ctcat-{}-{place}.out", std::process::id()));
+        let process = command(settings, source)
+            .stdout(File::create(&output).expect("a file"))
+            .spawn()
+            .expect("ctcat starts");
+        Ctcat { process, output }
+    }
+
+    /// The eventIDs that it has written.
+    pub fn ids(&self) -> Vec<String> {
+        let text = fs::read_to_string(&self.output).expect("its output");
+        let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        let lines = whole.lines().map(|line| {
+            let event: Value = serde_json::from_str(line).expect("JSON");
+            event["ct.id"].as_str().expect("an eventID").to_owned()
+        });
+        lines.collect()
+    }
+
+    /// Waits until `done` holds of the eventIDs so far; says whether it came to that.
+    pub fn until(&self, done: impl Fn(&[String]) -> bool) -> bool {
+        let started = Instant::now();
+        while !done(&self.ids()) {
+            if started.elapsed() > PATIENCE {
+                return false;
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        true
+    }
+
+    /// Ends it as `kill -9` does.
+    pub fn kill(&mut self) {
+        self.process.kill().expect("it was running");
+        self.process.wait().expect("a child");
+    }
+
+    /// Processor time that it has used, in hundredths of a second.
+    pub fn cpu_ticks(&self) -> u64 {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.id())).expect("its state");
+        let behind_name = stat.rsplit(')').next().unwrap_or_default();
+        let times = behind_name.split_whitespace().skip(11).take(2);
+        times.map(|time| time.parse::<u64>().expect("a number")).sum()
+    }
+}
+
+impl Drop for Ctcat {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        let _ = fs::remove_file(&self.output);
+    }
+}

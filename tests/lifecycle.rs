@@ -1,0 +1,178 @@
+//! Opening, closing and unloading in every order: nothing is left running, open or held.
+//!
+//! The plugin's threads are counted by their names, so the tests take turns.
+#![forbid(unsafe_code)]
+
+mod oracle;
+mod support;
+
+use std::fs;
+use std::mem;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use cloudtrail::host::{Capture, Plugin, Status};
+use support::scratch::{Scratch, gzip, plain_log};
+
+static TURN: Mutex<()> = Mutex::new(());
+
+fn turn() -> MutexGuard<'static, ()> {
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How many threads of the plugin this process has.
+fn threads() -> usize {
+    let tasks = fs::read_dir("/proc/self/task").expect("Linux");
+    let names = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("comm")).ok());
+    names.filter(|name| name.starts_with("ct-")).count()
+}
+
+fn descriptors() -> usize {
+    fs::read_dir("/proc/self/fd").expect("Linux").count()
+}
+
+/// A folder of many files, more than the plugin reads ahead.
+fn folder(name: &str) -> Scratch {
+    let scratch = Scratch::new(name);
+    let log = gzip(&plain_log("r-", 2000));
+    for number in 0..60 {
+        scratch.write(&format!("{number}.json.gz"), &log);
+    }
+    scratch
+}
+
+fn open<'p>(plugin: &'p Plugin, scratch: &Scratch) -> Capture<'p> {
+    let path = scratch.path().to_str().expect("UTF-8");
+    plugin.open(path).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Reads to the end and returns the number of events.
+fn drain(capture: &mut Capture) -> usize {
+    let mut count = 0;
+    loop {
+        let (status, events) = capture.next_batch().expect("no failure");
+        count += events.len();
+        if status == Status::Eof {
+            return count;
+        }
+    }
+}
+
+#[test]
+fn opening_and_closing_a_thousand_times_leaves_nothing_behind() {
+    let _turn = turn();
+    let scratch = Scratch::new("lifecycle-thousand");
+    scratch.write("1.json", &plain_log("r-", 3));
+    let plugin = support::plugin("{}");
+    let before = descriptors();
+    for round in 0..1000 {
+        let mut capture = open(&plugin, &scratch);
+        if round % 2 == 0 {
+            assert_eq!(drain(&mut capture), 3);
+        }
+    }
+    assert_eq!((threads(), descriptors()), (0, before));
+}
+
+#[test]
+fn closing_in_mid_read_returns_at_once() {
+    let _turn = turn();
+    let scratch = folder("lifecycle-mid-read");
+    for config in ["{}", r#"{"maxBufferedBytes":1}"#] {
+        let plugin = support::plugin(config);
+        for batches in 0..20 {
+            let mut capture = open(&plugin, &scratch);
+            for _ in 0..batches {
+                capture.next_batch().expect("no failure");
+            }
+            assert!(threads() > 0, "it is being read");
+            let started = Instant::now();
+            drop(capture);
+            assert!(
+                started.elapsed() < Duration::from_secs(1),
+                "{:?}",
+                started.elapsed()
+            );
+            assert_eq!(threads(), 0);
+        }
+    }
+}
+
+#[test]
+fn fifty_sources_at_once_each_give_all_of_theirs() {
+    let _turn = turn();
+    let scratch = folder("lifecycle-fifty");
+    let plugin = support::plugin(r#"{"decodeThreads":1}"#);
+    let mut captures: Vec<_> = (0..50).map(|_| open(&plugin, &scratch)).collect();
+    for capture in &mut captures {
+        capture.next_batch().expect("no failure");
+    }
+    drop(captures.split_off(3));
+    let counts: Vec<usize> = captures.iter_mut().map(drain).collect();
+    assert!(
+        counts
+            .iter()
+            .all(|count| (110_000..120_000).contains(count)),
+        "{counts:?}"
+    );
+    drop(captures);
+    assert_eq!(threads(), 0);
+}
+
+#[test]
+fn two_plugins_in_turns_do_not_disturb_each_other() {
+    let _turn = turn();
+    let scratch = Scratch::new("lifecycle-two");
+    let paths = ["left", "right"].map(|name| {
+        let path = scratch.write(&format!("{name}.json"), &plain_log(name, 20_000));
+        path.to_str().expect("UTF-8").to_owned()
+    });
+    let plugins = ["{}", r#"{"decodeThreads":1}"#].map(support::plugin);
+    let ids = [0, 1].map(|it: usize| plugins[it].request("ct.id").expect("a field"));
+    let mut captures = [0, 1].map(|it: usize| plugins[it].open(&paths[it]).expect("it opens"));
+    let (mut seen, mut ended) = ([0, 0], [false, false]);
+    while ended != [true, true] {
+        for side in [0, 1] {
+            let (status, events) = captures[side].next_batch().expect("no failure");
+            for event in events {
+                let answer = plugins[side].extract_values(event, &[&ids[side]], false);
+                let name = ["left", "right"][side];
+                let expected = format!("{name}{}", seen[side]);
+                let given = answer.expect("an answer").remove(0).value;
+                assert_eq!(given, Some(expected.as_str().into()));
+                seen[side] += 1;
+            }
+            ended[side] = status == Status::Eof;
+        }
+    }
+    assert_eq!(seen, [20_000, 20_000]);
+}
+
+#[test]
+fn unloading_after_use_leaves_no_thread() {
+    let _turn = turn();
+    let scratch = folder("lifecycle-unload");
+    for _ in 0..20 {
+        let plugin = support::plugin("{}");
+        let mut capture = open(&plugin, &scratch);
+        capture.next_batch().expect("no failure");
+        drop(capture);
+        drop(plugin);
+        assert_eq!(threads(), 0);
+    }
+}
+
+/// A host that forgets to close breaks the API's rules, and still must not run code that is gone.
+#[test]
+fn destroying_without_closing_leaves_no_thread() {
+    let _turn = turn();
+    let scratch = folder("lifecycle-forgotten");
+    for _ in 0..5 {
+        let plugin = support::plugin(r#"{"maxBufferedBytes":1}"#);
+        let mut capture = open(&plugin, &scratch);
+        capture.next_batch().expect("no failure");
+        mem::forget(capture);
+        drop(plugin);
+        assert_eq!(threads(), 0);
+    }
+}
