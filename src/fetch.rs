@@ -4,22 +4,18 @@
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::Semaphore;
 
 use crate::aws::{Clients, FetchError, FetchErrorKind};
 use crate::decode::{Content, Object};
 use crate::delivery::{Failure, Ticket};
 use crate::error::{Error, ErrorKind};
-use crate::locate::s3::{self, Selection};
 use crate::log::{Log, Severity};
 use crate::metrics::Metrics;
 use crate::pipeline::{Feed, Place};
 
 /// Stored bytes that an object counts for whose size its notification does not say.
 const TYPICAL_BYTES: u64 = 64 << 10;
-
-/// Pages of listed objects that wait for their downloads.
-const PAGES_AHEAD: usize = 4;
 
 /// Downloads objects and hands them on.
 #[derive(Clone, Debug)]
@@ -112,53 +108,6 @@ impl Fetcher {
                 }
                 FetchErrorKind::Expired | FetchErrorKind::Transient => Failure::Passing,
             });
-        }
-    }
-
-    /// Lists a bucket once and fetches all that is selected, in the listing's order.
-    pub fn sweep(&self, mut feed: Feed, bucket: &str, prefix: &str, selection: Selection) {
-        let (send, mut pages) = mpsc::channel(PAGES_AHEAD);
-        let (clients, list_bucket, list_prefix) =
-            (self.clients.clone(), bucket.to_owned(), prefix.to_owned());
-        self.runtime.spawn(async move {
-            s3::list(&clients, &list_bucket, &list_prefix, &selection, send).await;
-        });
-        let mut found_any = false;
-        while let Some(page) = pages.blocking_recv() {
-            let page = match page {
-                Ok(page) => page,
-                Err(error) => {
-                    self.metrics.errors_list.add(1);
-                    self.log.line(Severity::Error, &error);
-                    if self.fail_on_error
-                        && let Some(place) = feed.place()
-                    {
-                        place.fail(error);
-                    }
-                    return;
-                }
-            };
-            for found in page {
-                found_any = true;
-                let wanted = Wanted {
-                    bucket: bucket.to_owned(),
-                    key: found.key,
-                    size: Some(found.size),
-                    ticket: None,
-                };
-                let Some(place) = feed.place() else {
-                    return;
-                };
-                if !self.fetch(&feed, place, wanted) {
-                    return;
-                }
-            }
-        }
-        if !found_any && !feed.closed() {
-            self.log.line(
-                Severity::Warning,
-                format_args!("s3://{bucket}/{prefix}: no log file is selected there; check the prefix, s3Interval and s3AccountList"),
-            );
         }
     }
 }

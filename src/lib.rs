@@ -37,11 +37,11 @@
 //!
 //! | Layer | Modules |
 //! |---|---|
-//! | what knows nothing of the others | [`error`], [`metrics`], [`log`], `quote`, [`timestamp`], [`mod@text`], [`tape`], [`event`], [`inflate`], [`gate`], [`delivery`] |
+//! | what knows nothing of the others | [`error`], [`metrics`], [`log`], `quote`, [`backoff`], [`timestamp`], [`mod@text`], [`tape`], [`event`], [`inflate`], [`gate`], [`delivery`] |
 //! | what CloudTrail writes | [`log_name`], [`interval`], [`records`], [`slots`] |
 //! | what a person configures | [`config`] |
 //! | records and their values | [`batch`], [`field`] |
-//! | delivery, and beside it extraction | [`decode`], [`pipeline`], [`locate`]; [`extract`] |
+//! | delivery, and beside it extraction | [`decode`], [`pipeline`], [`aws`], [`fetch`], [`locate`]; [`extract`] |
 //! | the C functions | `plugin` |
 //!
 //! Delivery and extraction never use each other: they meet in [`batch`] and in `plugin`.

@@ -34,69 +34,69 @@ macro_rules! metrics {
 
 metrics! {
     /// Log files and objects read to their end.
-    objects c"cloudtrail.objects" true,
+    objects c"objects" true,
     /// Bytes read, as stored: mostly compressed.
-    bytes_in c"cloudtrail.bytes_in" true,
+    bytes_in c"bytes_in" true,
     /// Bytes of JSON text that these held.
-    bytes_out c"cloudtrail.bytes_out" true,
+    bytes_out c"bytes_out" true,
     /// Records found.
-    records c"cloudtrail.records" true,
+    records c"records" true,
     /// Events handed to the host.
-    events c"cloudtrail.events" true,
+    events c"events" true,
     /// Records left out because they are insights.
-    skipped_insight c"cloudtrail.skipped.insight" true,
+    skipped_insight c"skipped.insight" true,
     /// Records left out because nothing tells their time.
-    skipped_no_time c"cloudtrail.skipped.no_time" true,
+    skipped_no_time c"skipped.no_time" true,
     /// Digest files' contents.
-    skipped_digest c"cloudtrail.skipped.digest" true,
+    skipped_digest c"skipped.digest" true,
     /// Stretches of text whose braces or quotes do not balance.
-    damaged_unbalanced c"cloudtrail.damaged.unbalanced" true,
+    damaged_unbalanced c"damaged.unbalanced" true,
     /// Values in a record's place that are no objects.
-    damaged_not_an_object c"cloudtrail.damaged.not_an_object" true,
+    damaged_not_an_object c"damaged.not_an_object" true,
     /// Last records that the end of their file cuts off.
-    damaged_cut_off c"cloudtrail.damaged.cut_off" true,
+    damaged_cut_off c"damaged.cut_off" true,
     /// Records over 64 MiB.
-    damaged_too_long c"cloudtrail.damaged.too_long" true,
+    damaged_too_long c"damaged.too_long" true,
     /// Files too damaged to look through.
-    damaged_given_up c"cloudtrail.damaged.given_up" true,
+    damaged_given_up c"damaged.given_up" true,
     /// Files that could not be read, or not to their end.
-    errors_read c"cloudtrail.errors.read" true,
+    errors_read c"errors.read" true,
     /// Files whose gzip stream is damaged or cut off.
-    errors_gzip c"cloudtrail.errors.gzip" true,
+    errors_gzip c"errors.gzip" true,
     /// Files refused for their decompressed size.
-    errors_too_large c"cloudtrail.errors.too_large" true,
+    errors_too_large c"errors.too_large" true,
     /// Objects that could not be downloaded.
-    errors_fetch c"cloudtrail.errors.fetch" true,
+    errors_fetch c"errors.fetch" true,
     /// Listings of a bucket that broke off.
-    errors_list c"cloudtrail.errors.list" true,
+    errors_list c"errors.list" true,
     /// Requests to a queue that failed.
-    errors_queue c"cloudtrail.errors.queue" true,
+    errors_queue c"errors.queue" true,
     /// Faults of the plugin itself that were contained.
-    errors_internal c"cloudtrail.errors.internal" true,
+    errors_internal c"errors.internal" true,
     /// Requests sent to AWS.
-    requests c"cloudtrail.requests" true,
+    requests c"requests" true,
     /// Requests that were sent again.
-    retries c"cloudtrail.retries" true,
+    retries c"retries" true,
     /// Requests that AWS put off for coming too fast.
-    throttles c"cloudtrail.throttles" true,
+    throttles c"throttles" true,
     /// Messages received from the queue.
-    messages_received c"cloudtrail.messages.received" true,
+    messages_received c"messages.received" true,
     /// Messages deleted from the queue.
-    messages_deleted c"cloudtrail.messages.deleted" true,
+    messages_deleted c"messages.deleted" true,
     /// Leases on messages that were prolonged.
-    messages_extended c"cloudtrail.messages.extended" true,
+    messages_extended c"messages.extended" true,
     /// Messages left to the queue because an object of theirs failed.
-    messages_returned c"cloudtrail.messages.returned" true,
+    messages_returned c"messages.returned" true,
     /// Messages that are no notification of a log file.
-    messages_unknown c"cloudtrail.messages.unknown" true,
+    messages_unknown c"messages.unknown" true,
     /// Leases that ended before their message was done with.
-    messages_lost c"cloudtrail.messages.lost" true,
+    messages_lost c"messages.lost" true,
     /// Messages that are being worked off.
-    messages_in_flight c"cloudtrail.messages.in_flight" false,
+    messages_in_flight c"messages.in_flight" false,
     /// Time of the newest event so far, in seconds since 1970; its distance to now is the lag.
-    newest_event_time c"cloudtrail.newest_event_time" false,
+    newest_event_time c"newest_event_time" false,
     /// Bytes decoded and waiting for the host.
-    buffered_bytes c"cloudtrail.buffered_bytes" false,
+    buffered_bytes c"buffered_bytes" false,
 }
 
 /// A figure that threads share.

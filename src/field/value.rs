@@ -86,6 +86,12 @@ pub(super) fn text_of<'r>(tape: Tape<'r>, value: Value) -> Option<Cow<'r, [u8]>>
     if let Some(plain) = plain_text(tape, value) {
         return Some(Cow::Borrowed(plain));
     }
+    if tape.kind(value) == Kind::Scalar
+        && let raw = tape.raw(value)
+        && is_plain(raw)
+    {
+        return (raw != b"null").then_some(Cow::Borrowed(raw));
+    }
     let mut out = Vec::new();
     append_text(tape, value, &mut out).then_some(Cow::Owned(out))
 }

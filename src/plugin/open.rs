@@ -17,7 +17,7 @@ use crate::fetch::Fetcher;
 use crate::interval::Interval;
 use crate::locate::Location;
 use crate::locate::file::Files;
-use crate::locate::s3::Selection;
+use crate::locate::s3::{self, Selection};
 use crate::locate::sqs::{Closer, Queue};
 use crate::log::{Printable, Severity};
 use crate::pipeline::{Pipeline, Settings};
@@ -117,7 +117,7 @@ fn open_s3(state: &PluginState, bucket: &str, prefix: &str) -> Result<Opened> {
     let (bucket, prefix) = (bucket.to_owned(), prefix.to_owned());
     let (metrics, log) = (Arc::clone(&state.metrics), Arc::clone(&state.log));
     let pipeline = Pipeline::start(settings, metrics, log, move |feed| {
-        fetcher.sweep(feed, &bucket, &prefix, selection);
+        s3::sweep(&fetcher, feed, &bucket, &prefix, selection);
     })?;
     Ok(Opened {
         pipeline,

@@ -61,10 +61,7 @@ pub fn figures(plugin: &Plugin) -> Vec<(String, u64)> {
     metrics
         .filter_map(|metric| match metric.value {
             MetricValue::U64(0) => None,
-            MetricValue::U64(value) => Some((
-                metric.name.trim_start_matches("cloudtrail.").to_owned(),
-                value,
-            )),
+            MetricValue::U64(value) => Some((metric.name.clone(), value)),
             other => panic!("{} is {other:?}", metric.name),
         })
         .collect()
@@ -90,7 +87,7 @@ pub fn read_apart(path: &Path, config: &str) -> (u64, f64, Given) {
         .and_then(|rest| rest.split(' ').next());
     let figures = told
         .lines()
-        .filter_map(|line| line.strip_prefix("cloudtrail.")?.split_once(' '))
+        .filter_map(|line| line.split_once(' '))
         .map(|(name, value)| (name.to_owned(), value.trim().parse().expect("a number")))
         .filter(|(_, value)| *value > 0)
         .collect();
