@@ -14,10 +14,10 @@ use super::retry::Tries;
 use crate::log::Printable;
 
 /// How long the answer to a download may take to begin.
-const FIRST_BYTE: Duration = Duration::from_secs(15);
+const FIRST_BYTE: Duration = Duration::from_secs(10);
 
 /// How long a body may take, to which comes the time for its bytes at the slowest rate.
-const GRACE: Duration = Duration::from_secs(30);
+const GRACE: Duration = Duration::from_secs(20);
 
 /// Bytes per second below which a body is given up: servers that drip bytes hold up all that comes behind.
 const SLOWEST: u64 = 16 << 10;

@@ -1,34 +1,48 @@
 //! How often and when a request that failed is tried again.
 #![forbid(unsafe_code)]
 
-use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use super::failure::{Cause, Described};
+use crate::backoff::Backoff;
 
 /// Failed tries after which a request is given up.
 const TRIES: u32 = 5;
 
-/// Tries that an answer which did not come in time counts as: each has cost as much patience.
+/// Tries that an answer which did not come in time counts as: it has cost as much patience.
 const TIMEOUT_COSTS: u32 = 2;
 
-/// Answers that ask to slow down, after which a request is given up. They cost a minute or two in all.
-const THROTTLES: u32 = 12;
+/// Answers that ask to slow down, after which a request is given up. They take a minute or so in all.
+const THROTTLES: u32 = 10;
 
-/// The longest pause before the second try; it doubles with each further one.
-const FIRST: Duration = Duration::from_millis(200);
+/// The longest first pause, which doubles with each further one.
+const FIRST: Duration = Duration::from_millis(250);
 
 /// The longest pause of all.
 const LONGEST: Duration = Duration::from_secs(10);
 
-/// The same where the service asks to slow down.
+/// The same two where the service asks to slow down.
+const FIRST_THROTTLED: Duration = Duration::from_millis(500);
 const LONGEST_THROTTLED: Duration = Duration::from_secs(20);
 
 /// The failures so far of one request.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Tries {
     failed: u32,
+    pauses: Backoff,
     throttled: u32,
+    throttled_pauses: Backoff,
+}
+
+impl Default for Tries {
+    fn default() -> Self {
+        Tries {
+            failed: 0,
+            pauses: Backoff::new(FIRST, LONGEST),
+            throttled: 0,
+            throttled_pauses: Backoff::new(FIRST_THROTTLED, LONGEST_THROTTLED),
+        }
+    }
 }
 
 impl Tries {
@@ -37,6 +51,7 @@ impl Tries {
         Tries {
             failed: TRIES - 2,
             throttled: THROTTLES - 4,
+            ..Tries::default()
         }
     }
 
@@ -47,64 +62,54 @@ impl Tries {
         }
         if failure.is_throttle() {
             self.throttled += 1;
-            let pause = doubled(FIRST * 2, self.throttled, LONGEST_THROTTLED);
-            // Never next to nothing: to slow down is the point.
-            return (self.throttled < THROTTLES).then(|| pause / 2 + part(pause / 2));
+            return (self.throttled < THROTTLES).then(|| self.throttled_pauses.pause());
         }
         self.failed += match failure.cause {
             Cause::Timeout => TIMEOUT_COSTS,
             _ => 1,
         };
-        (self.failed < TRIES).then(|| part(doubled(FIRST, self.failed, LONGEST)))
+        (self.failed < TRIES).then(|| self.pauses.pause())
     }
-}
-
-fn doubled(first: Duration, times: u32, longest: Duration) -> Duration {
-    first
-        .saturating_mul(1 << times.saturating_sub(1).min(16))
-        .min(longest)
-}
-
-/// A random part of `whole`, so that many that failed together do not come back together.
-fn part(whole: Duration) -> Duration {
-    // Each state hashes differently: as random as a pause has to be.
-    let random = RandomState::new().hash_one(0u8) >> 32;
-    whole.mul_f64(random as f64 / f64::from(u32::MAX))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn pauses(cause: Cause) -> Vec<Duration> {
+    fn pauses(cause: Cause, mut tries: Tries) -> Vec<Duration> {
         let failure = Described::new(cause, "c", "m");
-        let mut tries = Tries::default();
         std::iter::from_fn(|| tries.after(&failure)).collect()
     }
 
     #[test]
     fn tries_are_bounded() {
-        assert_eq!(pauses(Cause::Transient).len(), 4);
-        assert_eq!(pauses(Cause::Timeout).len(), 2);
-        assert_eq!(pauses(Cause::Throttled).len(), 11);
+        let count = |cause| pauses(cause, Tries::default()).len();
+        assert_eq!(count(Cause::Transient), 4);
+        assert_eq!(count(Cause::Timeout), 2);
+        assert_eq!(count(Cause::Throttled), 9);
         for lasting in [
             Cause::Missing,
             Cause::Denied,
             Cause::Refused,
             Cause::Credentials,
+            Cause::WrongRegion,
             Cause::TooLarge,
         ] {
-            assert!(pauses(lasting).is_empty(), "{lasting:?}");
+            assert_eq!(count(lasting), 0, "{lasting:?}");
         }
     }
 
     #[test]
-    fn pauses_grow_and_stay_bounded() {
-        for (at, pause) in pauses(Cause::Transient).into_iter().enumerate() {
-            assert!(pause <= FIRST * (1 << at), "{at}: {pause:?}");
-        }
-        for pause in pauses(Cause::Throttled) {
-            assert!((FIRST..=LONGEST_THROTTLED).contains(&pause), "{pause:?}");
-        }
+    fn nobody_waits_long_while_a_source_is_opened() {
+        assert_eq!(pauses(Cause::Transient, Tries::few()).len(), 1);
+        assert_eq!(pauses(Cause::Timeout, Tries::few()).len(), 0);
+        let throttled: Duration = pauses(Cause::Throttled, Tries::few()).iter().sum();
+        assert!(throttled <= Duration::from_secs(4), "{throttled:?}");
+    }
+
+    #[test]
+    fn throttling_slows_down_rather_than_fails() {
+        let all: Duration = pauses(Cause::Throttled, Tries::default()).iter().sum();
+        assert!(all >= Duration::from_secs(30), "{all:?}");
     }
 }

@@ -55,7 +55,7 @@ pub(super) async fn resolve(aws: &Aws, http: SharedHttpClient) -> Result<(SdkCon
         })?;
     let mut base = sdk
         .credentials_provider()
-        .ok_or_else(|| no_credentials(aws, ""))?;
+        .ok_or_else(|| Trouble::NotLoaded.told(aws))?;
     if !aws.profile.is_empty() {
         base = own_profile(aws, files.clone(), &region, http, base);
     }
@@ -291,16 +291,22 @@ async fn ask(provider: &SharedCredentialsProvider) -> std::result::Result<Creden
 
 impl Trouble {
     fn told(self, aws: &Aws) -> Error {
-        let seconds = CREDENTIALS.as_secs();
-        match self {
-            Trouble::NotLoaded => no_credentials(aws, ""),
-            Trouble::TimedOut => no_credentials(aws, &format!(": no answer within {seconds} s")),
-            Trouble::Expired => refused(format!(
-                "the AWS credentials{} have expired; renew them",
-                of_profile(aws)
-            )),
-            Trouble::Other(what) => no_credentials(aws, &format!(": {what}")),
-        }
+        let profile = of_profile(aws);
+        refused(match self {
+            Trouble::NotLoaded => format!(
+                "no AWS credentials{profile}: none in the environment, the shared AWS files, web identity, container or \
+                 instance metadata; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, aws.profile or a role of the machine"
+            ),
+            Trouble::TimedOut => format!(
+                "no AWS credentials{profile}: no answer within {} s; check the place that they come from",
+                CREDENTIALS.as_secs()
+            ),
+            Trouble::Expired => format!("the AWS credentials{profile} have expired; renew them"),
+            Trouble::Other(what) => format!(
+                "no AWS credentials{profile}: {what}; check the place that they come from, or set AWS_ACCESS_KEY_ID \
+                 and AWS_SECRET_ACCESS_KEY or aws.profile"
+            ),
+        })
     }
 
     fn told_of_role(self, aws: &Aws) -> Error {
@@ -318,14 +324,6 @@ impl Trouble {
             of_profile(aws)
         ))
     }
-}
-
-fn no_credentials(aws: &Aws, why: &str) -> Error {
-    refused(format!(
-        "no AWS credentials{}{why}; looked in the environment, the shared AWS files, web identity, container and \
-         instance metadata; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, aws.profile or a role of the machine",
-        of_profile(aws)
-    ))
 }
 
 fn of_profile(aws: &Aws) -> String {

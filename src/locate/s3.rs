@@ -4,7 +4,6 @@
 
 mod folder;
 mod layout;
-mod sweep;
 mod walk;
 
 use std::sync::Arc;
@@ -12,7 +11,6 @@ use std::sync::Arc;
 use tokio::sync::mpsc::Sender;
 
 use self::folder::Lister;
-pub use self::sweep::sweep;
 use self::walk::Walk;
 use crate::aws::Clients;
 use crate::error::Result;
@@ -42,12 +40,15 @@ pub struct Selection {
 }
 
 impl Selection {
-    /// Whether the object at `key` is asked for. A key that does not tell its time or its account is.
+    /// Whether the object at `key` is asked for. A key that does not tell its time is; so is one outside of
+    /// CloudTrail's own folders that does not tell its account.
     pub fn takes(&self, key: &str) -> bool {
         log_name::is_log(key, self.insights)
             && log_name::time(key).is_none_or(|time| self.interval.contains(time))
-            && (self.accounts.is_empty()
-                || layout::account(key).is_none_or(|account| self.takes_account(account)))
+            && match layout::account(key) {
+                Some(account) => self.takes_account(account),
+                None => self.accounts.is_empty() || !layout::in_logs(key),
+            }
     }
 
     fn takes_account(&self, account: &str) -> bool {
@@ -61,6 +62,8 @@ impl Selection {
 /// Folders are listed at the same time, as many as `selection` allows, but so far ahead only that a few
 /// pages of each wait. A folder that still cannot be listed after retries gives an error in its
 /// place, which names it and the service's code; the others follow.
+///
+/// With accounts in `selection`, of `AWSLogs` their own folders are listed and no others.
 pub async fn list(
     clients: &Clients,
     bucket: &str,

@@ -27,7 +27,10 @@ pub fn command(settings: &Settings, source: &str) -> Command {
         .env_clear()
         .env("HOME", env!("CARGO_TARGET_TMPDIR"))
         .env("NO_PROXY", "127.0.0.1")
-        .env("AWS_EC2_METADATA_SERVICE_ENDPOINT", format!("http://{nowhere}"))
+        .env(
+            "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+            format!("http://{nowhere}"),
+        )
         .args(["-c", &settings.json(), "-f", "ct.id", "-o", "json", source]);
     command
 }
@@ -95,10 +98,13 @@ impl Ctcat {
 
     /// Processor time that it has used, in hundredths of a second.
     pub fn cpu_ticks(&self) -> u64 {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.id())).expect("its state");
+        let stat =
+            fs::read_to_string(format!("/proc/{}/stat", self.process.id())).expect("its state");
         let behind_name = stat.rsplit(')').next().unwrap_or_default();
         let times = behind_name.split_whitespace().skip(11).take(2);
-        times.map(|time| time.parse::<u64>().expect("a number")).sum()
+        times
+            .map(|time| time.parse::<u64>().expect("a number"))
+            .sum()
     }
 }
 

@@ -265,12 +265,12 @@ fn operation(request: &Message) -> String {
         return target.rsplit('.').next().unwrap_or(target).to_owned();
     }
     let (path, query) = path_and_query(request);
-    let has_key = path.trim_start_matches('/').contains('/');
+    let has_key = path.trim_matches('/').contains('/');
     let name = match (request.method(), has_key) {
         ("GET", true) => "GetObject",
         ("HEAD", true) => "HeadObject",
         ("GET", false) if query.contains("list-type=2") => "ListObjectsV2",
-        ("GET", false) if path == "/" => "ListBuckets",
+        ("GET", false) if path.trim_matches('/').is_empty() => "ListBuckets",
         ("GET", false) if query.contains("location") => "GetBucketLocation",
         ("HEAD", false) => "HeadBucket",
         (method, _) => method,

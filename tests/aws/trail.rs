@@ -37,7 +37,14 @@ pub enum Kind {
 impl Object {
     /// The eventID of its only record.
     pub fn id(&self) -> String {
-        format!("{}#0", self.key)
+        format!("{}0", self.id_prefix())
+    }
+}
+
+impl Object {
+    /// The key as it may stand in a JSON string.
+    fn id_prefix(&self) -> String {
+        format!("{}#", self.key.replace('"', "'"))
     }
 }
 
@@ -150,7 +157,7 @@ pub fn fill(service: &Service, bucket: &str, objects: &[Object]) {
 }
 
 fn content(object: &Object) -> Vec<u8> {
-    let log = plain_log(&format!("{}#", object.key), 1);
+    let log = plain_log(&object.id_prefix(), 1);
     if object.kind != Kind::Insight {
         return gzip(&log);
     }

@@ -227,6 +227,12 @@ pub(super) fn account(key: &str) -> Option<&str> {
     of_folder.or_else(|| name.split('_').next().filter(|part| is_account(part)))
 }
 
+/// Whether `key` lies in a folder that CloudTrail shares with other services.
+pub(super) fn in_logs(key: &str) -> bool {
+    let (folder, _) = split(key);
+    folder.split('/').any(|part| part == LOGS)
+}
+
 /// Where a listing of a region's folder begins: behind all days before the first one.
 pub(super) fn start_after(region: &str, selection: &Selection) -> Option<String> {
     let start = selection.interval.start()?;

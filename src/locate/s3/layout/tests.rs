@@ -226,13 +226,15 @@ fn a_selection_takes_by_kind_time_and_account() {
         false,
     );
     assert!(asked.takes(&key(ACCOUNT, "CloudTrail", "20230405T0600Z")));
-    assert!(asked.takes("AWSLogs/no-time.json.gz"));
+    assert!(asked.takes("copies/neither.json.gz"));
     for other in [
         key(ACCOUNT, "CloudTrail", "20230405T0559Z"),
         key(ACCOUNT, "CloudTrail-Insight", "20230405T0600Z"),
         key(ACCOUNT, "CloudTrail-Digest", "20230405T0600Z"),
         key("111111111111", "CloudTrail", "20230405T0600Z"),
+        "AWSLogs/neither.json.gz".to_owned(),
     ] {
         assert!(!asked.takes(&other), "{other}");
     }
+    assert!(selection("1d", &[], false).takes("AWSLogs/neither.json.gz"));
 }
