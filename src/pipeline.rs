@@ -77,12 +77,15 @@ pub struct Feed {
     unordered: Option<Sender<Result<Batch>>>,
 }
 
-/// A job's place in the order, taken before its objects are there.
+/// A job's place in the order, taken before its objects are there. Dropped without objects, it
+/// is a job that has none.
 #[derive(Debug)]
 pub struct Place {
     number: u64,
-    work: Sender<Job>,
+    objects: Sender<Vec<Object>>,
     batches: Sender<Result<Batch>>,
+    /// The job itself, as long as no decode thread can take it.
+    waiting: Option<(Sender<Job>, Job)>,
 }
 
 #[derive(Debug)]
@@ -103,7 +106,8 @@ struct Shared {
 #[derive(Debug)]
 struct Job {
     number: u64,
-    objects: Vec<Object>,
+    /// Brings the objects once.
+    objects: Receiver<Vec<Object>>,
     batches: Sender<Result<Batch>>,
 }
 
@@ -293,13 +297,30 @@ impl Feed {
         if self.closed() {
             return None;
         }
+        let (objects, brought) = bounded(1);
+        let job = Job {
+            number,
+            objects: brought,
+            batches: batches.clone(),
+        };
         if let Some(batches) = taken {
             self.order.send(JobOutput { number, batches }).ok()?;
         }
+        // Jobs in order are taken in order, whenever their objects are there: so a decode thread
+        // always has the job that the host waits for, or one that is already done. Otherwise all
+        // threads could be held up in later jobs, by a host that cannot get that far.
+        let waiting = match number {
+            UNORDERED => Some((self.work.clone(), job)),
+            _ => {
+                self.work.send(job).ok()?;
+                None
+            }
+        };
         Some(Place {
             number,
-            work: self.work.clone(),
+            objects,
             batches,
+            waiting,
         })
     }
 }
@@ -307,12 +328,11 @@ impl Feed {
 impl Place {
     /// Has the objects decoded. Answers whether anybody is still there for them.
     pub fn submit(self, objects: Vec<Object>) -> bool {
-        let job = Job {
-            number: self.number,
-            objects,
-            batches: self.batches,
-        };
-        self.work.send(job).is_ok()
+        let brought = self.objects.send(objects).is_ok();
+        match self.waiting {
+            Some((work, job)) => work.send(job).is_ok(),
+            None => brought,
+        }
     }
 
     /// Ends the source with this error when the host gets here.
@@ -325,16 +345,19 @@ impl Place {
 fn decode_jobs(shared: &Shared, work: &Receiver<Job>) {
     let batch = shared.pooled();
     let mut decoder = Decoder::new(shared.settings.limits, &shared.metrics, &shared.log, batch);
-    for mut job in work {
-        if !decode_job(shared, &mut decoder, &mut job) {
+    for job in work {
+        // A job without objects: they could not be had.
+        let Ok(objects) = job.objects.recv() else {
+            continue;
+        };
+        if !decode_job(shared, &mut decoder, &job, objects) {
             return;
         }
     }
 }
 
 /// Answers whether to go on.
-fn decode_job(shared: &Shared, decoder: &mut Decoder<'_>, job: &mut Job) -> bool {
-    let objects = std::mem::take(&mut job.objects);
+fn decode_job(shared: &Shared, decoder: &mut Decoder<'_>, job: &Job, objects: Vec<Object>) -> bool {
     let mut outlet = JobOutlet { shared, job };
     for object in objects {
         // A fault in decoding costs the object, not the host.

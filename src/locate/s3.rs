@@ -4,6 +4,7 @@
 
 mod folder;
 mod layout;
+mod sweep;
 mod walk;
 
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc::Sender;
 
 use self::folder::Lister;
+pub use self::sweep::sweep;
 use self::walk::Walk;
 use crate::aws::Clients;
 use crate::error::Result;
