@@ -114,9 +114,10 @@ impl Batch {
         self.bytes.len()
     }
 
-    /// Bytes that are in use, tapes included.
+    /// Bytes that are in use, tapes and all.
     pub fn memory(&self) -> u64 {
-        (self.bytes.len() + self.tapes.used_bytes()) as u64
+        let records = self.records.len() * size_of::<Entry>();
+        (self.bytes.len() + self.tapes.used_bytes() + records) as u64
     }
 
     /// The addresses of all events, in order. The host may write to the events behind them as

@@ -138,9 +138,15 @@ unsafe extern "C-unwind" fn plugin_init(
 #[unsafe(no_mangle)]
 unsafe extern "C-unwind" fn plugin_destroy(handle: *mut ss_plugin_t) {
     guarded((), || {
-        if !handle.is_null() {
-            // SAFETY: made by `plugin_init` from a box, and given back once.
-            drop(unsafe { Box::from_raw(handle.cast::<PluginState>()) });
+        if handle.is_null() {
+            return;
+        }
+        // SAFETY: made by `plugin_init` from a box, and given back once.
+        let state = unsafe { Box::from_raw(handle.cast::<PluginState>()) };
+        for left in state.instances.take() {
+            // SAFETY: made by `plugin_open` from a box and not closed, and the host may not use
+            // it any more.
+            unsafe { Box::from_raw(left) }.close(Some(&state));
         }
     });
 }
@@ -201,8 +207,10 @@ unsafe extern "C-unwind" fn plugin_open(
         state.forward_log();
         match opened {
             Ok(instance) => {
+                let opened = Box::into_raw(Box::new(instance));
+                state.instances.opened(opened);
                 report(SUCCESS);
-                Box::into_raw(Box::new(instance)).cast()
+                opened.cast()
             }
             Err(error) => {
                 state.fail(&error);
@@ -220,9 +228,11 @@ unsafe extern "C-unwind" fn plugin_close(handle: *mut ss_plugin_t, opened: *mut 
         }
         // SAFETY: made by `plugin_open` from a box, and given back once.
         let instance = unsafe { Box::from_raw(opened.cast::<Instance>()) };
+        instance.known.closed(opened.cast());
         // SAFETY: the API's promise for a state, which may be NULL here.
-        if let Some(state) = unsafe { state(handle) } {
-            instance.close(state);
+        let state = unsafe { state(handle) };
+        instance.close(state);
+        if let Some(state) = state {
             state.forward_log();
         }
     });

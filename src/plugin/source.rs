@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use falco_plugin_api as api;
 
 use super::open::{Network, Opened, open};
-use super::state::PluginState;
+use super::state::{Instances, PluginState};
 use crate::batch::Batch;
 use crate::error::Result;
 use crate::log::Severity;
@@ -44,6 +44,8 @@ pub(super) struct Instance {
     ended: bool,
     progress: Progress,
     reported: Instant,
+    /// Where it is known as open.
+    pub(super) known: Arc<Instances>,
 }
 
 /// How much of what there is to read has been handed over.
@@ -75,6 +77,7 @@ impl Instance {
                 ..Progress::default()
             },
             reported: Instant::now(),
+            known: Arc::clone(&state.instances),
         })
     }
 
@@ -199,8 +202,8 @@ impl Instance {
 impl Instance {
     /// Stops the threads. Messages whose events the host may not have processed are left to the
     /// queue: the last batch counts as handed over only when the host comes back for more.
-    pub(super) fn close(mut self, state: &PluginState) {
-        if let Some(batch) = self.held.take() {
+    pub(super) fn close(mut self, state: Option<&PluginState>) {
+        if let (Some(state), Some(batch)) = (state, self.held.take()) {
             state.live.replace(Some(&batch), None);
         }
         self.pipeline.stop();

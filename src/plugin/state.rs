@@ -2,12 +2,13 @@
 
 use std::cell::UnsafeCell;
 use std::ffi::{CStr, CString, c_char};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use falco_plugin_api as api;
 
 use super::extraction::Extraction;
+use super::source::Instance;
 use crate::batch::Batch;
 use crate::config::{self, Config};
 use crate::error::Error;
@@ -20,6 +21,8 @@ pub(super) struct PluginState {
     pub(super) metrics: Arc<Metrics>,
     pub(super) log: Arc<Log>,
     pub(super) live: Live,
+    /// What is open.
+    pub(super) instances: Arc<Instances>,
     owner: Owner,
     last_error: Mutex<CString>,
     reported: Mutex<Vec<api::ss_plugin_metric>>,
@@ -39,6 +42,7 @@ impl PluginState {
             metrics: Arc::default(),
             log: Arc::default(),
             live: Live::default(),
+            instances: Arc::default(),
             owner,
             last_error: Mutex::default(),
             reported: Mutex::default(),
@@ -104,6 +108,27 @@ impl PluginState {
     pub(super) unsafe fn extraction(&self) -> &mut Extraction {
         // SAFETY: the caller promises that no other reference is alive.
         unsafe { &mut *self.extraction.get() }
+    }
+}
+
+/// The instances that were opened and not closed. A host that destroys the plugin all the same
+/// must not be left with threads that run on in unloaded code.
+#[derive(Default)]
+pub(super) struct Instances(Mutex<Vec<AtomicPtr<Instance>>>);
+
+impl Instances {
+    pub(super) fn opened(&self, instance: *mut Instance) {
+        lock(&self.0).push(AtomicPtr::new(instance));
+    }
+
+    pub(super) fn closed(&self, instance: *mut Instance) {
+        lock(&self.0).retain(|open| open.load(Ordering::Relaxed) != instance);
+    }
+
+    /// Takes all of them out.
+    pub(super) fn take(&self) -> Vec<*mut Instance> {
+        let open = std::mem::take(&mut *lock(&self.0));
+        open.into_iter().map(AtomicPtr::into_inner).collect()
     }
 }
 
