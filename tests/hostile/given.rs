@@ -87,8 +87,11 @@ pub fn read_apart(path: &Path, config: &str) -> (u64, f64, Given) {
         .and_then(|rest| rest.split(' ').next());
     let figures = told
         .lines()
-        .filter_map(|line| line.split_once(' '))
-        .map(|(name, value)| (name.to_owned(), value.trim().parse().expect("a number")))
+        // The other lines have more than a name and a number.
+        .filter_map(|line| {
+            let (name, value) = line.split_once(' ')?;
+            Some((name.to_owned(), value.trim().parse().ok()?))
+        })
         .filter(|(_, value)| *value > 0)
         .collect();
     let count = String::from_utf8_lossy(&run.stdout)
