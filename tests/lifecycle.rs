@@ -80,7 +80,7 @@ fn closing_in_mid_read_returns_at_once() {
     let scratch = folder("lifecycle-mid-read");
     for config in ["{}", r#"{"maxBufferedBytes":1}"#] {
         let plugin = support::plugin(config);
-        for batches in 0..20 {
+        for batches in 0..15 {
             let mut capture = open(&plugin, &scratch);
             for _ in 0..batches {
                 capture.next_batch().expect("no failure");
