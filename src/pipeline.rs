@@ -221,7 +221,7 @@ impl Pipeline {
         }
     }
 
-    /// Takes back a batch whose events the host has processed, for use again.
+    /// Takes back a batch that nobody looks at any more, for use again.
     pub fn recycle(&self, mut batch: Batch) {
         for ticket in batch.tickets.drain(..) {
             ticket.delivered();

@@ -25,6 +25,10 @@ use crate::pipeline::{Pipeline, Settings};
 /// Threads that wait for the network; they do no other work.
 const NETWORK_THREADS: usize = 2;
 
+/// How long a queue may take to answer when it is opened. Later requests wait at it for messages,
+/// and so may take longer.
+const OPENING: Duration = Duration::from_secs(10);
+
 /// How long closing waits for deletions and for what the network is busy with.
 const GRACE: Duration = Duration::from_millis(400);
 
@@ -135,7 +139,11 @@ fn open_sqs(state: &PluginState, name: &str) -> Result<Opened> {
     let (clients, queue) = runtime.block_on(async {
         let clients = connect(state).await?;
         let (metrics, log) = (Arc::clone(&state.metrics), Arc::clone(&state.log));
-        let queue = Queue::open(clients.clone(), name, config, metrics, log).await?;
+        let opening = Queue::open(clients.clone(), name, config, metrics, log);
+        let queue = match tokio::time::timeout(OPENING, opening).await {
+            Ok(opened) => opened?,
+            Err(_) => return Err(no_answer(name, &clients)),
+        };
         Ok((clients, queue))
     })?;
     let concurrency = config.s3_download_concurrency as usize;
@@ -161,6 +169,15 @@ fn open_sqs(state: &PluginState, name: &str) -> Result<Opened> {
         }),
         total: None,
     })
+}
+
+fn no_answer(queue: &str, clients: &Clients) -> Error {
+    let seconds = OPENING.as_secs();
+    let place = clients.place();
+    let line = format!(
+        "queue {queue} does not answer within {seconds} s in {place}; check the network, the proxy, the region and aws.endpoint"
+    );
+    Error::new(ErrorKind::OpenParams, line)
 }
 
 async fn connect(state: &PluginState) -> Result<Clients> {

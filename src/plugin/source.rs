@@ -10,6 +10,7 @@ use falco_plugin_api as api;
 use super::open::{Network, Opened, open};
 use super::state::{Instances, PluginState};
 use crate::batch::Batch;
+use crate::delivery::Ticket;
 use crate::error::Result;
 use crate::log::Severity;
 use crate::metrics::Counter;
@@ -38,6 +39,8 @@ pub(super) struct Instance {
     network: Option<Network>,
     /// The batch that the host holds.
     held: Option<Arc<Batch>>,
+    /// Of the objects that end in that batch.
+    tickets: Vec<Ticket>,
     /// Batches that extraction still looked at when the host gave them back.
     returned: Vec<Arc<Batch>>,
     pointers: Vec<*mut api::ss_plugin_event>,
@@ -69,6 +72,7 @@ impl Instance {
             pipeline,
             network,
             held: None,
+            tickets: Vec::new(),
             returned: Vec::new(),
             pointers: Vec::new(),
             ended: false,
@@ -124,6 +128,7 @@ impl Instance {
     fn hold(&mut self, state: &PluginState, mut batch: Batch) -> &mut [*mut api::ss_plugin_event] {
         self.pointers.clear();
         self.pointers.extend(batch.addresses().map(<*mut u8>::cast));
+        self.tickets.append(&mut batch.tickets);
         let batch = self.held.insert(Arc::new(batch));
         state.live.replace(None, Some(batch));
         &mut self.pointers
@@ -133,6 +138,10 @@ impl Instance {
         if let Some(batch) = self.held.take() {
             state.live.replace(Some(&batch), None);
             self.returned.push(batch);
+        }
+        // The host has come back for more, so it has processed these.
+        for ticket in self.tickets.drain(..) {
+            ticket.delivered();
         }
         // Extraction lets go of a batch when it turns to another one.
         let returned = std::mem::take(&mut self.returned);

@@ -34,8 +34,10 @@ pub fn sweep(fetcher: &Fetcher, mut feed: Feed, bucket: &str, prefix: &str, sele
                     && let Some(place) = feed.place()
                 {
                     place.fail(error);
+                    return;
                 }
-                return;
+                // What else is listed is read all the same.
+                continue;
             }
         };
         for found in page {
