@@ -23,7 +23,7 @@ fuzz_target!(|data: &[u8]| {
     foreign.select_foreign(payload);
     let given = all(&mut foreign, &pointer);
     let mut batch = Batch::default();
-    let Scan::Whole { len, tape } = Scanner::default().scan(payload, batch.tapes()) else {
+    let Scan::Whole { len, tape, .. } = Scanner::default().scan(payload, batch.tapes()) else {
         return;
     };
     if len != payload.len() {
@@ -39,7 +39,7 @@ fuzz_target!(|data: &[u8]| {
     );
     if !batch.is_empty() {
         let mut live = Extractor::default();
-        live.select_live(&Arc::new(batch), 0);
+        live.select_live(Arc::new(batch), 0);
         assert_eq!(all(&mut live, &pointer), given, "live and foreign differ");
     }
     if serde_json::from_slice::<&serde_json::value::RawValue>(payload).is_err() {

@@ -3,7 +3,7 @@
 //! A message is leased: nobody else sees it until its lease ends. It is prolonged while its
 //! objects are on their way to the host, deleted when the host has processed all of them, and
 //! left to the queue's own rules where one failed. Nothing here grows with the number of messages
-//! seen: at most [`leased`] of them are held at a time.
+//! seen: a bounded number of them are held at a time.
 #![forbid(unsafe_code)]
 
 mod finish;

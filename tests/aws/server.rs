@@ -56,6 +56,10 @@ impl Server {
         panic!("the test server starts on none of three ports");
     }
 
+    #[expect(
+        clippy::zombie_processes,
+        reason = "the server ends with its standard input, and so with this process"
+    )]
     fn start_at(kind: Kind, address: SocketAddr) -> Option<Server> {
         let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
         let port = address.port().to_string();

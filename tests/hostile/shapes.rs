@@ -3,6 +3,14 @@
 use crate::given::{read, record, wrap};
 use crate::support::scratch::{Scratch, gzip};
 
+/// Name of the file, its bytes, the ids of its good records, and the figures that are not 0.
+type Case = (
+    &'static str,
+    Vec<u8>,
+    &'static str,
+    &'static [(&'static str, u64)],
+);
+
 #[test]
 fn every_shape_of_file_gives_its_whole_records_and_counts_the_rest() {
     let scratch = Scratch::new("hostile-shapes");
@@ -33,7 +41,7 @@ fn every_shape_of_file_gives_its_whole_records_and_counts_the_rest() {
     let unbalanced: &[(&str, u64)] = &[("damaged.unbalanced", 1)];
     let not_an_object: &[(&str, u64)] = &[("damaged.not_an_object", 1)];
     let cut_off: &[(&str, u64)] = &[("damaged.cut_off", 1)];
-    let cases: Vec<(&str, Vec<u8>, &str, &[(&str, u64)])> = vec![
+    let cases: Vec<Case> = vec![
         ("one record a line", text(&[a, "\n", b, "\n"]), "a b", none),
         (
             "one a line, carriage returns, no end",

@@ -72,7 +72,7 @@ fn files_that_change_after_they_were_listed_cost_themselves_alone() {
         .and_then(|()| fs::create_dir(place(16)))
         .expect("a folder instead");
     fs::write(place(17), gzip(&log(17))).expect("packed");
-    fs::set_permissions(place(18), fs::Permissions::from_mode(0)).expect("ours");
+    fs::set_permissions(place(18), fs::Permissions::from_mode(0o000)).expect("ours");
     let unreadable = u64::from(File::open(place(18)).is_err());
     let mut events = 0;
     loop {
