@@ -1,0 +1,219 @@
+//! How fast objects come out of S3 and SQS: through the plugin library, from a server in this process
+//! that answers at once or after 30 ms.
+//!
+//! ```sh
+//! cargo bench --bench aws           # throughput, one object at a time and 32
+//! cargo bench --bench aws -- soak   # idle queue, closing, memory: two minutes
+//! ```
+//! The server shares the processors with what it measures; its own processor time is counted apart.
+
+#[path = "aws/bucket.rs"]
+mod bucket;
+#[path = "aws/queue.rs"]
+mod queue;
+#[path = "aws/run.rs"]
+mod run;
+#[path = "aws/server.rs"]
+mod server;
+#[path = "aws/soak.rs"]
+mod soak;
+#[path = "aws/usage.rs"]
+mod usage;
+
+use std::env;
+use std::time::Duration;
+
+use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput};
+
+use self::bucket::Bucket;
+use self::run::Taken;
+use self::server::Server;
+
+/// A round trip to S3 within a region, and the service's own time.
+const LATENCY: Duration = Duration::from_millis(30);
+
+/// Objects in flight by default.
+const MANY: usize = 32;
+
+/// What is measured.
+#[derive(Clone, Copy)]
+struct Case {
+    source: Source,
+    bucket: &'static str,
+    latency: Duration,
+    concurrency: usize,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Source {
+    S3,
+    Sqs,
+}
+
+fn main() {
+    prepare_environment();
+    let server = Server::start([
+        ("small", Bucket::new(400, 5)),
+        ("many", Bucket::new(4_000, 5)),
+        ("large", Bucket::new(16, 8_000)),
+    ])
+    .expect("a port of 127.0.0.1");
+    if env::args().any(|argument| argument == "soak") {
+        soak::run(&server);
+        return;
+    }
+    let mut criterion = Criterion::default()
+        .sample_size(10)
+        .warm_up_time(Duration::from_millis(500))
+        .configure_from_args();
+    let measured: Vec<(Case, Taken)> = cases()
+        .map(|case| (case, measure(&mut criterion, &server, case)))
+        .filter(|(_, taken)| taken.runs > 0)
+        .collect();
+    criterion.final_summary();
+    print(&measured);
+}
+
+fn cases() -> impl Iterator<Item = Case> {
+    [Source::S3, Source::Sqs].into_iter().flat_map(|source| {
+        [
+            ("small", Duration::ZERO, 1),
+            ("small", Duration::ZERO, MANY),
+            ("small", LATENCY, 1),
+            ("small", LATENCY, MANY),
+            ("many", LATENCY, MANY),
+            ("large", Duration::ZERO, 1),
+            ("large", Duration::ZERO, MANY),
+            ("large", LATENCY, MANY),
+        ]
+        .map(|(bucket, latency, concurrency)| Case {
+            source,
+            bucket,
+            latency,
+            concurrency,
+        })
+    })
+}
+
+impl Case {
+    fn name(self) -> &'static str {
+        match self.source {
+            Source::S3 => "s3",
+            Source::Sqs => "sqs",
+        }
+    }
+}
+
+fn measure(criterion: &mut Criterion, server: &Server, case: Case) -> Taken {
+    let bucket = server.bucket(case.bucket);
+    let plugin = run::plugin(server, case.concurrency);
+    server.set_latency(case.latency);
+    let mut group = criterion.benchmark_group(format!("{}/{}", case.name(), case.bucket));
+    group.sampling_mode(SamplingMode::Flat);
+    group.throughput(match case.bucket {
+        "large" => Throughput::BytesDecimal(bucket.text),
+        _ => Throughput::Elements(bucket.len() as u64),
+    });
+    let mut all = Taken::default();
+    let id = BenchmarkId::new(format!("{} ms", case.latency.as_millis()), case.concurrency);
+    group.bench_function(id, |bencher| {
+        bencher.iter_custom(|times| {
+            let mut taken = Taken::default();
+            for _ in 0..times {
+                taken += match case.source {
+                    Source::S3 => run::sweep(server, &plugin, case.bucket),
+                    Source::Sqs => run::follow(server, &plugin, case.bucket, bucket.len(), |_| {}),
+                };
+            }
+            all += taken;
+            taken.wall
+        });
+    });
+    group.finish();
+    all
+}
+
+fn print(measured: &[(Case, Taken)]) {
+    println!(
+        "{:<6} {:<6} {:>7} {:>9} {:>10} {:>10} {:>11} {:>12} {:>13} {:>6} {:>11}",
+        "source",
+        "bucket",
+        "latency",
+        "at a time",
+        "objects/s",
+        "events/s",
+        "text MB/s",
+        "stored MB/s",
+        "CPU µs/object",
+        "cores",
+        "connections"
+    );
+    for (case, taken) in measured {
+        let (wall, cpu) = (taken.wall.as_secs_f64(), taken.cpu.as_secs_f64());
+        let per_second = |amount: u64| amount as f64 / wall;
+        println!(
+            "{:<6} {:<6} {:>4} ms {:>9} {:>10.1} {:>10.0} {:>11.1} {:>12.2} {:>13.0} {:>6.2} {:>11}",
+            case.name(),
+            case.bucket,
+            case.latency.as_millis(),
+            case.concurrency,
+            taken.objects_per_second(),
+            per_second(taken.events),
+            per_second(taken.text) / 1e6,
+            per_second(taken.stored) / 1e6,
+            cpu * 1e6 / taken.objects as f64,
+            cpu / wall,
+            taken.connections / u64::from(taken.runs),
+        );
+    }
+    for source in [Source::S3, Source::Sqs] {
+        let speed = |concurrency: usize, bucket: &str| {
+            let wanted = |case: &Case| {
+                case.source == source
+                    && case.concurrency == concurrency
+                    && case.bucket == bucket
+                    && case.latency == LATENCY
+            };
+            let (_, taken) = measured.iter().find(|(case, _)| wanted(case))?;
+            Some(taken.objects_per_second())
+        };
+        if let (Some(one), Some(many)) = (speed(1, "small"), speed(MANY, "small")) {
+            let name = if source == Source::S3 { "s3" } else { "sqs" };
+            println!(
+                "{name}, 400 objects at {} ms each: {MANY} at a time are {:.1} times as fast as one",
+                LATENCY.as_millis(),
+                many / one
+            );
+        }
+    }
+}
+
+/// Credentials for the server, and no way to anywhere else.
+fn prepare_environment() {
+    let settings = [
+        ("AWS_ACCESS_KEY_ID", "AKIABENCHEXAMPLE"),
+        ("AWS_SECRET_ACCESS_KEY", "bench"),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+        ("AWS_CONFIG_FILE", "/dev/null"),
+        ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
+        ("NO_PROXY", "127.0.0.1"),
+    ];
+    let others = [
+        "AWS_SESSION_TOKEN",
+        "AWS_PROFILE",
+        "AWS_REGION",
+        "AWS_DEFAULT_REGION",
+        "AWS_ENDPOINT_URL",
+        "AWS_ENDPOINT_URL_S3",
+        "AWS_ENDPOINT_URL_SQS",
+    ];
+    // SAFETY: called first of all, while this process has one thread.
+    unsafe {
+        for name in others {
+            env::remove_var(name);
+        }
+        for (name, value) in settings {
+            env::set_var(name, value);
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! A queue of notifications, and SQS's calls on it.
+#![forbid(unsafe_code)]
+
+use std::collections::HashSet;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::bucket::Bucket;
+
+/// One queue, of which several generations follow each other: who still waits for messages of an
+/// earlier one gets none.
+#[derive(Default)]
+pub struct Queue {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    generation: u64,
+    /// The bucket that its messages name.
+    bucket: Option<(&'static str, Arc<Bucket>)>,
+    /// Number of the next message.
+    next: usize,
+    messages: usize,
+    leased: HashSet<usize>,
+    seen: Seen,
+}
+
+/// What was asked of the queue since it was filled.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Seen {
+    /// Requests for messages.
+    pub receives: u64,
+    /// All requests.
+    pub requests: u64,
+    /// Messages deleted, each once.
+    pub deleted: usize,
+    /// The most messages that were received and not deleted.
+    pub most_leased: usize,
+    /// When the last message was deleted.
+    pub last_deleted: Option<Instant>,
+}
+
+impl Queue {
+    /// Replaces what is in the queue by as many messages, each of which names an object of `bucket`.
+    pub fn fill(&self, name: &'static str, bucket: Arc<Bucket>, messages: usize) {
+        let mut state = self.state();
+        *state = State {
+            generation: state.generation + 1,
+            bucket: Some((name, bucket)),
+            messages,
+            ..State::default()
+        };
+        self.changed.notify_all();
+    }
+
+    /// What was asked of it so far.
+    pub fn seen(&self) -> Seen {
+        self.state().seen
+    }
+
+    /// The answer to one of SQS's calls, or `None` if there is none of that name.
+    pub fn answer(&self, call: &str, request: &Value, address: &str) -> Option<Value> {
+        self.state().seen.requests += 1;
+        Some(match call {
+            "GetQueueUrl" => {
+                let name = request["QueueName"].as_str().unwrap_or_default();
+                json!({"QueueUrl": format!("http://{address}/111122223333/{name}")})
+            }
+            "GetQueueAttributes" => json!({"Attributes": {"VisibilityTimeout": "30"}}),
+            "ReceiveMessage" => self.receive(request),
+            "DeleteMessageBatch" => self.delete(request),
+            "ChangeMessageVisibilityBatch" => done(request),
+            _ => return None,
+        })
+    }
+
+    fn receive(&self, request: &Value) -> Value {
+        let most = request["MaxNumberOfMessages"].as_u64().unwrap_or(1) as usize;
+        let wait = Duration::from_secs(request["WaitTimeSeconds"].as_u64().unwrap_or(0));
+        let mut state = self.state();
+        state.seen.receives += 1;
+        let generation = state.generation;
+        let empty =
+            |state: &mut State| state.generation == generation && state.next == state.messages;
+        let (mut state, _) = self
+            .changed
+            .wait_timeout_while(state, wait, empty)
+            .unwrap_or_else(PoisonError::into_inner);
+        let state = &mut *state;
+        let first = state.next;
+        let end = match state.generation == generation {
+            true => state.messages.min(first + most),
+            false => first,
+        };
+        let Some((name, bucket)) = &state.bucket else {
+            return json!({});
+        };
+        let messages: Vec<Value> = (first..end)
+            .map(|number| message(number, name, bucket))
+            .collect();
+        state.leased.extend(first..end);
+        state.next = end;
+        state.seen.most_leased = state.seen.most_leased.max(state.leased.len());
+        json!({"Messages": messages})
+    }
+
+    fn delete(&self, request: &Value) -> Value {
+        let mut state = self.state();
+        for entry in request["Entries"].as_array().into_iter().flatten() {
+            let number = entry["ReceiptHandle"]
+                .as_str()
+                .and_then(|receipt| receipt.parse().ok());
+            if number.is_some_and(|number| state.leased.remove(&number)) {
+                state.seen.deleted += 1;
+                state.seen.last_deleted = Some(Instant::now());
+            }
+        }
+        done(request)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// CloudTrail's notification by way of SNS.
+fn message(number: usize, bucket_name: &str, bucket: &Bucket) -> Value {
+    let inner = json!({"s3Bucket": bucket_name, "s3ObjectKey": [bucket.key(number)]});
+    let body = json!({
+        "Type": "Notification",
+        "MessageId": format!("00000000-0000-4000-8000-{number:012x}"),
+        "TopicArn": "arn:aws:sns:us-east-1:111122223333:trail",
+        "Message": inner.to_string(),
+        "Timestamp": "2026-01-14T12:00:00.000Z",
+        "SignatureVersion": "1",
+    });
+    json!({
+        "MessageId": format!("10000000-0000-4000-8000-{number:012x}"),
+        "ReceiptHandle": number.to_string(),
+        "Body": body.to_string(),
+        "Attributes": {"ApproximateReceiveCount": "1"},
+    })
+}
+
+fn done(request: &Value) -> Value {
+    let entries = request["Entries"].as_array().into_iter().flatten();
+    let ids: Vec<Value> = entries.map(|entry| json!({"Id": entry["Id"]})).collect();
+    json!({"Successful": ids, "Failed": []})
+}

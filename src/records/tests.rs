@@ -1,0 +1,114 @@
+use super::*;
+
+/// The `n` of each record that is found, and what was damaged.
+#[derive(Default)]
+struct Found {
+    tapes: Tapes,
+    records: Vec<String>,
+    damage: Vec<Damage>,
+}
+
+impl RecordSink for Found {
+    fn tapes(&mut self) -> &mut Tapes {
+        &mut self.tapes
+    }
+
+    fn record(&mut self, text: &[u8], _: TapeSpan) -> bool {
+        self.records
+            .push(String::from_utf8_lossy(text).into_owned());
+        true
+    }
+
+    fn damage(&mut self, damage: Damage) {
+        self.damage.push(damage);
+    }
+}
+
+/// Reads `text` whole and in windows of every size: the results must be the same.
+fn read(text: &str) -> (Vec<String>, Vec<Damage>) {
+    let whole = read_in_windows(text, text.len());
+    for size in 1..text.len() {
+        let windows = read_in_windows(text, size);
+        assert_eq!(windows, whole, "in windows of {size} bytes: {text}");
+    }
+    whole
+}
+
+fn read_in_windows(text: &str, size: usize) -> (Vec<String>, Vec<Damage>) {
+    let mut found = Found::default();
+    let mut reader = RecordReader::new(Scanner::default());
+    let (mut start, mut end) = (0, 0);
+    while end < text.len() {
+        end = (end + size).min(text.len());
+        let window = &text.as_bytes()[start..end];
+        start += reader.feed(window, end == text.len(), &mut found);
+    }
+    (found.records, found.damage)
+}
+
+fn record(number: u32) -> String {
+    format!(r#"{{"eventVersion":"1.11","eventTime":"t","n":{number},"a":["}},{{\""]}}"#)
+}
+
+fn records(numbers: std::ops::Range<u32>) -> Vec<String> {
+    numbers.map(record).collect()
+}
+
+#[test]
+fn every_container_is_read() {
+    let all = records(0..3);
+    let joined = all.join(",");
+    for text in [
+        format!(r#"{{"Records":[{joined}]}}"#),
+        format!(r#" {{ "Records" : [ {joined} ] , "more" : {{"a":[1]}} , "b":"x" }} "#),
+        format!(r#"{{"first":"x","Records":[{joined}]}}"#),
+        format!("[{joined}]"),
+        all.join("\n"),
+        format!("\u{feff}{}\r\n", all.join("\r\n")),
+        format!(r#"[{{"Records":[{joined}]}}]"#),
+    ] {
+        assert_eq!(read(&text), (all.clone(), vec![]), "{text}");
+    }
+    let envelope = format!(r#"{{"detail-type":"x","detail":{},"id":"1"}}"#, record(0));
+    assert_eq!(read(&envelope), (records(0..1), vec![]));
+}
+
+#[test]
+fn damage_costs_the_record_that_it_is_in() {
+    let bad = [
+        (r#"{"eventVersion":"1","a":{"b":1}"#, Damage::Unbalanced),
+        (r#"{"eventVersion":"1","a":[1}}"#, Damage::Unbalanced),
+        (r#"{"eventVersion":"1","a":"open}"#, Damage::Unbalanced),
+        (r#"{"a":"b"}""#, Damage::Unbalanced),
+        ("null", Damage::NotAnObject),
+        (r#""text""#, Damage::NotAnObject),
+        (r#"[{"a":1}]"#, Damage::NotAnObject),
+    ];
+    for (bad, damage) in bad {
+        let text = format!(r#"{{"Records":[{},{bad},{}]}}"#, record(0), record(1));
+        let (found, damaged) = read(&text);
+        let good = |found: &Vec<String>| records(0..2).iter().all(|record| found.contains(record));
+        assert!(good(&found), "{bad}: {found:?}");
+        assert_eq!(damaged, [damage], "{bad}");
+    }
+}
+
+#[test]
+fn two_missing_quotes_do_not_hide_what_is_between() {
+    let bad = r#"{"eventVersion":"1","a":"x}"#;
+    let text = format!(r#"{{"Records":[{bad},{},{bad}]}}"#, record(0));
+    let (found, damaged) = read(&text);
+    assert_eq!(found, records(0..1));
+    assert_eq!(damaged, [Damage::Unbalanced, Damage::CutOff]);
+}
+
+#[test]
+fn a_cut_off_file_gives_its_whole_records() {
+    let text = format!(r#"{{"Records":[{},{}"#, record(0), &record(1)[..20]);
+    assert_eq!(read(&text), (records(0..1), vec![Damage::CutOff]));
+}
+
+#[test]
+fn a_wrapper_without_an_array_is_no_record() {
+    assert_eq!(read(r#"{"Records":null}"#), (vec![], vec![]));
+}
