@@ -35,12 +35,7 @@ thread_local! {
     static OWN: Cell<u64> = const { Cell::new(0) };
 }
 
-thread_local! { static TRACE: Cell<bool> = const { Cell::new(false) }; }
 fn count() {
-    if TRACE.try_with(|t| t.replace(false)).unwrap_or(false) {
-        eprintln!("{}", std::backtrace::Backtrace::force_capture());
-        TRACE.with(|t| t.set(true));
-    }
     TOTAL.fetch_add(1, Ordering::Relaxed);
     // A thread that ends may still free and allocate; it has no count any more.
     let _ = OWN.try_with(|own| own.set(own.get() + 1));
@@ -220,7 +215,6 @@ fn every_field_of_every_event_is_found_without_an_allocation() {
     ask();
     assert!(first > 15 * addresses.len(), "{first} values");
     let mut second = 0;
-    TRACE.with(|t| t.set(true));
     assert_eq!(allocations(|| second = ask()), 0);
     assert_eq!(second, first);
 }

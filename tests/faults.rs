@@ -108,7 +108,7 @@ fn faults_that_pass_cost_no_record_and_no_order() {
 }
 
 #[test]
-fn objects_that_cannot_be_read_cost_themselves_alone() {
+fn a_bad_object_costs_itself_alone() {
     let service = service();
     let bucket = "lasting-faults";
     let names = [
@@ -413,7 +413,7 @@ fn a_failing_queue_is_not_hammered() {
     ));
     let feed = Feed::new(&Settings::at(proxy.address));
     let mut reading = feed.open(&format!("sqs://{name}"));
-    reading.during(Duration::from_secs(6));
+    reading.during(Duration::from_secs(5));
     let asked: Vec<_> = proxy
         .seen()
         .into_iter()

@@ -9,6 +9,7 @@ mod support;
 use std::fs;
 use std::mem;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use cloudtrail::host::{Capture, Plugin, Status};
@@ -25,6 +26,15 @@ fn threads() -> usize {
     let tasks = fs::read_dir("/proc/self/task").expect("Linux");
     let names = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("comm")).ok());
     names.filter(|name| name.starts_with("ct-")).count()
+}
+
+/// A thread has its name only once it runs.
+fn assert_reading() {
+    let started = Instant::now();
+    while threads() == 0 {
+        assert!(started.elapsed() < Duration::from_secs(10), "nobody reads");
+        thread::yield_now();
+    }
 }
 
 fn descriptors() -> usize {
@@ -77,7 +87,9 @@ fn opening_and_closing_a_thousand_times_leaves_nothing_behind() {
 #[test]
 fn closing_in_mid_read_returns_at_once() {
     let _turn = turn();
-    let scratch = folder("lifecycle-mid-read");
+    let scratch = Scratch::new("lifecycle-mid-read");
+    // More batches than are taken here and may wait for the host, so there is always more to read.
+    scratch.write("1.json.gz", &gzip(&plain_log("r-", 80_000)));
     for config in ["{}", r#"{"maxBufferedBytes":1}"#] {
         let plugin = support::plugin(config);
         for batches in 0..15 {
@@ -85,7 +97,7 @@ fn closing_in_mid_read_returns_at_once() {
             for _ in 0..batches {
                 capture.next_batch().expect("no failure");
             }
-            assert!(threads() > 0, "it is being read");
+            assert_reading();
             let started = Instant::now();
             drop(capture);
             assert!(

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 use super::message::Message;
 
 /// What happens to a request instead of its plain reply.
@@ -12,6 +14,8 @@ pub enum Fault {
     Delay(Duration),
     /// This status and error code come back, and the server never hears of it.
     Refuse(u16, &'static str),
+    /// Every entry of a batch is refused with this code.
+    RefuseEntries(&'static str),
     /// As AWS refuses at another region's endpoint: the reply names the right one.
     OtherRegion(&'static str),
     /// The connection is reset before any reply.
@@ -104,4 +108,16 @@ pub fn refusal(request: &Message, status: u16, code: &str) -> Message {
         "HEAD" => reply.with("content-length", "0"),
         _ => reply.with_body(body),
     }
+}
+
+/// A reply to a batch of which nothing was done.
+pub fn refusal_of_entries(request: &Message, code: &str) -> Message {
+    let batch: Value = serde_json::from_slice(&request.body).expect("JSON");
+    let entries = batch["Entries"].as_array().expect("a batch").iter();
+    let failed: Vec<_> = entries
+        .map(|entry| json!({"Id": entry["Id"], "SenderFault": true, "Code": code}))
+        .collect();
+    Message::new("HTTP/1.1 200 OK".to_owned())
+        .with("content-type", "application/x-amz-json-1.0")
+        .with_body(json!({"Successful": [], "Failed": failed}).to_string())
 }

@@ -4,8 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use cloudtrail::host::{Capture, MetricValue, Plugin, Severity, Status};
-use serde_json::Value;
+use cloudtrail::host::{Capture, MetricValue, Plugin, Requests, Severity, Status, Value};
 
 use super::settings::Settings;
 use crate::support::library;
@@ -35,8 +34,14 @@ impl Feed {
     /// Opens a source that must open.
     pub fn open(&self, params: &str) -> Reading<'_> {
         let capture = self.plugin.open(params);
+        let id = self
+            .plugin
+            .request("ct.id")
+            .and_then(|id| Requests::new(vec![id]));
         Reading {
             capture: capture.unwrap_or_else(|error| panic!("{params}: {error}")),
+            plugin: &self.plugin,
+            id: id.expect("a field of the plugin"),
             ids: Vec::new(),
             ended: false,
         }
@@ -78,7 +83,9 @@ impl Feed {
 /// An open source; dropping it closes it.
 pub struct Reading<'f> {
     capture: Capture<'f>,
-    /// The eventIDs so far.
+    plugin: &'f Plugin,
+    id: Requests,
+    /// The eventIDs so far; of a record without one an empty text.
     pub ids: Vec<String>,
     ended: bool,
 }
@@ -133,9 +140,13 @@ impl Reading<'_> {
             .next_batch()
             .map_err(|error| error.to_string())?;
         for event in events {
-            let record: Value = serde_json::from_slice(event.payload()).expect("JSON");
-            let id = record["eventID"].as_str().expect("an eventID");
-            self.ids.push(id.to_owned());
+            // The plugin keeps what extraction looked at, so this is part of how it is driven.
+            let values = self.plugin.extract(event, &mut self.id, false);
+            let value = values.expect("extraction works").field(0).to_value();
+            self.ids.push(match value {
+                Some(Value::Str(id)) => String::from_utf8_lossy(&id).into_owned(),
+                _ => String::new(),
+            });
         }
         self.ended |= status == Status::Eof;
         Ok(status)

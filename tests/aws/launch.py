@@ -1,12 +1,16 @@
 """Runs a test server until standard input closes, so that it cannot outlive the test however that ends."""
 
+import contextlib
 import os
 import sys
+import tempfile
 import threading
 
 
 def watch():
     sys.stdin.buffer.read()
+    with contextlib.suppress(OSError):
+        os.remove(f"{tempfile.gettempdir()}/ministack-{os.environ.get('GATEWAY_PORT')}.pid")
     os._exit(0)
 
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::fault::{Fault, Rule, refusal};
+use super::fault::{Fault, Rule, refusal, refusal_of_entries};
 use super::message::Message;
 use super::service::url_decoded;
 
@@ -165,6 +165,10 @@ impl Shared {
             }
             Some(Fault::Refuse(status, code)) => {
                 refusal(&request, status, code).write(client)?;
+                return Ok(true);
+            }
+            Some(Fault::RefuseEntries(code)) => {
+                refusal_of_entries(&request, code).write(client)?;
                 return Ok(true);
             }
             Some(Fault::OtherRegion(region)) => {
