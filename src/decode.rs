@@ -14,7 +14,7 @@ use crate::batch::{Admission, Admitted, Batch};
 use crate::delivery::Ticket;
 use crate::error::{Error, ErrorKind, Result};
 use crate::gate::Held;
-use crate::inflate::{self, Members};
+use crate::inflate::{self, Inflater, Members};
 use crate::log::{Log, Printable, Severity};
 use crate::log_name;
 use crate::metrics::{Counter, Metrics};
@@ -78,6 +78,7 @@ pub struct Decoder<'a> {
     metrics: &'a Metrics,
     log: &'a Log,
     scanner: Scanner,
+    inflater: Option<Inflater>,
     stored: Vec<u8>,
     window: Vec<u8>,
     /// The batch that is being filled; several small objects share one.
@@ -92,6 +93,7 @@ impl<'a> Decoder<'a> {
             metrics,
             log,
             scanner: Scanner::default(),
+            inflater: None,
             stored: Vec::new(),
             window: Vec::new(),
             batch,
@@ -148,13 +150,19 @@ impl<'a> Decoder<'a> {
             return Ok(());
         }
         let limit = usize::try_from(self.limits.max_object_bytes).unwrap_or(usize::MAX);
-        match inflate::whole(stored, limit.min(WHOLE_TEXT)) {
+        let mut inflater = self.inflater.take().unwrap_or_default();
+        let whole = match inflater.whole(stored, limit.min(WHOLE_TEXT)) {
             Some(text) => {
                 self.count_bytes(stored.len() as u64, text.len() as u64);
-                self.text(object, &text, outlet);
-                Ok(())
+                self.text(object, text, outlet);
+                true
             }
-            None => self.stream(object, stored, outlet),
+            None => false,
+        };
+        self.inflater = Some(inflater);
+        match whole {
+            true => Ok(()),
+            false => self.stream(object, stored, outlet),
         }
     }
 

@@ -1,14 +1,23 @@
 //! gzip to text: in one go for a normal log file, piece by piece for large or damaged ones.
 //!
-//! The fast way is zune-inflate with the checksum computed apart (its own is slower than the
-//! rest of the work). It only knows one member and gives nothing where anything is wrong; then
-//! flate2 goes over the file again, through all members, up to the damage.
+//! The fast way only knows one member and gives nothing where anything is wrong; then flate2 goes
+//! over the file again, through all members, up to the damage. Which decoder the fast way uses is
+//! chosen when the plugin is built: libdeflate, or without that feature zune-inflate, which is
+//! slower and all Rust.
 #![forbid(unsafe_code)]
+
+#[cfg(feature = "libdeflate")]
+mod libdeflate;
+#[cfg(any(test, not(feature = "libdeflate")))]
+mod zune;
 
 use std::io::{self, BufRead, Read};
 
 use flate2::{Decompress, FlushDecompress, Status};
-use zune_inflate::{DeflateDecoder, DeflateOptions};
+#[cfg(feature = "libdeflate")]
+use libdeflate::Deflate;
+#[cfg(not(feature = "libdeflate"))]
+use zune::Deflate;
 
 /// What every gzip member starts with: the magic number and the only method there is.
 const MEMBER: [u8; 3] = [0x1f, 0x8b, 0x08];
@@ -19,6 +28,9 @@ const TRAILER: usize = 8;
 /// Base-2 logarithm of the distance that a deflate stream may look back.
 const WINDOW_BITS: u8 = 15;
 
+/// Memory for text that is kept from one file to the next; what a larger one needed is given back.
+const KEEP_TEXT: usize = 8 << 20;
+
 /// deflate cannot do better than this.
 const MAX_RATIO: usize = 1032;
 
@@ -27,26 +39,32 @@ pub fn is_gzip(bytes: &[u8]) -> bool {
     bytes.starts_with(&MEMBER[..2])
 }
 
-/// The text of a sound file of one member and at most `limit` bytes of text; `None` for
-/// everything else, which [`Members`] reads.
-pub fn whole(file: &[u8], limit: usize) -> Option<Vec<u8>> {
-    let header = header_len(file)?;
-    let deflated = file.get(header..file.len().checked_sub(TRAILER)?)?;
-    let (_, trailer) = file.split_last_chunk::<TRAILER>()?;
-    let checksum = u32::from_le_bytes(*trailer.first_chunk()?);
-    let len = u32::from_le_bytes(*trailer.last_chunk()?) as usize;
-    if len > limit || len > deflated.len().saturating_mul(MAX_RATIO) {
-        return None;
+/// Inflates whole files, into memory that is used again for the next one.
+#[derive(Default)]
+pub struct Inflater {
+    deflate: Deflate,
+    text: Vec<u8>,
+}
+
+impl Inflater {
+    /// The text of a sound file of one member and at most `limit` bytes of text; `None` for
+    /// everything else, which [`Members`] reads.
+    pub fn whole(&mut self, file: &[u8], limit: usize) -> Option<&[u8]> {
+        let header = header_len(file)?;
+        let deflated = file.get(header..file.len().checked_sub(TRAILER)?)?;
+        let (_, trailer) = file.split_last_chunk::<TRAILER>()?;
+        let checksum = u32::from_le_bytes(*trailer.first_chunk()?);
+        let len = u32::from_le_bytes(*trailer.last_chunk()?) as usize;
+        if len > limit || len > deflated.len().saturating_mul(MAX_RATIO) {
+            return None;
+        }
+        if self.text.len() > KEEP_TEXT {
+            self.text = Vec::new();
+        }
+        let text = self.deflate.inflate(deflated, &mut self.text, len)?;
+        let sound = crc32fast::hash(text) == checksum;
+        (sound && !repeats(file, trailer)).then_some(text)
     }
-    let options = DeflateOptions::default()
-        // The decoder wants room for its unchecked copies, or it grows the buffer at the end.
-        .set_size_hint(len + 1024)
-        .set_limit(len + 1024);
-    let text = DeflateDecoder::new_with_options(deflated, options)
-        .decode_deflate()
-        .ok()?;
-    let sound = text.len() == len && crc32fast::hash(&text) == checksum;
-    (sound && !repeats(file, trailer)).then_some(text)
 }
 
 /// Does another member start behind a copy of the file's trailer? Then the text may be that of
@@ -192,6 +210,11 @@ mod tests {
         writer.finish().expect("to memory")
     }
 
+    fn whole(file: &[u8], limit: usize) -> Option<Vec<u8>> {
+        let mut inflater = Inflater::default();
+        inflater.whole(file, limit).map(<[u8]>::to_vec)
+    }
+
     fn read_all(file: &[u8]) -> (Vec<u8>, Option<io::Error>) {
         let mut text = Vec::new();
         let error = Members::new(file).read_to_end(&mut text).err();
@@ -203,6 +226,33 @@ mod tests {
         let text = b"{\"Records\":[]}".repeat(1000);
         assert_eq!(whole(&gzip(&text), 1 << 20), Some(text));
         assert_eq!(whole(&gzip(b""), 1 << 20), Some(Vec::new()));
+    }
+
+    #[test]
+    fn both_fast_ways_give_the_same() {
+        for len in [0, 1, 2, 100, 40_000, 1_000_000] {
+            let text: Vec<u8> = (0..len).map(|n: usize| (n * n / 7) as u8 & 31).collect();
+            let file = gzip(&text);
+            let deflated = &file[10..file.len() - TRAILER];
+            let mut zune = Vec::new();
+            let zune = zune::Deflate.inflate(deflated, &mut zune, len);
+            let mut own = Vec::new();
+            let own = Deflate::default()
+                .inflate(deflated, &mut own, len)
+                .map(<[u8]>::to_vec);
+            assert_eq!(zune, Some(&text[..]));
+            assert_eq!(own, Some(text));
+            let cut = &deflated[..deflated.len() / 2];
+            assert_eq!(Deflate::default().inflate(cut, &mut Vec::new(), len), None);
+        }
+    }
+
+    #[test]
+    fn a_smaller_file_behind_a_larger_one_is_read_alone() {
+        let mut inflater = Inflater::default();
+        for text in [&b"a longer text"[..], b"short", b""] {
+            assert_eq!(inflater.whole(&gzip(text), 100), Some(text));
+        }
     }
 
     #[test]
