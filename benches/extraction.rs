@@ -159,7 +159,7 @@ fn question(spec: &'static str) -> (usize, Argument<'static>) {
 fn ask(extractor: &mut Extractor, questions: &[(usize, Argument<'_>)]) -> u64 {
     let mut values = 0;
     for &(field, argument) in questions {
-        let answer = extractor.answer(field, argument);
+        let answer = extractor.answer(field, argument, false);
         values += match black_box(answer).map(|answer| answer.given()) {
             None | Some(Given::None) => 0,
             Some(Given::Text(_) | Given::Number(_)) => 1,

@@ -5,9 +5,18 @@
 //! by the host. When the host asks for the next one it is cleared and built again.
 #![forbid(unsafe_code)]
 
+mod ahead;
+
+use std::sync::Arc;
+
+use ahead::Ahead;
+pub use ahead::Known;
+
 use crate::delivery::Ticket;
+use crate::demand::Wanted;
 use crate::event;
-use crate::slots::{RecordSlots, Slot};
+use crate::field::View;
+use crate::slots::{RecordSlots, Slot, Slots};
 use crate::tape::{Tape, TapeSpan, Tapes};
 use crate::text;
 use crate::timestamp;
@@ -19,8 +28,12 @@ const KEEP_BYTES: usize = 8 << 20;
 #[derive(Debug, Default)]
 pub struct Batch {
     bytes: Vec<u8>,
+    /// Where each event starts. Apart from the rest, which is not looked at for every event.
+    starts: Vec<usize>,
     records: Vec<Entry>,
     tapes: Tapes,
+    ahead: Ahead,
+    slots: Slots,
     /// Objects that end in this batch.
     pub objects: u64,
     /// Stored bytes that were read for this batch.
@@ -33,7 +46,6 @@ pub struct Batch {
 
 #[derive(Debug)]
 struct Entry {
-    event: usize,
     payload_len: usize,
     tape: TapeSpan,
     slots: RecordSlots,
@@ -84,9 +96,16 @@ impl Batch {
             }
         };
         self.newest = self.newest.max(timestamp);
-        let event = event::push(&mut self.bytes, timestamp, text);
+        if !self.ahead.is_idle() {
+            self.slots.reset(&slots);
+            self.ahead.push(&mut View {
+                tape,
+                slots: &mut self.slots,
+            });
+        }
+        self.starts
+            .push(event::push(&mut self.bytes, timestamp, text));
         self.records.push(Entry {
-            event,
             payload_len: text.len(),
             tape: span,
             slots,
@@ -116,34 +135,33 @@ impl Batch {
 
     /// Bytes that are in use, tapes and all.
     pub fn memory(&self) -> u64 {
-        let records = self.records.len() * size_of::<Entry>();
-        (self.bytes.len() + self.tapes.used_bytes() + records) as u64
+        let records = self.records.len() * (size_of::<Entry>() + size_of::<usize>());
+        let values = self.ahead.used_bytes();
+        (self.bytes.len() + self.tapes.used_bytes() + records + values) as u64
     }
 
     /// The addresses of all events, in order. The host may write to the events behind them as
     /// long as the batch is not cleared or dropped.
     pub fn addresses(&mut self) -> impl Iterator<Item = *mut u8> {
         let start = self.bytes.as_mut_ptr();
-        self.records
+        self.starts
             .iter()
-            .map(move |entry| start.wrapping_add(entry.event))
+            .map(move |&event| start.wrapping_add(event))
     }
 
     /// The number of the event at this address, if it is one of ours. Tries `guess` first.
     pub fn find(&self, address: *const u8, guess: usize) -> Option<usize> {
         let offset = (address as usize).checked_sub(self.bytes.as_ptr() as usize)?;
-        if self.records.get(guess).is_some_and(|r| r.event == offset) {
+        if self.starts.get(guess) == Some(&offset) {
             return Some(guess);
         }
-        self.records
-            .binary_search_by_key(&offset, |entry| entry.event)
-            .ok()
+        self.starts.binary_search(&offset).ok()
     }
 
     /// The record of the event with this number.
     pub fn record(&self, number: usize) -> Option<Record<'_>> {
         let entry = self.records.get(number)?;
-        let start = entry.event + event::PREFIX;
+        let start = self.starts.get(number)? + event::PREFIX;
         let payload = self.bytes.get(start..start + entry.payload_len)?;
         Some(Record {
             tape: self.tapes.tape(entry.tape, payload),
@@ -151,13 +169,27 @@ impl Batch {
         })
     }
 
+    /// What is known of a field of the event with this number, without looking at its record.
+    #[inline]
+    pub fn known(&self, number: usize, field: usize) -> Known {
+        self.ahead.value(number, field)
+    }
+
+    /// Has the fields that are `wanted` worked out for each event to come. The batch is empty.
+    pub fn work_ahead(&mut self, wanted: Arc<Wanted>) {
+        self.ahead.want(wanted);
+    }
+
     /// Makes the batch empty; keeps its memory unless that is more than is usual.
     pub fn clear(&mut self) {
-        if self.bytes.capacity() + self.tapes.capacity_bytes() > KEEP_BYTES {
+        let held = self.tapes.capacity_bytes() + self.ahead.capacity_bytes();
+        if self.bytes.capacity() + held > KEEP_BYTES {
             *self = Batch::default();
             return;
         }
         self.bytes.clear();
+        self.starts.clear();
+        self.ahead.clear();
         self.records.clear();
         self.tapes.clear();
         self.tickets.clear();

@@ -7,14 +7,15 @@
 //! the arena has its size.
 #![forbid(unsafe_code)]
 
-use std::ffi::{CStr, c_char};
+use std::ffi::c_char;
 use std::sync::Arc;
 
 use bumpalo::Bump;
 
-use crate::batch::{Batch, Record};
+use crate::batch::{Batch, Known, Record};
+use crate::demand::{Asked, Demand};
 use crate::event::PREFIX;
-use crate::field::{self, FIELDS, Pointer, Rule, View};
+use crate::field::{self, FIELDS, Pointer, Rule, Shown, View};
 use crate::slots::{RecordSlots, Slots};
 use crate::tape::{Scan, Scanner, Tape, TapeSpan, Tapes, Value};
 
@@ -45,6 +46,8 @@ pub struct Answer {
     /// The event that it is for; see [`Extractor::stamp`].
     stamp: u64,
     values: Values,
+    /// Whether the extents are known too.
+    located: bool,
     one: Extent,
     /// What a host that asks for a list gets a pointer to.
     texts: Vec<*const c_char>,
@@ -77,6 +80,7 @@ impl Answer {
         Answer {
             stamp: 0,
             values: Values::None,
+            located: false,
             one: (0, 0),
             texts: Vec::new(),
             extents: Vec::new(),
@@ -93,7 +97,7 @@ impl Answer {
         }
     }
 
-    /// One extent for each value.
+    /// One extent for each value, if they were asked for.
     pub fn extents(&self) -> &[Extent] {
         match self.values {
             Values::None => &[],
@@ -125,7 +129,10 @@ pub struct Extractor {
     foreign: Foreign,
     /// Counts the events selected. An answer with another stamp is for another event.
     stamp: u64,
+    asked: Asked,
     slots: Slots,
+    /// The event that the slots are of.
+    slots_of: u64,
     answers: Box<[Answer]>,
     // Boxed, since answers must not move when there are more of them.
     #[allow(clippy::vec_box)]
@@ -151,26 +158,32 @@ struct Foreign {
 
 impl Default for Extractor {
     fn default() -> Self {
+        Extractor::new(Arc::default())
+    }
+}
+
+impl Extractor {
+    /// With no event yet; `demand` is told what is asked of most.
+    pub fn new(demand: Arc<Demand>) -> Self {
         Extractor {
             current: Current::None,
             foreign: Foreign::default(),
             stamp: 0,
+            asked: Asked::new(demand),
             slots: Slots::default(),
+            slots_of: 0,
             answers: FIELDS.iter().map(|_| Answer::empty()).collect(),
             with_arguments: Vec::new(),
             arena: Arena::default(),
             scratch: Vec::new(),
         }
     }
-}
 
-impl Extractor {
     /// Asks from now on about event `number` of `batch`.
     pub fn select_live(&mut self, batch: Arc<Batch>, number: usize) {
+        self.asked.batch();
+        self.asked.event();
         self.start_event(false);
-        if let Some(record) = batch.record(number) {
-            self.slots.reset(record.slots);
-        }
         self.current = Current::Live(batch, number);
     }
 
@@ -185,9 +198,7 @@ impl Extractor {
             return false;
         };
         *current = number;
-        if let Some(record) = batch.record(number) {
-            self.slots.reset(record.slots);
-        }
+        self.asked.event();
         self.start_event(true);
         true
     }
@@ -200,9 +211,6 @@ impl Extractor {
         self.start_event(false);
         self.current = Current::Foreign;
         self.foreign.read(payload);
-        if let Some((_, slots)) = &self.foreign.parsed {
-            self.slots.reset(slots);
-        }
     }
 
     /// Asks from now on about an event that cannot be read: no field has a value.
@@ -219,15 +227,21 @@ impl Extractor {
         }
     }
 
-    /// The value of a field, by its number in [`FIELDS`]. An unknown field and an argument that
-    /// cannot be used have none.
+    /// The value of a field, by its number in [`FIELDS`], and where it stands if it is to be
+    /// `located`. An unknown field and an argument that cannot be used have none.
     #[inline]
-    pub fn answer(&mut self, field: usize, argument: Argument<'_>) -> Option<&Answer> {
+    pub fn answer(
+        &mut self,
+        field: usize,
+        argument: Argument<'_>,
+        located: bool,
+    ) -> Option<&Answer> {
         if argument != Argument::None {
             return self.answer_with(field, argument);
         }
-        if self.answers.get(field)?.stamp != self.stamp {
-            self.find(field);
+        let answer = self.answers.get(field)?;
+        if answer.stamp != self.stamp || (located && !answer.located) {
+            self.find(field, located);
         }
         self.answers.get(field)
     }
@@ -235,12 +249,9 @@ impl Extractor {
     /// The selected event in one line, as hosts show it.
     pub fn summary(&mut self) -> Option<*const c_char> {
         let record = record(&self.current, &self.foreign)?;
-        let mut view = View {
-            tape: record.tape,
-            slots: &mut self.slots,
-        };
+        let view = &mut view(record, &mut self.slots, &mut self.slots_of, self.stamp);
         self.scratch.clear();
-        field::summary(&mut view, &mut self.scratch);
+        field::summary(view, &mut self.scratch);
         Some(self.arena.text(&mut self.scratch))
     }
 
@@ -251,53 +262,40 @@ impl Extractor {
         }
     }
 
-    fn find(&mut self, number: usize) {
+    fn find(&mut self, number: usize, located: bool) {
         let (Some(field), Some(answer)) = (FIELDS.get(number), self.answers.get_mut(number)) else {
             return;
         };
+        self.asked.field(number);
         answer.stamp = self.stamp;
-        answer.values = Values::None;
+        answer.located = located;
+        answer.set(Values::None);
+        if !located && let Current::Live(batch, event) = &self.current {
+            match batch.known(*event, number) {
+                Known::Unknown => {}
+                Known::Nothing => return,
+                Known::Text(text) => return answer.set(Values::Text(text)),
+                Known::Number(number) => return answer.set(Values::Number(number)),
+            }
+        }
         let Some(record) = record(&self.current, &self.foreign) else {
             return;
         };
-        let tape = record.tape;
-        let view = &mut View {
-            tape,
-            slots: &mut self.slots,
-        };
+        let view = &mut view(record, &mut self.slots, &mut self.slots_of, self.stamp);
         let finder = &mut Finder {
             arena: &mut self.arena,
             scratch: &mut self.scratch,
         };
-        match field.rule {
-            Rule::Path(slot) => {
-                let value = view.slots.value(tape, slot);
-                finder.value(tape, value, answer);
-            }
-            Rule::Flag(slot) => {
-                let value = field::flag(view, slot);
-                finder.value(tape, value, answer);
-            }
-            Rule::Text(rule) => {
-                finder.scratch.clear();
-                if rule(view, finder.scratch) {
-                    answer.set(Values::Text(finder.arena.text(finder.scratch)));
-                }
-            }
-            Rule::Truth(rule) => {
-                if let Some(truth) = rule(view) {
-                    let text: &'static CStr = if truth { c"true" } else { c"false" };
-                    answer.set(Values::Text(text.as_ptr()));
-                }
-            }
-            Rule::Number(rule) => {
-                if let Some(number) = rule(view) {
-                    answer.set(Values::Number(number));
-                }
-            }
-            Rule::ImageIds => finder.image_ids(view, None, answer),
-            // It has no value without its argument.
-            Rule::Pointer => {}
+        if let Rule::ImageIds = field.rule {
+            return finder.image_ids(view, None, answer);
+        }
+        finder.scratch.clear();
+        match field::show(field.rule, view, finder.scratch) {
+            Shown::Nothing => {}
+            Shown::Value(value) => finder.value(record.tape, Some(value), answer),
+            Shown::Text => answer.set(Values::Text(finder.arena.text(finder.scratch))),
+            Shown::Truth(text) => answer.set(Values::Text(text.as_ptr())),
+            Shown::Number(number) => answer.set(Values::Number(number)),
         }
     }
 
@@ -308,10 +306,7 @@ impl Extractor {
             entry.answer.stamp = self.stamp;
             entry.answer.values = Values::None;
             if let Some(record) = record(&self.current, &self.foreign) {
-                let view = &mut View {
-                    tape: record.tape,
-                    slots: &mut self.slots,
-                };
+                let view = &mut view(record, &mut self.slots, &mut self.slots_of, self.stamp);
                 let mut finder = Finder {
                     arena: &mut self.arena,
                     scratch: &mut self.scratch,
@@ -364,6 +359,18 @@ fn record<'e>(current: &'e Current, foreign: &'e Foreign) -> Option<Record<'e>> 
         Current::None => None,
         Current::Live(batch, number) => batch.record(*number),
         Current::Foreign => foreign.record(),
+    }
+}
+
+/// The record of the event with this stamp, and its slots.
+fn view<'r>(record: Record<'r>, slots: &'r mut Slots, slots_of: &mut u64, stamp: u64) -> View<'r> {
+    if *slots_of != stamp {
+        *slots_of = stamp;
+        slots.reset(record.slots);
+    }
+    View {
+        tape: record.tape,
+        slots,
     }
 }
 

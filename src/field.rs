@@ -15,3 +15,47 @@ pub use pointer::Pointer;
 pub use rules::{ec2_image_ids, flag};
 pub use table::{Arg, FIELDS, Field, Kind, Property, Rule};
 pub use value::{View, append_text, plain_text};
+
+use std::ffi::CStr;
+
+use crate::tape::Value;
+
+/// What a field shows of a record.
+#[derive(Clone, Copy, Debug)]
+pub enum Shown {
+    /// It has no value, or one that depends on an argument.
+    Nothing,
+    /// What [`append_text`] says of this value.
+    Value(Value),
+    /// The text that was appended.
+    Text,
+    /// One of the two texts `true` and `false`.
+    Truth(&'static CStr),
+    /// This number.
+    Number(u64),
+}
+
+/// Applies `rule` to a record. Text that is made of several parts is appended to `out`.
+#[inline]
+pub fn show(rule: Rule, view: &mut View<'_>, out: &mut Vec<u8>) -> Shown {
+    let of = |value: Option<Value>| value.map_or(Shown::Nothing, Shown::Value);
+    match rule {
+        Rule::Path(slot) => of(view.slots.value(view.tape, slot)),
+        Rule::Flag(slot) => of(flag(view, slot)),
+        Rule::Text(rule) => {
+            let before = out.len();
+            if rule(view, out) {
+                return Shown::Text;
+            }
+            out.truncate(before);
+            Shown::Nothing
+        }
+        Rule::Truth(rule) => match rule(view) {
+            Some(true) => Shown::Truth(c"true"),
+            Some(false) => Shown::Truth(c"false"),
+            None => Shown::Nothing,
+        },
+        Rule::Number(rule) => rule(view).map_or(Shown::Nothing, Shown::Number),
+        Rule::ImageIds | Rule::Pointer => Shown::Nothing,
+    }
+}

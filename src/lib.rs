@@ -29,7 +29,9 @@
 //! in the batch that was handed out or, for a replayed or copied event, by scanning it again. It
 //! keeps each answer while the event stays the same. [`field`] is the table of all fields and
 //! of the rules for those that are computed; [`slots`] are the places of a record's known keys,
-//! found by one walk per object at the first question for one; [`mod@text`] unescapes.
+//! found by one walk per object at the first question for one; [`mod@text`] unescapes. What is asked
+//! of most events is counted in [`demand`], and decode threads work it out ahead: then the answer
+//! stands in the batch.
 //!
 //! # Layers
 //!
@@ -40,7 +42,7 @@
 //! | what knows nothing of the others | [`error`], [`metrics`], [`log`], `quote`, [`backoff`], [`timestamp`], [`mod@text`], [`tape`], [`event`], [`inflate`], [`gate`], [`delivery`] |
 //! | what CloudTrail writes | [`log_name`], [`interval`], [`records`], [`slots`] |
 //! | what a person configures | [`config`] |
-//! | records and their values | [`batch`], [`field`] |
+//! | records and their values | [`field`], [`demand`], [`batch`] |
 //! | delivery, and beside it extraction | [`decode`], [`pipeline`], [`aws`], [`fetch`], [`locate`]; [`extract`] |
 //! | the C functions | `plugin` |
 //!
@@ -59,6 +61,7 @@ pub mod batch;
 pub mod config;
 pub mod decode;
 pub mod delivery;
+pub mod demand;
 pub mod error;
 pub mod event;
 pub mod extract;

@@ -17,6 +17,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use crate::batch::Batch;
 use crate::decode::{Decoder, Limits, Object, Outlet};
 use crate::delivery::Failure;
+use crate::demand::Demand;
 use crate::error::{Error, ErrorKind, Result};
 use crate::gate::{Gate, Held};
 use crate::log::{Log, Printable, Severity};
@@ -93,6 +94,7 @@ struct Shared {
     settings: Settings,
     metrics: Arc<Metrics>,
     log: Arc<Log>,
+    demand: Arc<Demand>,
     /// Stored bytes that wait for a decode thread.
     stored: Arc<Gate>,
     /// Batches that wait for the host. A gate of their own: batches must get through for stored
@@ -124,6 +126,7 @@ impl Pipeline {
         settings: Settings,
         metrics: Arc<Metrics>,
         log: Arc<Log>,
+        demand: Arc<Demand>,
         feed: impl FnOnce(Feed) + Send + 'static,
     ) -> Result<Pipeline> {
         let stored = settings.max_buffered_bytes / 4;
@@ -131,6 +134,7 @@ impl Pipeline {
             settings,
             metrics,
             log,
+            demand,
             stored: Arc::new(Gate::new(stored)),
             decoded: Gate::new(settings.max_buffered_bytes - stored),
             closed: AtomicBool::new(false),
@@ -407,6 +411,8 @@ impl Outlet for JobOutlet<'_> {
 
 impl Shared {
     fn pooled(&self) -> Batch {
-        self.pool.1.try_recv().unwrap_or_default()
+        let mut batch = self.pool.1.try_recv().unwrap_or_default();
+        batch.work_ahead(self.demand.wanted());
+        batch
     }
 }

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use cloudtrail::batch::Batch;
 use cloudtrail::decode::{Content, Decoder, Limits, Object, Outlet};
+use cloudtrail::demand::Demand;
 use cloudtrail::extract::{Argument, Extractor, Given};
 use cloudtrail::field::{Arg, FIELDS};
 use cloudtrail::log::Log;
@@ -202,7 +203,7 @@ fn every_field_of_every_event_is_found_without_an_allocation() {
             assert!(extractor.select_neighbour(address));
             for &(field, argument) in &questions {
                 let answer = extractor
-                    .answer(field, argument)
+                    .answer(field, argument, false)
                     .map(|answer| answer.given());
                 values += usize::from(!matches!(answer, None | Some(Given::None)));
             }
@@ -238,18 +239,24 @@ fn the_whole_pipeline_allocates_for_files_and_batches_only() {
         fail_on_error: true,
         limits: LIMITS,
     };
+    let demand = Arc::<Demand>::default();
     let before = TOTAL.load(Ordering::Relaxed);
     let objects: Vec<Object> = files.iter().map(|path| object(path)).collect();
-    let mut pipeline =
-        Pipeline::start(settings, Arc::default(), Arc::default(), move |mut feed| {
+    let mut pipeline = Pipeline::start(
+        settings,
+        Arc::default(),
+        Arc::default(),
+        Arc::clone(&demand),
+        move |mut feed| {
             for object in objects {
                 if !feed.push(vec![object]) {
                     return;
                 }
             }
-        })
-        .expect("threads");
-    let mut extractor = Extractor::default();
+        },
+    )
+    .expect("threads");
+    let mut extractor = Extractor::new(Arc::clone(&demand));
     let (mut events, mut batches) = (0, 0);
     loop {
         match pipeline
@@ -263,7 +270,7 @@ fn the_whole_pipeline_allocates_for_files_and_batches_only() {
                 for address in addresses {
                     assert!(extractor.select_neighbour(address));
                     (0..FIELDS.len()).for_each(|field| {
-                        extractor.answer(field, Argument::None);
+                        extractor.answer(field, Argument::None, false);
                     });
                 }
                 events += batch.len();

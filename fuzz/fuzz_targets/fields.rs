@@ -66,7 +66,7 @@ fn all(extractor: &mut Extractor, pointer: &str) -> Vec<Option<Expected>> {
             Arg::RequiredKey => Argument::Key(pointer),
             _ => Argument::None,
         };
-        let answer = extractor.answer(number, argument).expect("a field");
+        let answer = extractor.answer(number, argument, true).expect("a field");
         values.push(match answer.given() {
             Given::None => None,
             Given::Text(at) => Some(Expected::Text(text(*at))),

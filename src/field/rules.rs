@@ -1,6 +1,6 @@
 //! The fields whose value is not simply what stands at one path.
 //!
-//! Each rule appends to `out`, which a caller empties, and says whether there is a value.
+//! Each rule appends to `out` and says whether there is a value.
 
 use super::value::{View, append_text, is_null, member, text_of};
 use super::verbs;
@@ -34,19 +34,17 @@ pub(super) fn original_user(view: &mut View<'_>, out: &mut Vec<u8>) -> bool {
         return view.append(Slot::IdentityUserName, out);
     }
     for (slot, separator, parts) in [(Slot::Arn, b'/', 3), (Slot::PrincipalId, b':', 2)] {
-        out.clear();
-        if !view.append(slot, out) {
+        let Some(text) = view.text(slot) else {
             continue;
-        }
-        let separators = out.iter().filter(|&&byte| byte == separator).count();
+        };
+        let separators = text.iter().filter(|&&byte| byte == separator).count();
         if separators + 1 == parts
-            && let Some(last) = out.iter().rposition(|&byte| byte == separator)
+            && let Some(last) = text.iter().rposition(|&byte| byte == separator)
         {
-            out.drain(..=last);
+            out.extend_from_slice(&text[last + 1..]);
             return true;
         }
     }
-    out.clear();
     false
 }
 

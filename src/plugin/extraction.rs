@@ -1,17 +1,18 @@
 //! Which event the host asks about (one of ours, or somebody's copy of one), and its questions.
 
 use std::ffi::CStr;
+use std::sync::Arc;
 use std::{ptr, slice};
 
 use falco_plugin_api as api;
 
 use super::state::Live;
+use crate::demand::Demand;
 use crate::event::{self, PREFIX};
 use crate::extract::{Answer, Argument, Extractor, Given};
 use crate::field::{Arg, FIELDS};
 
 /// Extraction's own state.
-#[derive(Default)]
 pub(super) struct Extraction {
     extractor: Extractor,
     /// The live event that was asked about last, and what [`Live::epoch`] was.
@@ -21,6 +22,16 @@ pub(super) struct Extraction {
 }
 
 impl Extraction {
+    /// With no event yet; `demand` is told what is asked of most.
+    pub(super) fn new(demand: Arc<Demand>) -> Self {
+        Extraction {
+            extractor: Extractor::new(demand),
+            last: None,
+            starts: Vec::new(),
+            lengths: Vec::new(),
+        }
+    }
+
     /// Makes `event` the one that is asked about.
     ///
     /// An event is ours if its address is that of one in a live batch: nobody else's memory can
@@ -80,14 +91,15 @@ impl Extraction {
         lengths.clear();
         extractor.prepare(fields.len());
         let one = fields.len() == 1;
+        let located = offsets.is_some();
         for field in fields {
             let number = field.field_id as usize;
             field.res_len = 0;
             let answer = match field.arg_present {
-                0 => extractor.answer(number, Argument::None),
+                0 => extractor.answer(number, Argument::None, located),
                 // SAFETY: passed on.
                 _ => unsafe { argument(field) }
-                    .and_then(|argument| extractor.answer(number, argument)),
+                    .and_then(|argument| extractor.answer(number, argument, located)),
             };
             if let Some(answer) = answer {
                 give(answer, field);

@@ -20,7 +20,7 @@ use crate::locate::file::Files;
 use crate::locate::s3::{self, Selection};
 use crate::locate::sqs::{Closer, Queue};
 use crate::log::{Printable, Severity};
-use crate::pipeline::{Pipeline, Settings};
+use crate::pipeline::{Feed, Pipeline, Settings};
 
 /// Threads that wait for the network; they do no other work.
 const NETWORK_THREADS: usize = 2;
@@ -83,9 +83,8 @@ fn open_path(state: &PluginState, path: &Path) -> Result<Opened> {
             total.1,
         ),
     );
-    let (metrics, log) = (Arc::clone(&state.metrics), Arc::clone(&state.log));
     Ok(Opened {
-        pipeline: Pipeline::start(settings, metrics, log, move |feed| files.feed(feed))?,
+        pipeline: start(state, settings, move |feed| files.feed(feed))?,
         network: None,
         total: Some(total),
     })
@@ -119,8 +118,7 @@ fn open_s3(state: &PluginState, bucket: &str, prefix: &str) -> Result<Opened> {
     state.log.line(Severity::Info, Printable(line));
     let fetcher = fetcher(state, &runtime, clients);
     let (bucket, prefix) = (bucket.to_owned(), prefix.to_owned());
-    let (metrics, log) = (Arc::clone(&state.metrics), Arc::clone(&state.log));
-    let pipeline = Pipeline::start(settings, metrics, log, move |feed| {
+    let pipeline = start(state, settings, move |feed| {
         s3::sweep(&fetcher, feed, &bucket, &prefix, selection);
     })?;
     Ok(Opened {
@@ -160,15 +158,23 @@ fn open_sqs(state: &PluginState, name: &str) -> Result<Opened> {
         let _on_runtime = runtime.enter();
         queue.follow(fetcher)
     };
-    let (metrics, log) = (Arc::clone(&state.metrics), Arc::clone(&state.log));
     Ok(Opened {
-        pipeline: Pipeline::start(settings, metrics, log, feed)?,
+        pipeline: start(state, settings, feed)?,
         network: Some(Network {
             runtime,
             closer: Some(closer),
         }),
         total: None,
     })
+}
+
+fn start(
+    state: &PluginState,
+    settings: Settings,
+    feed: impl FnOnce(Feed) + Send + 'static,
+) -> Result<Pipeline> {
+    let (metrics, log) = (Arc::clone(&state.metrics), Arc::clone(&state.log));
+    Pipeline::start(settings, metrics, log, Arc::clone(&state.demand), feed)
 }
 
 fn no_answer(queue: &str, clients: &Clients) -> Error {

@@ -11,6 +11,7 @@ use super::extraction::Extraction;
 use super::source::Instance;
 use crate::batch::Batch;
 use crate::config::{self, Config};
+use crate::demand::Demand;
 use crate::error::Error;
 use crate::log::{Log, Severity};
 use crate::metrics::Metrics;
@@ -20,6 +21,8 @@ pub(super) struct PluginState {
     pub(super) config: Config,
     pub(super) metrics: Arc<Metrics>,
     pub(super) log: Arc<Log>,
+    /// What the host asks of most events.
+    pub(super) demand: Arc<Demand>,
     pub(super) live: Live,
     /// What is open.
     pub(super) instances: Arc<Instances>,
@@ -37,16 +40,18 @@ impl PluginState {
             Err(error) => ((Config::default(), Vec::new()), Some(error)),
         };
         let (config, warnings) = parsed;
+        let demand = Arc::new(Demand::default());
         let state = PluginState {
             config,
             metrics: Arc::default(),
             log: Arc::default(),
+            extraction: UnsafeCell::new(Extraction::new(Arc::clone(&demand))),
+            demand,
             live: Live::default(),
             instances: Arc::default(),
             owner,
             last_error: Mutex::default(),
             reported: Mutex::default(),
-            extraction: UnsafeCell::default(),
         };
         for warning in warnings {
             state.log.line(Severity::Warning, warning);
