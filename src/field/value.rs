@@ -67,7 +67,7 @@ pub fn append_text(tape: Tape<'_>, value: Value, out: &mut Vec<u8>) -> bool {
 #[inline]
 pub fn plain_text<'r>(tape: Tape<'r>, value: Value) -> Option<&'r [u8]> {
     let inside = tape.string(value)?;
-    is_plain(inside).then_some(inside)
+    (tape.is_plain() || is_plain(inside)).then_some(inside)
 }
 
 #[inline]

@@ -41,6 +41,7 @@ pub struct Tapes {
 pub struct TapeSpan {
     entries: (u32, u32),
     containers: (u32, u32),
+    plain: bool,
 }
 
 impl Tapes {
@@ -59,6 +60,7 @@ impl Tapes {
             text,
             &self.entries[entries.0 as usize..entries.1 as usize],
             &self.containers[containers.0 as usize..containers.1 as usize],
+            span.plain,
         )
     }
 

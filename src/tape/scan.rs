@@ -1,11 +1,11 @@
 //! Finds the end of one object and writes its tape on the way.
 
-#[cfg(target_arch = "x86_64")]
-use super::block::Avx2;
 #[cfg(not(target_arch = "x86_64"))]
 use super::block::Portable as Baseline;
 #[cfg(target_arch = "x86_64")]
 use super::block::Sse2 as Baseline;
+#[cfg(target_arch = "x86_64")]
+use super::block::{Avx2, Avx512};
 use super::block::{BLOCK, Classify};
 use super::{Container, TapeSpan, Tapes};
 
@@ -30,25 +30,41 @@ pub enum Scan {
 
 /// Scans containers with the fastest code that this machine runs.
 #[derive(Clone, Copy, Debug)]
-pub struct Scanner {
-    avx2: bool,
+pub struct Scanner(Form);
+
+/// Which instructions a scanner uses.
+#[derive(Clone, Copy, Debug)]
+enum Form {
+    Baseline,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
 }
 
 impl Default for Scanner {
     fn default() -> Self {
-        Scanner {
-            #[cfg(target_arch = "x86_64")]
-            avx2: Avx2::available(),
-            #[cfg(not(target_arch = "x86_64"))]
-            avx2: false,
+        #[cfg(target_arch = "x86_64")]
+        if Avx512::available() {
+            return Scanner(Form::Avx512);
         }
+        Self::without_avx512()
     }
 }
 
 impl Scanner {
+    /// The fastest scanner but for AVX-512, which not all machines have that run this.
+    pub fn without_avx512() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if Avx2::available() {
+            return Scanner(Form::Avx2);
+        }
+        Self::baseline()
+    }
+
     /// A scanner that uses no instructions beyond the target's baseline.
     pub fn baseline() -> Self {
-        Scanner { avx2: false }
+        Scanner(Form::Baseline)
     }
 
     /// Scans the container that `text` starts with, appending its tape to `tapes`; what is not
@@ -61,22 +77,23 @@ impl Scanner {
             return Scan::Mismatch(0);
         }
         let (used, containers) = (tapes.used, tapes.containers.len());
-        #[cfg(target_arch = "x86_64")]
-        let result = if self.avx2 {
-            // SAFETY: `avx2` is only set after `Avx2::available`.
-            unsafe { scan_avx2(text, tapes) }
-        } else {
-            scan_baseline(text, tapes)
+        let result = match self.0 {
+            Form::Baseline => scan_baseline(text, tapes),
+            // SAFETY: this form is only chosen after `Avx2::available`.
+            #[cfg(target_arch = "x86_64")]
+            Form::Avx2 => unsafe { scan_avx2(text, tapes) },
+            // SAFETY: this form is only chosen after `Avx512::available`.
+            #[cfg(target_arch = "x86_64")]
+            Form::Avx512 => unsafe { scan_avx512(text, tapes) },
         };
-        #[cfg(not(target_arch = "x86_64"))]
-        let result = scan_baseline(text, tapes);
         match result {
-            End::Whole { len, sound } => Scan::Whole {
+            End::Whole { len, sound, plain } => Scan::Whole {
                 len,
                 sound,
                 tape: TapeSpan {
                     entries: (used as u32, tapes.used as u32),
                     containers: (containers as u32, tapes.containers.len() as u32),
+                    plain,
                 },
             },
             other => {
@@ -92,7 +109,11 @@ impl Scanner {
 }
 
 enum End {
-    Whole { len: usize, sound: bool },
+    Whole {
+        len: usize,
+        sound: bool,
+        plain: bool,
+    },
     Unfinished,
     Mismatch(usize),
 }
@@ -103,6 +124,12 @@ fn scan_avx2(text: &[u8], tapes: &mut Tapes) -> End {
     scan_with::<Avx2>(text, tapes)
 }
 
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,avx2,pclmulqdq,bmi1,popcnt")]
+fn scan_avx512(text: &[u8], tapes: &mut Tapes) -> End {
+    scan_with::<Avx512>(text, tapes)
+}
+
 fn scan_baseline(text: &[u8], tapes: &mut Tapes) -> End {
     scan_with::<Baseline>(text, tapes)
 }
@@ -110,7 +137,7 @@ fn scan_baseline(text: &[u8], tapes: &mut Tapes) -> End {
 /// No container around this one.
 const TOP: u32 = u32::MAX;
 
-// Inlined into the two callers above, whose instruction set the block code then shares: a call
+// Inlined into the three callers above, whose instruction set the block code then shares: a call
 // across that border for every block would cost more than the block.
 #[inline(always)]
 fn scan_with<C: Classify>(text: &[u8], tapes: &mut Tapes) -> End {
@@ -121,6 +148,7 @@ fn scan_with<C: Classify>(text: &[u8], tapes: &mut Tapes) -> End {
     let mut scalar_carry = 0;
     let mut quote_carry = 0;
     let mut touching = 0;
+    let mut odd = 0;
     let mut at = 0;
     let mut tail = [b' '; BLOCK];
     while at < text.len() {
@@ -179,15 +207,19 @@ fn scan_with<C: Classify>(text: &[u8], tapes: &mut Tapes) -> End {
             if current == TOP {
                 let inside = u64::MAX >> (63 - bit);
                 marks &= inside;
-                write_entries(tapes, at as u32, marks);
+                // SAFETY: as above.
+                unsafe { write_entries::<C>(tapes, at as u32, marks) };
                 return End::Whole {
                     len: at + bit as usize + 1,
                     sound: touching | (touches & inside) == 0,
+                    plain: odd | (masks.odd & inside) == 0,
                 };
             }
         }
         touching |= touches;
-        write_entries(tapes, at as u32, marks);
+        odd |= masks.odd;
+        // SAFETY: as above.
+        unsafe { write_entries::<C>(tapes, at as u32, marks) };
         at += BLOCK;
     }
     End::Unfinished
@@ -213,9 +245,11 @@ fn escaped(mut backslashes: u64, carry: &mut u64) -> u64 {
 }
 
 /// Appends the place of every set bit.
+///
+/// # Safety
+/// The processor has the instructions that `C` names.
 #[inline(always)]
-fn write_entries(tapes: &mut Tapes, base: u32, mut marks: u64) {
-    let count = marks.count_ones() as usize;
+unsafe fn write_entries<C: Classify>(tapes: &mut Tapes, base: u32, marks: u64) {
     if tapes.entries.len() < tapes.used + BLOCK {
         let longer = (tapes.entries.len() * 2).max(4096).max(tapes.used + BLOCK);
         tapes.entries.resize(longer, 0);
@@ -223,14 +257,8 @@ fn write_entries(tapes: &mut Tapes, base: u32, mut marks: u64) {
     let Some(out) = tapes.entries[tapes.used..].first_chunk_mut::<BLOCK>() else {
         return;
     };
-    // Groups of eight without a test for each: what is written too much is overwritten next time.
-    let mut done = 0;
-    while done < count {
-        for slot in &mut out[done..done + 8] {
-            *slot = base.wrapping_add(marks.trailing_zeros());
-            marks &= marks.wrapping_sub(1);
-        }
-        done += 8;
-    }
-    tapes.used += count;
+    // What is written too much is overwritten next time.
+    // SAFETY: passed on.
+    unsafe { C::places(base, marks, out) };
+    tapes.used += marks.count_ones() as usize;
 }

@@ -9,6 +9,7 @@ pub struct Tape<'t> {
     text: &'t [u8],
     entries: &'t [u32],
     containers: &'t [Container],
+    plain: bool,
 }
 
 /// A value of a [`Tape`], by the number of its first entry.
@@ -34,12 +35,25 @@ pub enum Kind {
 }
 
 impl<'t> Tape<'t> {
-    pub(super) fn new(text: &'t [u8], entries: &'t [u32], containers: &'t [Container]) -> Self {
+    pub(super) fn new(
+        text: &'t [u8],
+        entries: &'t [u32],
+        containers: &'t [Container],
+        plain: bool,
+    ) -> Self {
         Tape {
             text,
             entries,
             containers,
+            plain,
         }
+    }
+
+    /// Whether the text is ASCII without a backslash or a NUL, so that every string in it can be
+    /// shown as it stands there.
+    #[inline]
+    pub fn is_plain(&self) -> bool {
+        self.plain
     }
 
     /// The text that the tape is of.
