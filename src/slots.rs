@@ -247,13 +247,14 @@ impl Slots {
         found(self.values[slot as usize])
     }
 
+    #[inline(never)]
     fn fill_group(&mut self, tape: Tape<'_>, group: Group) {
         let object = match PARENTS[group as usize] {
             Some(parent) => self.value(tape, parent),
             None => Some(Value::ROOT),
         };
-        let (first, end) = KeyTable::range(group);
-        let slots = &mut self.values[first..end];
+        let table = &KEYS[group as usize];
+        let slots = &mut self.values[table.first..table.end];
         slots.fill(MISSING);
         if let Some(object) = object {
             fill(tape, object, group, slots);
@@ -273,7 +274,7 @@ fn fill(tape: Tape<'_>, object: Value, group: Group, slots: &mut [u32]) {
     for (key, value) in tape.members(object) {
         let place = match table.find(key) {
             Some(place) => place,
-            None if key.contains(&b'\\') => match table.find(&unescaped(key)) {
+            None if !tape.is_plain() && key.contains(&b'\\') => match table.find(&unescaped(key)) {
                 Some(place) => place,
                 None => continue,
             },
@@ -298,7 +299,9 @@ struct KeyTable {
     multiplier: u32,
     /// For each hash the number of its key's slot within the group.
     places: [u8; KeyTable::SIZE],
+    /// The group's first slot, and one behind its last.
     first: usize,
+    end: usize,
 }
 
 impl KeyTable {
@@ -326,6 +329,7 @@ impl KeyTable {
                 multiplier,
                 places,
                 first,
+                end,
             };
         }
     }
@@ -359,7 +363,7 @@ impl KeyTable {
         (mixed.wrapping_mul(multiplier) >> (32 - Self::BITS)) as usize
     }
 
-    #[inline]
+    #[inline(always)]
     fn find(&self, key: &[u8]) -> Option<usize> {
         let place = self.places[Self::hash(key, self.multiplier)];
         if place == Self::EMPTY {

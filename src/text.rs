@@ -41,6 +41,9 @@ pub fn compact(json: &[u8], out: &mut Vec<u8>) {
 
 /// Appends `bytes`, with U+FFFD for what is not UTF-8.
 pub fn push_lossy(bytes: &[u8], out: &mut Vec<u8>) {
+    if bytes.is_ascii() {
+        return out.extend_from_slice(bytes);
+    }
     for chunk in bytes.utf8_chunks() {
         out.extend_from_slice(chunk.valid().as_bytes());
         if !chunk.invalid().is_empty() {

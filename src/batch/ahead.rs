@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::demand::Wanted;
 use crate::field::{self, FIELDS, Kind, Shown, View};
+use crate::tape::{Tape, Value};
 
 /// The event has no value for the field.
 const NOTHING: u32 = u32::MAX;
@@ -71,12 +72,11 @@ impl Ahead {
             let start = values.len() as u32;
             match field::show(FIELDS[field].rule, view, values) {
                 Shown::Nothing => return NOTHING,
-                Shown::Value(value) => {
-                    if !field::append_text(view.tape, value, values) {
-                        return NOTHING;
-                    }
-                    values.push(0);
-                }
+                Shown::Value(value) => match field::plain_text(view.tape, value) {
+                    Some(_) => push_terminated(view.tape, value, values),
+                    None if field::append_text(view.tape, value, values) => values.push(0),
+                    None => return NOTHING,
+                },
                 Shown::Text => values.push(0),
                 Shown::Truth(truth) => values.extend_from_slice(truth.to_bytes_with_nul()),
                 Shown::Number(number) => values.extend_from_slice(&number.to_ne_bytes()),
@@ -114,5 +114,25 @@ impl Ahead {
     /// Bytes of memory held.
     pub(super) fn capacity_bytes(&self) -> usize {
         self.values.capacity() + self.places.capacity() * size_of::<u32>()
+    }
+}
+
+/// Appends the inside of a string with a NUL in its closing quote's place.
+#[inline]
+fn push_terminated(tape: Tape<'_>, string: Value, out: &mut Vec<u8>) {
+    /// Most texts are shorter. A copy of a fixed length is one instruction or two, any other a call.
+    const SHORT: usize = 32;
+    let text = &tape.raw(string)[1..];
+    let end = out.len() + text.len();
+    let more = tape.text().get(tape.start(string) + 1..);
+    match more.and_then(<[u8]>::first_chunk::<SHORT>) {
+        Some(more) if text.len() <= SHORT => {
+            out.extend_from_slice(more);
+            out.truncate(end);
+        }
+        _ => out.extend_from_slice(text),
+    }
+    if let Some(last) = out.last_mut() {
+        *last = 0;
     }
 }

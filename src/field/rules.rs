@@ -2,7 +2,7 @@
 //!
 //! Each rule appends to `out` and says whether there is a value.
 
-use super::value::{View, append_text, is_null, member, text_of};
+use super::value::{View, append_text, member, text_of};
 use super::verbs;
 use crate::slots::Slot;
 use crate::tape::{Kind, Value};
@@ -285,7 +285,7 @@ pub(super) fn ec2_image_id(view: &mut View<'_>, out: &mut Vec<u8>) -> bool {
 /// The text of a member of the object at `slot`; empty where there is none.
 pub(super) fn append_member(view: &mut View<'_>, object: Value, name: &str, out: &mut Vec<u8>) {
     if let Some(value) = member(view.tape, object, name)
-        && !is_null(view.tape, value)
+        && !view.tape.is_null(value)
     {
         append_text(view.tape, value, out);
     }

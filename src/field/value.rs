@@ -18,7 +18,7 @@ impl<'r> View<'r> {
     /// The value at `slot`, unless it is missing or null.
     pub fn value(&mut self, slot: Slot) -> Option<Value> {
         let value = self.slots.value(self.tape, slot)?;
-        (!is_null(self.tape, value)).then_some(value)
+        (!self.tape.is_null(value)).then_some(value)
     }
 
     /// Appends the text of the value at `slot`. `false`: there is none.
@@ -50,10 +50,8 @@ pub fn append_text(tape: Tape<'_>, value: Value, out: &mut Vec<u8>) -> bool {
             Some(inside) => text::unescape(inside, out),
             None => return false,
         },
-        Kind::Scalar => match tape.raw(value) {
-            b"null" => return false,
-            raw => text::push_lossy(raw, out),
-        },
+        Kind::Scalar if tape.is_null(value) => return false,
+        Kind::Scalar => text::push_lossy(tape.raw(value), out),
         Kind::Object | Kind::Array => text::compact(tape.raw(value), out),
     }
     if let Some(nul) = memchr::memchr(0, &out[start..]) {
@@ -90,7 +88,7 @@ pub(super) fn text_of<'r>(tape: Tape<'r>, value: Value) -> Option<Cow<'r, [u8]>>
         && let raw = tape.raw(value)
         && is_plain(raw)
     {
-        return (raw != b"null").then_some(Cow::Borrowed(raw));
+        return (!tape.is_null(value)).then_some(Cow::Borrowed(raw));
     }
     let mut out = Vec::new();
     append_text(tape, value, &mut out).then_some(Cow::Owned(out))
@@ -114,8 +112,4 @@ pub(super) fn key_is(key: &[u8], name: &[u8]) -> bool {
     let mut text = Vec::new();
     text::unescape(key, &mut text);
     text == name
-}
-
-pub(super) fn is_null(tape: Tape<'_>, value: Value) -> bool {
-    tape.kind(value) == Kind::Scalar && tape.raw(value) == b"null"
 }
