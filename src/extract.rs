@@ -240,10 +240,10 @@ impl Extractor {
             return self.answer_with(field, argument);
         }
         let answer = self.answers.get(field)?;
-        if answer.stamp != self.stamp || (located && !answer.located) {
-            self.find(field, located);
+        if answer.stamp == self.stamp && (answer.located || !located) {
+            return self.answers.get(field);
         }
-        self.answers.get(field)
+        self.find(field, located)
     }
 
     /// The selected event in one line, as hosts show it.
@@ -262,41 +262,51 @@ impl Extractor {
         }
     }
 
-    fn find(&mut self, number: usize, located: bool) {
-        let (Some(field), Some(answer)) = (FIELDS.get(number), self.answers.get_mut(number)) else {
-            return;
-        };
+    fn find(&mut self, number: usize, located: bool) -> Option<&Answer> {
         self.asked.field(number);
+        let known = match &self.current {
+            Current::Live(batch, event) if !located => batch.known(*event, number),
+            _ => Known::Unknown,
+        };
+        let values = match known {
+            Known::Nothing => Values::None,
+            Known::Text(text) => Values::Text(text),
+            Known::Number(number) => Values::Number(number),
+            Known::Unknown => return self.look(number),
+        };
+        let answer = self.answers.get_mut(number)?;
         answer.stamp = self.stamp;
-        answer.located = located;
+        answer.located = false;
+        answer.set(values);
+        Some(answer)
+    }
+
+    /// Looks into the record.
+    fn look(&mut self, number: usize) -> Option<&Answer> {
+        let answer = self.answers.get_mut(number)?;
+        answer.stamp = self.stamp;
+        answer.located = true;
         answer.set(Values::None);
-        if !located && let Current::Live(batch, event) = &self.current {
-            match batch.known(*event, number) {
-                Known::Unknown => {}
-                Known::Nothing => return,
-                Known::Text(text) => return answer.set(Values::Text(text)),
-                Known::Number(number) => return answer.set(Values::Number(number)),
-            }
-        }
         let Some(record) = record(&self.current, &self.foreign) else {
-            return;
+            return Some(answer);
         };
         let view = &mut view(record, &mut self.slots, &mut self.slots_of, self.stamp);
         let finder = &mut Finder {
             arena: &mut self.arena,
             scratch: &mut self.scratch,
         };
-        if let Rule::ImageIds = field.rule {
-            return finder.image_ids(view, None, answer);
-        }
         finder.scratch.clear();
-        match field::show(field.rule, view, finder.scratch) {
-            Shown::Nothing => {}
-            Shown::Value(value) => finder.value(record.tape, Some(value), answer),
-            Shown::Text => answer.set(Values::Text(finder.arena.text(finder.scratch))),
-            Shown::Truth(text) => answer.set(Values::Text(text.as_ptr())),
-            Shown::Number(number) => answer.set(Values::Number(number)),
+        match FIELDS.get(number)?.rule {
+            Rule::ImageIds => finder.image_ids(view, None, answer),
+            rule => match field::show(rule, view, finder.scratch) {
+                Shown::Nothing => {}
+                Shown::Value(value) => finder.value(record.tape, Some(value), answer),
+                Shown::Text => answer.set(Values::Text(finder.arena.text(finder.scratch))),
+                Shown::Truth(text) => answer.set(Values::Text(text.as_ptr())),
+                Shown::Number(number) => answer.set(Values::Number(number)),
+            },
         }
+        Some(answer)
     }
 
     fn answer_with(&mut self, number: usize, argument: Argument<'_>) -> Option<&Answer> {

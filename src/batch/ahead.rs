@@ -5,14 +5,17 @@ use std::ffi::c_char;
 use std::sync::Arc;
 
 use crate::demand::Wanted;
-use crate::field::{self, FIELDS, Kind, Shown, View};
+use crate::field::{self, FIELDS, Shown, View};
 use crate::tape::{Tape, Value};
 
+/// Where one value stands: twice its first byte's place, one more for a number.
+type Place = u32;
+
 /// The event has no value for the field.
-const NOTHING: u32 = u32::MAX;
+const NOTHING: Place = Place::MAX;
 
 /// The value was not worked out.
-const UNKNOWN: u32 = u32::MAX - 1;
+const UNKNOWN: Place = Place::MAX - 1;
 
 /// Longest record whose values are worked out ahead, in bytes: the values of a huge one would take
 /// its memory many times over.
@@ -23,8 +26,8 @@ const LONGEST: usize = 64 << 10;
 pub(super) struct Ahead {
     wanted: Arc<Wanted>,
     values: Vec<u8>,
-    /// Where in `values` each wanted field's value starts, event by event.
-    places: Vec<u32>,
+    /// Of each wanted field's value, event by event.
+    places: Vec<Place>,
 }
 
 /// What is known of a field of an event.
@@ -69,70 +72,69 @@ impl Ahead {
             return;
         }
         places.extend(wanted.fields().map(|field| {
-            let start = values.len() as u32;
+            let place = 2 * values.len() as Place;
             match field::show(FIELDS[field].rule, view, values) {
                 Shown::Nothing => return NOTHING,
                 Shown::Value(value) => match field::plain_text(view.tape, value) {
-                    Some(_) => push_terminated(view.tape, value, values),
+                    Some(plain) => push_terminated(plain, view.tape, value, values),
                     None if field::append_text(view.tape, value, values) => values.push(0),
                     None => return NOTHING,
                 },
                 Shown::Text => values.push(0),
                 Shown::Truth(truth) => values.extend_from_slice(truth.to_bytes_with_nul()),
-                Shown::Number(number) => values.extend_from_slice(&number.to_ne_bytes()),
+                Shown::Number(number) => {
+                    values.extend_from_slice(&number.to_ne_bytes());
+                    return place + 1;
+                }
             }
-            start
+            place
         }));
     }
 
     /// What is known of a field of the event with this number.
     #[inline]
     pub(super) fn value(&self, event: usize, field: usize) -> Known {
-        let wanted = self.wanted.fields().len();
-        let place = self.wanted.place(field);
-        let place = place.and_then(|place| self.places.get(event * wanted + place));
-        let start = match place {
+        let Some(column) = self.wanted.place(field) else {
+            return Known::Unknown;
+        };
+        let row = event * self.wanted.fields().len();
+        let place = match self.places.get(row + column) {
             None | Some(&UNKNOWN) => return Known::Unknown,
             Some(&NOTHING) => return Known::Nothing,
-            Some(&start) => start as usize,
+            Some(&place) => place,
         };
-        let value = self.values.get(start..).unwrap_or_default();
-        match FIELDS[field].kind {
-            Kind::String => Known::Text(value.as_ptr().cast()),
-            Kind::Uint64 => match value.first_chunk() {
-                Some(number) => Known::Number(u64::from_ne_bytes(*number)),
-                None => Known::Unknown,
-            },
+        let value = self.values.get(place as usize / 2..).unwrap_or_default();
+        match (place % 2, value.first_chunk()) {
+            (0, _) => Known::Text(value.as_ptr().cast()),
+            (_, Some(number)) => Known::Number(u64::from_ne_bytes(*number)),
+            (_, None) => Known::Unknown,
         }
     }
 
     /// Bytes that are in use.
     pub(super) fn used_bytes(&self) -> usize {
-        self.values.len() + self.places.len() * size_of::<u32>()
+        self.values.len() + self.places.len() * size_of::<Place>()
     }
 
     /// Bytes of memory held.
     pub(super) fn capacity_bytes(&self) -> usize {
-        self.values.capacity() + self.places.capacity() * size_of::<u32>()
+        self.values.capacity() + self.places.capacity() * size_of::<Place>()
     }
 }
 
-/// Appends the inside of a string with a NUL in its closing quote's place.
+/// Appends `plain`, the inside of `string`, with a NUL behind it.
 #[inline]
-fn push_terminated(tape: Tape<'_>, string: Value, out: &mut Vec<u8>) {
+fn push_terminated(plain: &[u8], tape: Tape<'_>, string: Value, out: &mut Vec<u8>) {
     /// Most texts are shorter. A copy of a fixed length is one instruction or two, any other a call.
     const SHORT: usize = 32;
-    let text = &tape.raw(string)[1..];
-    let end = out.len() + text.len();
     let more = tape.text().get(tape.start(string) + 1..);
     match more.and_then(<[u8]>::first_chunk::<SHORT>) {
-        Some(more) if text.len() <= SHORT => {
+        Some(more) if plain.len() < SHORT => {
+            let end = out.len() + plain.len();
             out.extend_from_slice(more);
             out.truncate(end);
         }
-        _ => out.extend_from_slice(text),
+        _ => out.extend_from_slice(plain),
     }
-    if let Some(last) = out.last_mut() {
-        *last = 0;
-    }
+    out.push(0);
 }

@@ -87,11 +87,13 @@ impl Extraction {
             lengths,
             ..
         } = self;
-        starts.clear();
-        lengths.clear();
-        extractor.prepare(fields.len());
         let one = fields.len() == 1;
         let located = offsets.is_some();
+        if located {
+            starts.clear();
+            lengths.clear();
+        }
+        extractor.prepare(fields.len());
         for field in fields {
             let number = field.field_id as usize;
             field.res_len = 0;
