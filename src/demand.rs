@@ -27,7 +27,9 @@ impl Demand {
 /// A set of fields, in the order of their numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
-    fields: Vec<u8>,
+    fields: [u8; FIELDS.len()],
+    /// How many of `fields` there are.
+    count: usize,
     /// For each field of [`FIELDS`] its place in `fields`.
     places: [u8; FIELDS.len()],
 }
@@ -38,7 +40,8 @@ const NONE: u8 = u8::MAX;
 impl Default for Wanted {
     fn default() -> Self {
         Wanted {
-            fields: Vec::new(),
+            fields: [NONE; FIELDS.len()],
+            count: 0,
             places: [NONE; FIELDS.len()],
         }
     }
@@ -46,8 +49,15 @@ impl Default for Wanted {
 
 impl Wanted {
     /// The numbers of the fields.
-    pub fn fields(&self) -> impl ExactSizeIterator<Item = usize> {
-        self.fields.iter().map(|&field| usize::from(field))
+    pub fn fields(&self) -> impl Iterator<Item = usize> {
+        let fields = self.fields.iter().take(self.count);
+        fields.map(|&field| usize::from(field))
+    }
+
+    /// How many they are.
+    #[allow(clippy::len_without_is_empty)] // Nobody asks.
+    pub fn len(&self) -> usize {
+        self.count
     }
 
     /// Where among the fields the one with this number is.
@@ -59,12 +69,16 @@ impl Wanted {
         }
     }
 
-    fn of(wanted: impl Fn(usize) -> bool) -> Wanted {
+    /// The fields whose number `wanted` picks. Lists, and what depends on an argument, are never
+    /// among them: they are looked for when they are asked for.
+    pub fn of(wanted: impl Fn(usize) -> bool) -> Wanted {
         let mut all = Wanted::default();
         for (field, place) in all.places.iter_mut().enumerate() {
-            if wanted(field) {
-                *place = all.fields.len() as u8;
-                all.fields.push(field as u8);
+            let alone = !matches!(FIELDS[field].rule, Rule::ImageIds | Rule::Pointer);
+            if alone && wanted(field) {
+                *place = all.count as u8;
+                all.fields[all.count] = field as u8;
+                all.count += 1;
             }
         }
         all
@@ -118,7 +132,7 @@ impl Asked {
                 Some(_) => self.events / 8,
                 None => self.events / 2,
             };
-            self.counts[field] >= share && can_be_ahead(FIELDS[field].rule)
+            self.counts[field] >= share
         });
         if wanted != *self.wanted {
             self.demand.set(wanted);
@@ -127,11 +141,6 @@ impl Asked {
         self.counts = [0; FIELDS.len()];
         self.events = 0;
     }
-}
-
-/// Lists and what depends on an argument are left to the moment when they are asked for.
-fn can_be_ahead(rule: Rule) -> bool {
-    !matches!(rule, Rule::ImageIds | Rule::Pointer)
 }
 
 #[cfg(test)]
@@ -177,6 +186,12 @@ mod tests {
     fn every_field_has_a_place_of_its_own() {
         assert!(FIELDS.len() < usize::from(NONE));
         let all = Wanted::of(|_| true);
-        assert!((0..FIELDS.len()).all(|field| all.place(field) == Some(field)));
+        let places: Vec<_> = all.fields().map(|field| all.place(field)).collect();
+        assert!(places.iter().copied().eq((0..places.len()).map(Some)));
+        assert_eq!(
+            places.len(),
+            FIELDS.len() - 2,
+            "but for the list and the pointer"
+        );
     }
 }

@@ -152,6 +152,25 @@ fn sample_records_agree_with_the_oracle_however_they_are_asked() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// The plugin works out ahead what it was asked of the events before.
+#[test]
+fn values_that_are_worked_out_ahead_agree_with_the_oracle_too() {
+    let plugin = support::plugin(r#"{"includeInsights":true}"#);
+    let mut asker = Asker::new(&plugin, POINTERS);
+    for round in 0..3 {
+        let mut wrong = Vec::new();
+        support::each_event(&plugin, &support::testdata("logs"), |event| {
+            if round == 0 {
+                asker.values(event);
+                return;
+            }
+            let record = Record::read(event.payload()).expect("a record");
+            wrong.extend(asker.differences(event, &record));
+        });
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+}
+
 #[test]
 fn foreign_events_give_what_live_ones_give() {
     let plugin = support::plugin("");

@@ -57,7 +57,7 @@ impl Ahead {
 
     /// Whether no field is wanted.
     pub(super) fn is_idle(&self) -> bool {
-        self.wanted.fields().len() == 0
+        self.wanted.len() == 0
     }
 
     /// Adds the next event.
@@ -97,7 +97,7 @@ impl Ahead {
         let Some(column) = self.wanted.place(field) else {
             return Known::Unknown;
         };
-        let row = event * self.wanted.fields().len();
+        let row = event * self.wanted.len();
         let place = match self.places.get(row + column) {
             None | Some(&UNKNOWN) => return Known::Unknown,
             Some(&NOTHING) => return Known::Nothing,
@@ -137,4 +137,60 @@ fn push_terminated(plain: &[u8], tape: Tape<'_>, string: Value, out: &mut Vec<u8
         _ => out.extend_from_slice(plain),
     }
     out.push(0);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::{Admission, Batch};
+    use crate::field::Rule;
+    use crate::tape::{Scan, Scanner};
+
+    /// A batch of one event.
+    fn batch(wanted: Wanted, text: &str) -> Batch {
+        let mut batch = Batch::default();
+        batch.work_ahead(Arc::new(wanted));
+        let Scan::Whole { tape, .. } = Scanner::default().scan(text.as_bytes(), batch.tapes())
+        else {
+            panic!("not whole: {text}");
+        };
+        let admission = Admission {
+            insights: false,
+            file_time: Some(0),
+        };
+        batch.push(text.as_bytes(), tape, admission);
+        batch
+    }
+
+    #[test]
+    fn what_is_wanted_is_known_of_every_event_and_nothing_else_is() {
+        let record = r#"{"eventName":"GetObject","additionalEventData":{"bytesTransferredIn":7}}"#;
+        let (mut texts, mut numbers) = (0, 0);
+        for wanted in [true, false] {
+            let batch = batch(Wanted::of(|_| wanted), record);
+            for (number, field) in FIELDS.iter().enumerate() {
+                let argument = matches!(field.rule, Rule::ImageIds | Rule::Pointer);
+                let known = batch.known(0, number);
+                assert_eq!(
+                    matches!(known, Known::Unknown),
+                    !wanted || argument,
+                    "{}",
+                    field.name
+                );
+                texts += usize::from(matches!(known, Known::Text(_)));
+                numbers += usize::from(matches!(known, Known::Number(7)));
+            }
+        }
+        assert!(
+            texts > 3 && numbers == 2,
+            "{texts} texts, {numbers} numbers"
+        );
+    }
+
+    #[test]
+    fn a_huge_record_is_left_to_the_moment_when_it_is_asked_for() {
+        let record = format!(r#"{{"eventName":"{}"}}"#, "x".repeat(LONGEST));
+        let batch = batch(Wanted::of(|_| true), &record);
+        assert!((0..FIELDS.len()).all(|field| matches!(batch.known(0, field), Known::Unknown)));
+    }
 }

@@ -1,6 +1,7 @@
 //! The fields whose value is not simply what stands at one path.
 //!
-//! Each rule appends to `out` and says whether there is a value.
+//! Each rule appends to `out` and says whether there is a value. What stands there before is not
+//! its own.
 
 use super::value::{View, append_text, member, text_of};
 use super::verbs;
@@ -122,6 +123,7 @@ pub(super) fn resources(view: &mut View<'_>, out: &mut Vec<u8>) -> bool {
         return false;
     };
     let tape = view.tape;
+    let start = out.len();
     let mut any = false;
     for element in tape.elements(array) {
         if any {
@@ -130,8 +132,8 @@ pub(super) fn resources(view: &mut View<'_>, out: &mut Vec<u8>) -> bool {
         any = true;
         crate::text::compact(tape.raw(element), out);
     }
-    if let Some(nul) = memchr::memchr(0, out) {
-        out.truncate(nul);
+    if let Some(nul) = memchr::memchr(0, &out[start..]) {
+        out.truncate(start + nul);
     }
     any
 }
