@@ -261,12 +261,22 @@ impl RecordReader {
         }
         let inside = match around_records(sink.tapes().tape(span, text)) {
             Around::Nothing => None,
-            Around::NoRecords => {
+            Around::NoRecords { null } => {
                 sink.tapes().discard(span);
+                if !null {
+                    sink.damage(Damage::NotAnObject);
+                }
                 return Step::To(at + text.len());
             }
             Around::Records(start) => {
                 sink.tapes().discard(span);
+                if let Place::Array { .. } = self.place {
+                    // Wrappers in each other are scanned again and again, each with all inside.
+                    self.budget = self.budget.saturating_sub(text.len() as u64);
+                    if self.budget == 0 {
+                        return self.give_up(at + text.len(), sink);
+                    }
+                }
                 self.place = Place::Array { wrapped: true };
                 return Step::To(at + start + 1);
             }
@@ -412,6 +422,13 @@ impl RecordReader {
         Step::To(at + 1)
     }
 
+    /// Reads nothing from `end` on either.
+    fn give_up(&mut self, end: usize, sink: &mut impl RecordSink) -> Step {
+        self.place = Place::Abandoned;
+        sink.damage(Damage::GivenUp);
+        Step::To(end)
+    }
+
     /// Goes on at the first place from `at` on where a whole record starts.
     fn find_record(
         &mut self,
@@ -453,11 +470,7 @@ impl RecordReader {
                 });
                 Step::To(text.len())
             }
-            Search::TooMuch => {
-                self.place = Place::Abandoned;
-                sink.damage(Damage::GivenUp);
-                Step::To(text.len())
-            }
+            Search::TooMuch => self.give_up(text.len(), sink),
         }
     }
 

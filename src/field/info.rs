@@ -119,13 +119,16 @@ pub fn summary(view: &mut View<'_>, out: &mut Vec<u8>) {
         |view, out| view.append(Slot::EventName, out),
         info,
     ];
+    let mut any = false;
     for part in parts {
         let before = out.len();
-        if before > 0 {
+        if any {
             out.push(b' ');
         }
-        if !part(view, out) {
-            out.truncate(before);
+        match part(view, out) {
+            // An empty text is a value: the parts behind it keep their columns.
+            true => any = true,
+            false => out.truncate(before),
         }
     }
 }

@@ -64,39 +64,44 @@ pub(super) enum Around {
     Nothing,
     /// A wrapper; its array starts at this offset.
     Records(usize),
-    /// A wrapper without an array.
-    NoRecords,
+    /// A wrapper without an array, and whether it says so with a null.
+    NoRecords { null: bool },
     /// An EventBridge envelope; offset and length of the record.
     Detail(usize, usize),
 }
 
+/// What has a record's own keys is a record, even with a key `Records`.
 pub(super) fn around_records(tape: Tape<'_>) -> Around {
-    let (mut detail, mut detail_type) = (None, false);
+    let (mut records, mut detail, mut detail_type) = (None, None, false);
     for (key, value) in tape.members(Value::ROOT) {
         match key {
-            b"Records" => {
-                return match tape.kind(value) {
-                    Kind::Array => Around::Records(tape.start(value)),
-                    _ => Around::NoRecords,
-                };
-            }
+            // The usual first key ends the question early.
+            key if is_record_key(key) => return Around::Nothing,
+            b"Records" if records.is_none() => records = Some(value),
             b"detail" if tape.kind(value) == Kind::Object => detail = Some(value),
             b"detail-type" => detail_type = true,
-            // A record: the usual first key ends the question early.
-            b"eventVersion" => return Around::Nothing,
             _ => {}
         }
     }
-    match detail {
-        Some(value) if detail_type => Around::Detail(tape.start(value), tape.raw(value).len()),
+    match (records, detail) {
+        (Some(value), _) if tape.kind(value) == Kind::Array => Around::Records(tape.start(value)),
+        (Some(value), _) => Around::NoRecords {
+            null: tape.raw(value) == b"null",
+        },
+        (None, Some(value)) if detail_type => {
+            Around::Detail(tape.start(value), tape.raw(value).len())
+        }
         _ => Around::Nothing,
     }
 }
 
 /// Is this object a CloudTrail record, rather than one of the objects inside of one?
 pub(super) fn looks_like_record(tape: Tape<'_>) -> bool {
-    tape.members(Value::ROOT)
-        .any(|(key, _)| matches!(key, b"eventTime" | b"eventVersion" | b"timeWindow"))
+    tape.members(Value::ROOT).any(|(key, _)| is_record_key(key))
+}
+
+fn is_record_key(key: &[u8]) -> bool {
+    matches!(key, b"eventTime" | b"eventVersion" | b"timeWindow")
 }
 
 /// Can a record start behind this text? Inside of another record's strings it mostly cannot.

@@ -111,4 +111,33 @@ fn a_cut_off_file_gives_its_whole_records() {
 #[test]
 fn a_wrapper_without_an_array_is_no_record() {
     assert_eq!(read(r#"{"Records":null}"#), (vec![], vec![]));
+    let object = format!(r#"{{"Records":{}}}"#, record(0));
+    assert_eq!(read(&object), (vec![], vec![Damage::NotAnObject]));
+}
+
+#[test]
+fn a_record_with_a_key_records_is_a_record() {
+    for more in ["null", "5", "[]", r#"[{"eventVersion":"1"}]"#] {
+        let first = record(0).replace("\"n\"", &format!("\"Records\":{more},\"n\""));
+        let second = format!(r#"{{"a":1,"Records":{more},"eventTime":"t"}}"#);
+        let all = vec![first, second, record(2)];
+        for text in [
+            format!(r#"{{"Records":[{}]}}"#, all.join(",")),
+            format!("[{}]", all.join(",")),
+            all.join("\n"),
+        ] {
+            assert_eq!(read(&text), (all.clone(), vec![]), "{text}");
+        }
+    }
+}
+
+#[test]
+fn wrappers_in_each_other_take_bounded_time() {
+    let nested = |depth: usize| {
+        let (open, close) = (r#"{"a":1,"Records":["#, "]}");
+        format!("{}{}{}", open.repeat(depth), record(0), close.repeat(depth))
+    };
+    let whole = |text: &str| read_in_windows(text, text.len());
+    assert_eq!(whole(&nested(500)), (records(0..1), vec![]));
+    assert_eq!(whole(&nested(200_000)), (vec![], vec![Damage::GivenUp]));
 }
