@@ -91,8 +91,8 @@ impl<'a> Record<'a> {
         time::timestamp(&self.root, file_name)
     }
 
-    /// What event_to_string shows; None where a part is an empty text, which nothing decides.
-    pub fn line(&self) -> Option<String> {
+    /// What event_to_string shows.
+    pub fn line(&self) -> String {
         let parts = ["ct.region", "ct.user", "ct.shortsrc", "ct.name", "ct.info"]
             .into_iter()
             .filter_map(|field| self.value(field, None))
@@ -101,7 +101,7 @@ impl<'a> Record<'a> {
                 other => panic!("{other:?} is no text"),
             })
             .collect::<Vec<_>>();
-        (!parts.iter().any(String::is_empty)).then(|| parts.join(" "))
+        parts.join(" ")
     }
 }
 

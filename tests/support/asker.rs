@@ -118,13 +118,12 @@ impl<'p> Asker<'p> {
                 found.push(format!("offsets of {spec} in one call: {why}"));
             }
         }
-        if let Some(expected) = record.line() {
-            let given = self.plugin.event_to_string(event);
-            if given.as_deref() != Some(expected.as_str()) {
-                found.push(format!(
-                    "event_to_string: {given:?} instead of {expected:?}"
-                ));
-            }
+        let expected = record.line();
+        let given = self.plugin.event_to_string(event);
+        if given.as_deref() != Some(expected.as_str()) {
+            found.push(format!(
+                "event_to_string: {given:?} instead of {expected:?}"
+            ));
         }
         found
     }
