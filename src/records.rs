@@ -142,6 +142,12 @@ impl RecordReader {
                 Step::Stop => return text.len(),
             }
         }
+        if last && let Some(lost) = self.lost.take() {
+            sink.damage(match lost.damage {
+                Damage::Unbalanced => Damage::CutOff,
+                other => other,
+            });
+        }
         at
     }
 
@@ -425,6 +431,7 @@ impl RecordReader {
     /// Reads nothing from `end` on either.
     fn give_up(&mut self, end: usize, sink: &mut impl RecordSink) -> Step {
         self.place = Place::Abandoned;
+        self.lost = None;
         sink.damage(Damage::GivenUp);
         Step::To(end)
     }
@@ -458,12 +465,6 @@ impl RecordReader {
                 }
             }
             Search::None => {
-                if last {
-                    sink.damage(match lost.damage {
-                        Damage::Unbalanced => Damage::CutOff,
-                        other => other,
-                    });
-                }
                 self.lost = Some(Lost {
                     may_start: may_start(&text[at..], lost.may_start),
                     ..lost

@@ -106,6 +106,11 @@ fn two_missing_quotes_do_not_hide_what_is_between() {
 fn a_cut_off_file_gives_its_whole_records() {
     let text = format!(r#"{{"Records":[{},{}"#, record(0), &record(1)[..20]);
     assert_eq!(read(&text), (records(0..1), vec![Damage::CutOff]));
+    for end in ["{", "{\"", "[", "\"", "\"event"] {
+        let text = format!(r#"{{"Records":[{},{end}"#, record(0));
+        assert_eq!(read(&text), (records(0..1), vec![Damage::CutOff]), "{end}");
+    }
+    assert_eq!(read("{"), (vec![], vec![Damage::CutOff]));
 }
 
 #[test]
