@@ -267,6 +267,8 @@ impl RecordReader {
         }
         let inside = match around_records(sink.tapes().tape(span, text)) {
             Around::Nothing => None,
+            // Among records it can only be one.
+            Around::NoRecords { .. } if matches!(self.place, Place::Array { .. }) => None,
             Around::NoRecords { null } => {
                 sink.tapes().discard(span);
                 if !null {

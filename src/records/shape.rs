@@ -1,6 +1,7 @@
 //! What stands around records, what tells a record from other objects, and where one may start.
 
 use crate::tape::{Kind, Tape, Value};
+use crate::text;
 
 pub(super) enum WrapperStart {
     /// The records' array starts with its `[` just before this offset.
@@ -101,7 +102,13 @@ pub(super) fn looks_like_record(tape: Tape<'_>) -> bool {
 }
 
 fn is_record_key(key: &[u8]) -> bool {
-    matches!(key, b"eventTime" | b"eventVersion" | b"timeWindow")
+    let is_one = |key: &[u8]| matches!(key, b"eventTime" | b"eventVersion" | b"timeWindow");
+    if !key.contains(&b'\\') {
+        return is_one(key);
+    }
+    let mut name = Vec::new();
+    text::unescape(key, &mut name);
+    is_one(&name)
 }
 
 /// Can a record start behind this text? Inside of another record's strings it mostly cannot.

@@ -125,7 +125,8 @@ fn a_record_with_a_key_records_is_a_record() {
     for more in ["null", "5", "[]", r#"[{"eventVersion":"1"}]"#] {
         let first = record(0).replace("\"n\"", &format!("\"Records\":{more},\"n\""));
         let second = format!(r#"{{"a":1,"Records":{more},"eventTime":"t"}}"#);
-        let all = vec![first, second, record(2)];
+        let escaped = format!(r#"{{"a":1,"Records":{more},"event\u0054ime":"t"}}"#);
+        let all = vec![first, second, escaped, record(3)];
         for text in [
             format!(r#"{{"Records":[{}]}}"#, all.join(",")),
             format!("[{}]", all.join(",")),
@@ -134,6 +135,8 @@ fn a_record_with_a_key_records_is_a_record() {
             assert_eq!(read(&text), (all.clone(), vec![]), "{text}");
         }
     }
+    let bare = r#"{"a":1,"Records":null}"#.to_string();
+    assert_eq!(read(&format!("[{bare}]")), (vec![bare], vec![]));
 }
 
 #[test]
