@@ -32,6 +32,13 @@ const CAREFUL_BEHIND: u64 = 1 << 30;
 /// Longest record in an object with a lot of damage, in bytes.
 const CAREFUL_RECORD: usize = 512 << 10;
 
+/// How often all text may be scanned for the sake of wrappers, [`WRAPPED_FREE`] bytes aside.
+/// Each wrapper is scanned with all that is inside; wrappers in wrappers, again and again.
+const WRAPPED_TIMES: u64 = 4;
+
+/// Bytes of wrappers that are scanned at any rate.
+const WRAPPED_FREE: u64 = 16 << 20;
+
 /// Takes what a [`RecordReader`] finds.
 pub trait RecordSink {
     /// Where tapes are to be written.
@@ -68,6 +75,10 @@ pub struct RecordReader {
     /// Set while the next record is being looked for behind damage.
     lost: Option<Lost>,
     budget: u64,
+    /// Bytes that earlier calls were done with.
+    passed: u64,
+    /// Bytes of all wrappers that were scanned whole.
+    wrappers: u64,
 }
 
 /// A search for the next record.
@@ -124,6 +135,8 @@ impl RecordReader {
             place: Place::Top,
             lost: None,
             budget: RECOVERY_BUDGET,
+            passed: 0,
+            wrappers: 0,
         }
     }
 
@@ -131,6 +144,12 @@ impl RecordReader {
     /// Returns how many bytes are done with; the rest must come again, with more behind it,
     /// unless this was the `last` text.
     pub fn feed(&mut self, text: &[u8], last: bool, sink: &mut impl RecordSink) -> usize {
+        let done = self.read(text, last, sink);
+        self.passed += done as u64;
+        done
+    }
+
+    fn read(&mut self, text: &[u8], last: bool, sink: &mut impl RecordSink) -> usize {
         let mut at = 0;
         while at < text.len() {
             if self.place == Place::Abandoned {
@@ -278,12 +297,10 @@ impl RecordReader {
             }
             Around::Records(start) => {
                 sink.tapes().discard(span);
-                if let Place::Array { .. } = self.place {
-                    // Wrappers in each other are scanned again and again, each with all inside.
-                    self.budget = self.budget.saturating_sub(text.len() as u64);
-                    if self.budget == 0 {
-                        return self.give_up(at + text.len(), sink);
-                    }
+                self.wrappers += text.len() as u64;
+                let seen = self.passed + (at + text.len()) as u64;
+                if self.wrappers > WRAPPED_TIMES * seen + WRAPPED_FREE {
+                    return self.give_up(at + text.len(), sink);
                 }
                 self.place = Place::Array { wrapped: true };
                 return Step::To(at + start + 1);

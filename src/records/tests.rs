@@ -141,11 +141,19 @@ fn a_record_with_a_key_records_is_a_record() {
 
 #[test]
 fn wrappers_in_each_other_take_bounded_time() {
-    let nested = |depth: usize| {
-        let (open, close) = (r#"{"a":1,"Records":["#, "]}");
-        format!("{}{}{}", open.repeat(depth), record(0), close.repeat(depth))
-    };
     let whole = |text: &str| read_in_windows(text, text.len());
-    assert_eq!(whole(&nested(500)), (records(0..1), vec![]));
-    assert_eq!(whole(&nested(200_000)), (vec![], vec![Damage::GivenUp]));
+    let nested = |open: &str, depth: usize| {
+        let (before, after) = (open.repeat(depth), "]}".repeat(depth));
+        whole(&format!("{before}{}{after}", record(0)))
+    };
+    let direct = r#"{"a":1,"Records":["#;
+    let beside = r#"{"a":1,"Records":[{"a":1,"Records":[]},"#;
+    for open in [direct, beside] {
+        assert_eq!(nested(open, 100), (records(0..1), vec![]), "{open}");
+        let given_up = (vec![], vec![Damage::GivenUp]);
+        assert_eq!(nested(open, 200_000), given_up, "{open}");
+    }
+    // Side by side, they may be as many as there are.
+    let many = format!("[{}]", vec![format!("{direct}]}}"); 2_000_000].join(","));
+    assert_eq!(whole(&many), (vec![], vec![]));
 }
