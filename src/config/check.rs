@@ -89,9 +89,17 @@ impl Check<'_> {
 
     fn warn_unknown(&mut self, prefix: &str, key: &str) {
         let nearest = nearest(&self.known, prefix, key);
+        let unknown = format!("{prefix}{key}");
+        // Tables of the keys, and this warning, write the same with a dot.
+        let place = match nearest.split_once('.') {
+            Some((object, inner)) if nearest.eq_ignore_ascii_case(&unknown) => {
+                format!(", written {{\"{object}\": {{\"{inner}\": …}}}}")
+            }
+            _ => String::new(),
+        };
         self.warnings.push(format!(
-            "init configuration: unknown key {} has no effect; the nearest known key is {}",
-            quoted(&format!("{prefix}{key}")),
+            "init configuration: unknown key {} has no effect; the nearest known key is {}{place}",
+            quoted(&unknown),
             quoted(nearest)
         ));
     }

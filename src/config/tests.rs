@@ -149,6 +149,13 @@ fn an_unknown_key_is_a_warning_with_the_nearest_known_one() {
 }
 
 #[test]
+fn a_key_with_a_dot_is_told_how_it_is_written() {
+    let (_, warnings) = parse(r#"{"AWS.Region": "eu-west-1"}"#).expect("a warning at most");
+    let place = r#"is "aws.region", written {"aws": {"region": …}}"#;
+    assert!(warnings[0].ends_with(place), "{warnings:?}");
+}
+
+#[test]
 fn the_value_of_an_unknown_key_is_not_repeated() {
     let (_, warnings) = parse(r#"{"aws": {"secretKey": "hush"}}"#).expect("a warning at most");
     assert_eq!(warnings.len(), 1);
