@@ -92,7 +92,7 @@ pub struct ReadArgs {
     #[arg(long)]
     pub stats: bool,
 
-    /// Ask for all fields in one call instead of one call for each, which is Falco's way
+    /// Ask for all fields in one call, as Stratoshark does; Falco asks for each in a call of its own
     #[arg(long, requires = "fields")]
     pub together: bool,
 
