@@ -153,6 +153,17 @@ fn failures_have_their_exit_codes_and_reasons() {
 }
 
 #[test]
+fn a_command_behind_its_options_is_told_where_it_goes() {
+    let output = run(&["--log-level", "off", "fields"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        stderr(&output).contains("ctcat fields …"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
 fn events_before_a_failure_are_printed() {
     let output = run(&["fail-with-events"]);
     assert_eq!(output.status.code(), Some(1));

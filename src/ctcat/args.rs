@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use cloudtrail::host::Severity;
@@ -197,8 +197,19 @@ impl LogLevel {
 }
 
 impl Cli {
-    pub fn into_command(self) -> Command {
-        self.command.unwrap_or(Command::Read(self.read))
+    /// What is to be done. Options may not stand in front of a command: there, its name is taken for a path.
+    pub fn into_command(self) -> Result<Command, Stop> {
+        if let Some(command) = self.command {
+            return Ok(command);
+        }
+        match self.read.sources.first() {
+            Some(name) if Command::has_subcommand(name) && !Path::new(name).exists() => {
+                Err(Stop::Usage(format!(
+                    "options go behind the command: ctcat {name} …; a path of that name is read with ctcat read"
+                )))
+            }
+            _ => Ok(Command::Read(self.read)),
+        }
     }
 }
 

@@ -21,13 +21,14 @@ use cloudtrail::host;
 use args::{Cli, Command, LibraryArgs};
 
 fn main() -> ExitCode {
-    let done = match Cli::parse().into_command() {
+    let run = |command| match command {
         Command::Read(args) => read::read(args),
         Command::Fields(args) => describe::fields(args),
         Command::Schema(args) => describe::schema(args),
         Command::Info(args) => describe::info(args),
         Command::Params(args) => describe::params(args),
     };
+    let done = Cli::parse().into_command().and_then(run);
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(Stop::Quiet) => ExitCode::SUCCESS,
