@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -14,8 +15,26 @@ use crate::log::{Log, Severity};
 use crate::metrics::Metrics;
 use crate::pipeline::{Feed, Place};
 
-/// Stored bytes that an object counts for whose size its notification does not say.
+/// Stored bytes that an object counts for whose size its notification does not say, as long as
+/// no larger one has come.
 const TYPICAL_BYTES: u64 = 64 << 10;
+
+/// What sizes objects have of which nobody says it: those of the largest lately.
+#[derive(Clone, Debug, Default)]
+pub struct Sizes(Arc<AtomicU64>);
+
+impl Sizes {
+    fn expected(&self) -> u64 {
+        self.0.load(Relaxed).max(TYPICAL_BYTES)
+    }
+
+    /// One large object makes small ones behind it wait for a while, not for ever.
+    fn seen(&self, bytes: u64) {
+        let before = self.0.load(Relaxed);
+        // Another thread may say something else in between; an estimate can bear that.
+        self.0.store(bytes.max(before - before / 16), Relaxed);
+    }
+}
 
 /// Downloads objects and hands them on.
 #[derive(Clone, Debug)]
@@ -26,6 +45,8 @@ pub struct Fetcher {
     pub clients: Clients,
     /// One permit for each download at a time.
     pub permits: Arc<Semaphore>,
+    /// What is known of sizes that are not told.
+    pub sizes: Sizes,
     /// Decompressed size over which an object is refused; no stored object may be larger either.
     pub max_object_bytes: u64,
     /// An object that cannot be fetched ends the source.
@@ -57,7 +78,10 @@ impl Fetcher {
         let Ok(permit) = self.runtime.block_on(permits.acquire_owned()) else {
             return false;
         };
-        let Some(held) = feed.hold(&place, wanted.size.unwrap_or(TYPICAL_BYTES)) else {
+        // A size out of a message is what somebody wrote there; nothing larger is downloaded.
+        let told = wanted.size.map(|size| size.min(self.max_object_bytes));
+        let bytes = told.unwrap_or_else(|| self.sizes.expected());
+        let Some(mut held) = feed.hold(&place, bytes) else {
             return false;
         };
         let fetcher = self.clone();
@@ -73,6 +97,8 @@ impl Fetcher {
             drop(permit);
             match fetched {
                 Ok(stored) => {
+                    held.resize(stored.len() as u64);
+                    fetcher.sizes.seen(stored.len() as u64);
                     let object = Object {
                         name: format!("s3://{bucket}/{key}"),
                         content: Content::Memory(stored, held),
@@ -109,5 +135,24 @@ impl Fetcher {
                 FetchErrorKind::Expired | FetchErrorKind::Transient => Failure::Passing,
             });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_object_is_remembered_for_a_while() {
+        let sizes = Sizes::default();
+        assert_eq!(sizes.expected(), TYPICAL_BYTES);
+        sizes.seen(10 << 20);
+        assert_eq!(sizes.expected(), 10 << 20);
+        sizes.seen(100);
+        assert!(sizes.expected() > 9 << 20);
+        for _ in 0..1000 {
+            sizes.seen(100);
+        }
+        assert_eq!(sizes.expected(), TYPICAL_BYTES);
     }
 }

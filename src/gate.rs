@@ -19,6 +19,20 @@ pub struct Held {
     bytes: u64,
 }
 
+impl Held {
+    /// As many bytes as it turns out to be. Nobody waits for that: they are there already, and
+    /// whoever comes next waits the longer.
+    pub fn resize(&mut self, bytes: u64) {
+        let mut state = self.gate.state();
+        state.inside = state
+            .inside
+            .saturating_sub(self.bytes)
+            .saturating_add(bytes);
+        self.bytes = bytes;
+        self.gate.changed.notify_all();
+    }
+}
+
 impl Drop for Held {
     fn drop(&mut self) {
         self.gate.leave(self.bytes);
@@ -46,14 +60,16 @@ impl Gate {
     /// Waits until `bytes` of `job` fit. `false`: the gate is closed.
     pub fn enter(&self, job: u64, bytes: u64) -> bool {
         let fits = |state: &mut State| {
-            let fits = state.inside == 0 || state.inside + bytes <= self.max || job <= state.head;
+            let fits = state.inside == 0
+                || state.inside.saturating_add(bytes) <= self.max
+                || job <= state.head;
             !fits && !state.closed
         };
         let mut state = self
             .changed
             .wait_while(self.state(), fits)
             .unwrap_or_else(PoisonError::into_inner);
-        state.inside += bytes;
+        state.inside = state.inside.saturating_add(bytes);
         !state.closed
     }
 
@@ -112,6 +128,32 @@ mod tests {
     fn one_batch_over_the_limit_passes_alone() {
         let gate = Gate::new(100);
         assert!(gate.enter(5, 1000));
+    }
+
+    #[test]
+    fn no_number_is_too_large() {
+        let gate = Gate::new(100);
+        assert!(gate.enter(1, 60));
+        assert!(gate.enter(0, u64::MAX));
+        gate.leave(u64::MAX);
+        assert!(gate.enter(2, 1), "there is room again");
+    }
+
+    #[test]
+    fn what_turns_out_larger_holds_up_those_who_come_next() {
+        let gate = Arc::new(Gate::new(100));
+        let mut held = gate.hold(1, 10).expect("room");
+        held.resize(100);
+        let waiting = {
+            let gate = Arc::clone(&gate);
+            thread::spawn(move || gate.enter(2, 1))
+        };
+        thread::sleep(std::time::Duration::from_millis(50));
+        assert!(!waiting.is_finished(), "there is no room");
+        held.resize(50);
+        assert!(waiting.join().expect("no panic"));
+        drop(held);
+        assert!(gate.enter(3, 99), "all that was held has left");
     }
 
     #[test]
