@@ -515,6 +515,27 @@ fn at_open_what_is_wrong_is_told_within_seconds() {
 }
 
 #[test]
+fn nothing_outside_of_the_prefix_is_asked_for() {
+    let objects = &*LAYOUT;
+    let root = ROOTS[4];
+    let proxy = Proxy::before(ministack().address);
+    let feed = Feed::new(&Settings::at(proxy.address));
+    let wanted = wanted(objects, |object| object.key.starts_with(root));
+    assert_same(
+        &feed.read_all(&format!("s3://{LAYOUTS}/{root}")),
+        &wanted,
+        root,
+    );
+    // A policy may allow to list this prefix and nothing else.
+    let prefix = format!("prefix={}", root.replace('/', "%2F"));
+    for seen in proxy.seen() {
+        if seen.operation == "ListObjectsV2" {
+            assert!(seen.query.contains(&prefix), "{}", seen.query);
+        }
+    }
+}
+
+#[test]
 fn a_bucket_in_another_region_is_followed_there() {
     let objects = &*LAYOUT;
     let feed = Feed::new(&settings().with_aws("region", "eu-north-1"));

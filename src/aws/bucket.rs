@@ -35,18 +35,9 @@ struct Known {
 }
 
 impl Clients {
-    /// Whether `bucket` can be listed. Learns its region.
-    ///
-    /// # Errors
-    ///
-    /// As of [`Clients::check_prefix`].
-    pub async fn check_bucket(&self, bucket: &str) -> Result<()> {
-        self.check_prefix(bucket, "").await.map(drop)
-    }
-
     /// Whether objects below `prefix` of `bucket` can be listed, and whether there is any. Learns the bucket's region.
     ///
-    /// Permissions may be for some prefixes only, so that this can succeed where [`Clients::check_bucket`] fails.
+    /// Permissions may be for some prefixes only, so nothing else of the bucket is asked for.
     ///
     /// # Errors
     ///

@@ -106,13 +106,13 @@ fn open_s3(state: &PluginState, bucket: &str, prefix: &str) -> Result<Opened> {
     let runtime = runtime()?;
     let clients = runtime.block_on(async {
         let clients = connect(state).await?;
-        clients.check_bucket(bucket).await?;
+        clients.check_prefix(bucket, prefix).await?;
         Ok(clients)
     })?;
     let settings = settings(state, concurrency + 2 * config.decode_threads());
-    let region = &clients.region;
+    let place = clients.place_of(bucket);
     let line = format!(
-        "reading s3://{bucket}/{prefix} in {region}: {concurrency} downloads at a time, {} decode threads",
+        "reading s3://{bucket}/{prefix} in {place}: {concurrency} downloads at a time, {} decode threads",
         settings.threads
     );
     state.log.line(Severity::Info, Printable(line));
