@@ -30,6 +30,7 @@ use crate::config::Config;
 use crate::error::Result;
 use crate::log::Log;
 use crate::metrics::Metrics;
+use crate::quote::without_secrets;
 
 /// Clients of one open source. Clones share connections, credentials and what was learnt of buckets.
 #[derive(Clone)]
@@ -88,7 +89,7 @@ impl Clients {
     fn place_in(&self, region: &str) -> String {
         match self.shared.endpoint.as_str() {
             "" => format!("region {region}"),
-            endpoint => format!("region {region} at {endpoint}"),
+            endpoint => format!("region {region} at {}", without_secrets(endpoint)),
         }
     }
 }
@@ -97,7 +98,7 @@ impl fmt::Debug for Clients {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Clients")
             .field("region", &self.region)
-            .field("endpoint", &self.shared.endpoint)
+            .field("endpoint", &without_secrets(&self.shared.endpoint))
             .finish_non_exhaustive()
     }
 }

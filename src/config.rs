@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::error::{Error, ErrorKind, Result};
 use crate::interval::Interval;
 use crate::log_name::is_account;
-use crate::quote::quoted;
+use crate::quote::{quoted, without_secrets};
 
 /// Settings of the CloudTrail source, given to Falco as the plugin's `init_config`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -248,7 +248,7 @@ fn check_endpoint(endpoint: &str) -> Result<()> {
         ErrorKind::Config,
         format!(
             "aws.endpoint: {} is not a URL; allowed are http:// or https:// with a host, e.g. http://localhost:4566",
-            quoted(endpoint)
+            quoted(&without_secrets(endpoint))
         ),
     ))
 }

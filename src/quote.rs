@@ -21,6 +21,19 @@ pub(crate) fn shortened(text: &str) -> &str {
     &text[..end.unwrap_or(text.len())]
 }
 
+/// A URL as messages may show it: without what somebody may have written into it that is secret,
+/// which is what stands before the host and behind the path.
+pub(crate) fn without_secrets(url: &str) -> String {
+    let (scheme, rest) = match url.find("://") {
+        Some(at) => url.split_at(at + 3),
+        None => ("", url),
+    };
+    // A password may have any character in it, a host or a queue's path has no `@`.
+    let place = rest.rsplit('@').next().unwrap_or_default();
+    let place = place.split(['?', '#']).next().unwrap_or_default();
+    format!("{scheme}{place}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -37,5 +50,25 @@ mod tests {
             quoted(&"é".repeat(9999)),
             format!("\"{}\"…", "é".repeat(SHOWN))
         );
+    }
+
+    #[test]
+    fn a_url_is_shown_without_its_secrets() {
+        for (url, shown) in [
+            (
+                "https://sqs.eu-west-1.amazonaws.com/1/q",
+                "https://sqs.eu-west-1.amazonaws.com/1/q",
+            ),
+            ("http://user:pass@127.0.0.1:4566/", "http://127.0.0.1:4566/"),
+            (
+                "http://user:p/a?s#s@w@host/1/q?X-Amz-Signature=x#y",
+                "http://host/1/q",
+            ),
+            ("user:pass@host/1/q", "host/1/q"),
+            ("my-queue", "my-queue"),
+            ("", ""),
+        ] {
+            assert_eq!(without_secrets(url), shown);
+        }
     }
 }

@@ -633,6 +633,31 @@ fn at_open_what_is_wrong_is_told_within_seconds() {
 }
 
 #[test]
+fn what_is_secret_in_a_url_is_shown_nowhere() {
+    let name = "with-a-password";
+    let ids = queue_of(&service(), name, json!({}), 1);
+    let proxy = Proxy::before(ministack().address);
+    let secret = |rest: &str| format!("http://someone:hush-hush@{}{rest}", proxy.address);
+    let queue = format!("sqs://{}", secret(&format!("/000000000000/{name}")));
+    let settings = Settings::at(proxy.address).with("sqsWaitSeconds", 1);
+    let feed = Feed::new(&settings.with_aws("endpoint", secret("")));
+    let mut reading = feed.open(&queue);
+    reading.until_count(1);
+    assert_eq!(reading.ids, ids);
+    proxy.rule(Rule::every("", Fault::Refuse(403, "AccessDenied")));
+    reading.until(PATIENCE, |_| !feed.logged(Severity::Error).is_empty());
+    drop(reading);
+    let mut told = feed.logged(Severity::Info);
+    for source in [&queue, "sqs://by-name", "s3://by-name/"] {
+        told.push(feed.refusal(source).0);
+    }
+    assert!(told.len() > 4, "{told:#?}");
+    for line in told {
+        assert!(!line.contains("hush-hush"), "{line}");
+    }
+}
+
+#[test]
 fn a_second_server_agrees() {
     let service = Service::at(moto().address);
     let name = "agreed";

@@ -25,7 +25,7 @@ use tokio::time::timeout;
 use super::failure::{chain, is_region};
 use crate::config::Aws;
 use crate::error::{Error, ErrorKind, Result};
-use crate::quote::quoted;
+use crate::quote::{quoted, without_secrets};
 
 /// How long region and settings may take. Only the instance metadata service takes any time.
 const SETTINGS: Duration = Duration::from_secs(6);
@@ -98,7 +98,7 @@ fn check_endpoint(aws: &Aws) -> Result<()> {
     };
     Err(refused(format!(
         "{kind}: true cannot go with aws.endpoint {}, which says already where to connect; leave out one of them",
-        quoted(&aws.endpoint)
+        quoted(&without_secrets(&aws.endpoint))
     )))
 }
 

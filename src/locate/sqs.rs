@@ -26,6 +26,7 @@ use crate::log::{Log, Severity};
 use crate::log_name;
 use crate::metrics::Metrics;
 use crate::pipeline::Feed;
+use crate::quote::without_secrets;
 use finish::Finished;
 use lease::Leases;
 
@@ -37,6 +38,8 @@ const DEFAULT_LEASE: Duration = Duration::from_secs(30);
 pub struct Queue {
     clients: Clients,
     url: String,
+    /// The URL as log lines may show it.
+    shown: String,
     rules: Rules,
     metrics: Arc<Metrics>,
     log: Arc<Log>,
@@ -104,6 +107,7 @@ impl Queue {
         };
         Ok(Queue {
             clients,
+            shown: without_secrets(&url),
             url,
             rules: Rules {
                 delete: config.sqs_delete,
@@ -121,9 +125,9 @@ impl Queue {
         })
     }
 
-    /// The queue's URL.
-    pub fn url(&self) -> &str {
-        &self.url
+    /// The queue's URL as messages may show it.
+    pub fn shown(&self) -> &str {
+        &self.shown
     }
 
     /// Starts following; the second part of the answer runs on a feeder's thread until the
@@ -179,7 +183,7 @@ impl Queue {
                     Severity::Error,
                     format_args!(
                         "{}: a message is no notification of a log file ({kind}); it is left to sqsMaxReceives or the queue's redrive policy",
-                        self.url
+                        self.shown
                     ),
                 );
                 return finished.send(Finished::rejected(lease)).is_ok();
@@ -238,7 +242,8 @@ async fn attributes(clients: &Clients, url: &str, log: &Log) -> Result<Attribute
             log.line(
                 Severity::Warning,
                 format_args!(
-                    "{url}: sqs:GetQueueAttributes is not allowed; a lease of {} s and no dead-letter queue are assumed",
+                    "{}: sqs:GetQueueAttributes is not allowed; a lease of {} s and no dead-letter queue are assumed",
+                    without_secrets(url),
                     DEFAULT_LEASE.as_secs()
                 ),
             );

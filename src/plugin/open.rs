@@ -21,6 +21,7 @@ use crate::locate::s3::{self, Selection};
 use crate::locate::sqs::{Closer, Queue};
 use crate::log::{Printable, Severity};
 use crate::pipeline::{Feed, Pipeline, Settings};
+use crate::quote::without_secrets;
 
 /// Threads that wait for the network; they do no other work.
 const NETWORK_THREADS: usize = 2;
@@ -148,8 +149,8 @@ fn open_sqs(state: &PluginState, name: &str) -> Result<Opened> {
     let settings = settings(state, concurrency + 2 * config.decode_threads());
     let line = format!(
         "following {} in {}: {concurrency} downloads at a time, {} decode threads",
-        queue.url(),
-        clients.region,
+        queue.shown(),
+        clients.place(),
         settings.threads
     );
     state.log.line(Severity::Info, Printable(line));
@@ -179,7 +180,7 @@ fn start(
 
 fn no_answer(queue: &str, clients: &Clients) -> Error {
     let seconds = OPENING.as_secs();
-    let place = clients.place();
+    let (queue, place) = (without_secrets(queue), clients.place());
     let line = format!(
         "queue {queue} does not answer within {seconds} s in {place}; check the network, the proxy, the region and aws.endpoint"
     );

@@ -115,7 +115,7 @@ impl Queue {
                 Severity::Error,
                 format_args!(
                     "{}: a message failed {} times for a lasting reason, which the lines before tell; it is deleted (sqsMaxReceives)",
-                    self.url, lease.receives
+                    self.shown, lease.receives
                 ),
             );
             return Fate::Delete;
@@ -145,7 +145,7 @@ impl Queue {
                     Severity::Warning,
                     format_args!(
                         "{}: {} messages that are done with cannot be deleted ({cause}); they will come again",
-                        self.url,
+                        self.shown,
                         left.len()
                     ),
                 );

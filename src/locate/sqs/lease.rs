@@ -158,7 +158,7 @@ async fn prolong(queue: &Queue, leases: &Leases, batch: &[(u64, String)]) {
             Severity::Warning,
             format_args!(
                 "{}: the lease on a message ended before it was done with ({}); it is not deleted and will come again",
-                queue.url,
+                queue.shown,
                 failed.code()
             ),
         );
