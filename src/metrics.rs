@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// One figure, as it is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,11 +23,14 @@ macro_rules! metrics {
 
         impl Metrics {
             /// How many figures [`Metrics::snapshot`] gives.
-            pub const COUNT: usize = [$($name,)*].len();
+            pub const COUNT: usize = [$($name,)*].len() + 1;
 
             /// All figures, in a fixed order.
             pub fn snapshot(&self) -> [Metric; Self::COUNT] {
-                [$(Metric { name: $name, monotonic: $monotonic, value: self.$field.value() },)*]
+                [
+                    $(Metric { name: $name, monotonic: $monotonic, value: self.$field.value() },)*
+                    Metric { name: c"lag_seconds", monotonic: false, value: self.lag(now()) },
+                ]
             }
         }
     };
@@ -99,6 +103,21 @@ metrics! {
     buffered_bytes c"buffered_bytes" false,
 }
 
+impl Metrics {
+    /// How far the newest event lies back at this time, both in seconds since 1970; 0 as long as there is none.
+    fn lag(&self, now: u64) -> u64 {
+        match self.newest_event_time.value() {
+            0 => 0,
+            newest => now.saturating_sub(newest),
+        }
+    }
+}
+
+fn now() -> u64 {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
+    since_1970.unwrap_or_default().as_secs()
+}
+
 /// A figure that threads share.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
@@ -122,5 +141,20 @@ impl Counter {
     /// The value now.
     pub fn value(&self) -> u64 {
         self.0.load(Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lag_is_that_of_the_newest_event() {
+        let metrics = Metrics::default();
+        assert_eq!(metrics.lag(1000), 0, "there is none yet");
+        metrics.newest_event_time.raise(900);
+        metrics.newest_event_time.raise(700);
+        assert_eq!(metrics.lag(1000), 100);
+        assert_eq!(metrics.lag(800), 0, "a clock may be wrong");
     }
 }

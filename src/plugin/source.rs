@@ -57,6 +57,8 @@ struct Progress {
     objects: u64,
     bytes: u64,
     total: Option<(u64, u64)>,
+    /// Objects at the last report.
+    told: u64,
     text: CString,
 }
 
@@ -153,12 +155,18 @@ impl Instance {
         }
     }
 
-    /// Once a minute, how far a long sweep has come.
+    /// Once a minute, how far a long sweep has come, if it has.
     fn report_progress(&mut self, state: &PluginState) {
         if self.reported.elapsed() < REPORT {
             return;
         }
         self.reported = Instant::now();
+        // A queue may bring nothing for hours.
+        if std::mem::replace(&mut self.progress.told, self.progress.objects)
+            == self.progress.objects
+        {
+            return;
+        }
         let (_, text) = self.progress();
         let text = text.to_string_lossy().into_owned();
         let events = state.metrics.events.value();
