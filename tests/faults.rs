@@ -8,7 +8,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use aws::fault::{Fault, Rule};
-use aws::feed::{Feed, Reading, sorted};
+use aws::feed::{Feed, PATIENCE, Reading, sorted};
 use aws::proxy::{FOR_EVER, Proxy};
 use aws::server::ministack;
 use aws::service::{Depth, Service};
@@ -179,7 +179,7 @@ fn messages_of_unreadable_objects_stay_or_go_by_the_rules() {
     let name = "lasting-faults-told";
     let keys = keys(&["a", "b", "c-missing", "d-denied", "e-cut", "f-damaged", "g"]);
     bucket_of(&service, name, &keys);
-    queue_of(&service, name, 1, &keys);
+    queue_of(&service, name, 5, &keys);
     let proxy = Proxy::before(ministack().address);
     for (name, fault) in [
         ("c-missing", Fault::Refuse(404, "NoSuchKey")),
@@ -241,7 +241,7 @@ fn expired_credentials_keep_messages_until_there_are_new_ones() {
     let name = "expired";
     let keys = keys(&["a", "b", "c"]);
     bucket_of(&service, name, &keys);
-    queue_of(&service, name, 1, &keys);
+    queue_of(&service, name, 5, &keys);
     let proxy = Proxy::before(ministack().address);
     proxy.rule(Rule::every("GetObject", Fault::Refuse(400, "ExpiredToken")));
     let settings = Settings::at(proxy.address)
@@ -249,7 +249,8 @@ fn expired_credentials_keep_messages_until_there_are_new_ones() {
         .with("sqsWaitSeconds", 1);
     let feed = Feed::new(&settings);
     let mut reading = feed.open(&format!("sqs://{name}"));
-    reading.during(Duration::from_secs(3));
+    // More often than once, which is all that a lasting failure would get here.
+    reading.until(PATIENCE, |_| feed.metric("messages.returned") > 3);
     let depth = service.depth(name);
     assert_eq!(depth.visible + depth.leased, 3, "{depth:?}");
     assert_named(

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use aws::child;
 use aws::fault::{Fault, Rule};
-use aws::feed::Feed;
+use aws::feed::{Feed, PATIENCE};
 use aws::proxy::{FOR_EVER, Proxy};
 use aws::server::{closed_address, ministack, moto};
 use aws::service::Service;
@@ -432,13 +432,13 @@ fn reading_starts_with_the_first_page_and_not_after_the_last() {
     let proxy = Proxy::before(ministack().address);
     proxy.keys_per_page(20);
     // The first listing is the look at open.
-    let later = Rule::every("ListObjectsV2", Fault::Delay(Duration::from_secs(20)));
+    let later = Rule::every("ListObjectsV2", Fault::Delay(2 * PATIENCE));
     proxy.rule(later.of(BUCKET).after(2));
     let feed = Feed::new(&Settings::at(proxy.address));
     let mut reading = feed.open(&format!(
         "s3://{BUCKET}/{ROOT}111122223333/CloudTrail/us-east-1/2026/01/"
     ));
-    let came = reading.until(Duration::from_secs(10), |ids| ids.len() >= 15);
+    let came = reading.until(PATIENCE, |ids| ids.len() >= 15);
     assert!(
         came,
         "{} events while the second page was to come",
@@ -452,7 +452,7 @@ fn so_many_downloads_run_at_once_as_are_allowed() {
     let source = format!("s3://{BUCKET}/{ROOT}111122223333/CloudTrail/us-east-1/");
     for allowed in [1, 32] {
         let proxy = Proxy::before(ministack().address);
-        let slow = Duration::from_millis(if allowed == 1 { 5 } else { 60 });
+        let slow = Duration::from_millis(if allowed == 1 { 5 } else { 400 });
         proxy.rule(Rule::every("GetObject", Fault::Delay(slow)));
         let settings = Settings::at(proxy.address).with("s3DownloadConcurrency", allowed);
         assert_eq!(Feed::new(&settings).read_all(&source).len(), 110);
@@ -617,7 +617,7 @@ fn closing_takes_no_more_than_a_second_whatever_is_under_way() {
     let mut reading = feed.open(&format!("s3://{BUCKET}/trail/AWSLogs/"));
     // The first region comes; the downloads of the second stand still.
     reading.until_count(110);
-    reading.during(Duration::from_millis(300));
+    reading.until(PATIENCE, |_| proxy.most_at_once("GetObject") >= 32);
     assert_eq!(reading.ids.len(), 110);
     assert_eq!(proxy.most_at_once("GetObject"), 32);
     let started = Instant::now();
@@ -640,8 +640,7 @@ fn a_host_that_takes_its_time_stalls_the_downloads() {
     let settings = Settings::at(proxy.address).with("maxBufferedBytes", most);
     let feed = Feed::new(&settings);
     let mut reading = feed.open(&format!("s3://{bucket}"));
-    std::thread::sleep(Duration::from_secs(1));
-    let count = proxy.count("GetObject");
+    let count = proxy.settled("GetObject");
     assert!((1..=4).contains(&count), "{count} objects were fetched");
     reading.until_end();
     assert_eq!(reading.ids.len(), 40 * 1000);

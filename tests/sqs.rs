@@ -187,7 +187,7 @@ fn a_message_is_deleted_only_when_the_host_has_come_back_for_more() {
 fn closing_deletes_nothing_that_the_host_still_holds() {
     let service = service();
     let name = "closed-early";
-    let ids = queue_of(&service, name, json!({"VisibilityTimeout": "1"}), 40);
+    let ids = queue_of(&service, name, json!({"VisibilityTimeout": "5"}), 40);
     let feed = Feed::new(&settings());
     let mut reading = feed.open(&format!("sqs://{name}"));
     reading.until_count(1);
@@ -220,11 +220,12 @@ fn closing_deletes_nothing_that_the_host_still_holds() {
 fn a_lease_is_prolonged_for_as_long_as_the_host_takes() {
     let service = service();
     let name = "held-long";
-    queue_of(&service, name, json!({"VisibilityTimeout": "2"}), 3);
+    // Long enough for a machine that stands still now and then.
+    queue_of(&service, name, json!({"VisibilityTimeout": "8"}), 3);
     let feed = Feed::new(&settings());
     let mut reading = feed.open(&format!("sqs://{name}"));
     reading.until_count(1);
-    let end = Instant::now() + seconds(5);
+    let end = Instant::now() + seconds(14);
     while Instant::now() < end {
         assert_eq!(service.depth(name).visible, 0, "a lease ended");
         std::thread::sleep(Duration::from_millis(100));
@@ -246,7 +247,12 @@ fn a_lease_that_is_lost_leaves_the_message_to_its_next_reader() {
     let feed = Feed::new(&Settings::at(proxy.address).with("sqsWaitSeconds", 1));
     let mut reading = feed.open(&format!("sqs://{name}"));
     reading.until_count(1);
-    std::thread::sleep(seconds(2));
+    // The host takes its time, until the lease is lost and has ended.
+    let start = Instant::now();
+    while feed.metric("messages.lost") == 0 || service.depth(name).visible == 0 {
+        assert!(start.elapsed() < PATIENCE, "it is not lost");
+        std::thread::sleep(Duration::from_millis(50));
+    }
     assert_eq!(feed.metric("messages.lost"), 1);
     // To another reader it would go; here the same one has it again, and deletes it only then.
     reading.until_count(2);
@@ -431,7 +437,8 @@ fn no_more_is_leased_than_can_be_worked_off() {
     proxy.rule(Rule::every("GetObject", Fault::Silence(FOR_EVER)));
     let feed = Feed::new(&Settings::at(proxy.address).with("s3DownloadConcurrency", 4));
     let mut reading = feed.open(&format!("sqs://{name}"));
-    reading.during(seconds(2));
+    reading.until(PATIENCE, |_| proxy.count("GetObject") >= 4);
+    reading.during(seconds(1));
     let depth = service.depth(name);
     assert!((4..=40).contains(&depth.leased), "{depth:?}");
     assert_eq!(depth.visible + depth.leased, 120);

@@ -9,7 +9,8 @@ use cloudtrail::host::{Capture, MetricValue, Plugin, Requests, Severity, Status,
 use super::settings::Settings;
 use crate::support::library;
 
-/// No single step of any test takes longer unless something hangs.
+/// No single step of any test takes longer unless something hangs. A step is what brings the next
+/// events: how long many of them take says more of the machine.
 pub const PATIENCE: Duration = Duration::from_secs(40);
 
 /// A plugin and the lines that it logged.
@@ -93,14 +94,18 @@ pub struct Reading<'f> {
 impl Reading<'_> {
     /// Reads to the end, which must come.
     pub fn until_end(&mut self) {
-        let end = Instant::now() + PATIENCE;
-        while !self.ended {
+        self.until_still(usize::MAX);
+        assert!(self.ended, "no end after {} events", self.ids.len());
+    }
+
+    /// Reads until there are `count` events, the end, or no more events for longer than any step takes.
+    fn until_still(&mut self, count: usize) {
+        let (mut last, mut since) = (self.ids.len(), Instant::now());
+        while !self.ended && self.ids.len() < count && since.elapsed() < PATIENCE {
             self.once();
-            assert!(
-                Instant::now() < end,
-                "no end after {} events",
-                self.ids.len()
-            );
+            if self.ids.len() > last {
+                (last, since) = (self.ids.len(), Instant::now());
+            }
         }
     }
 
@@ -118,8 +123,9 @@ impl Reading<'_> {
 
     /// Reads until there are `count` events, which must come.
     pub fn until_count(&mut self, count: usize) {
-        let came = self.until(PATIENCE, |ids| ids.len() >= count);
-        assert!(came, "{} events instead of {count}", self.ids.len());
+        self.until_still(count);
+        let read = self.ids.len();
+        assert!(read >= count, "{read} events instead of {count}");
     }
 
     /// Reads for so long whatever comes.

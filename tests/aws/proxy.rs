@@ -9,8 +9,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::fault::{Fault, Rule, refusal, refusal_of_entries};
+use super::feed::PATIENCE;
 use super::message::Message;
 use super::service::url_decoded;
+
+/// How long nothing new has to come before it counts as all there is.
+const STILL: Duration = Duration::from_secs(1);
 
 /// A proxy on a port of its own. Its threads end with the process.
 pub struct Proxy {
@@ -92,6 +96,23 @@ impl Proxy {
         let state = self.shared.state();
         let seen = state.seen.iter();
         seen.filter(|seen| seen.operation == operation).count()
+    }
+
+    /// How many requests of an operation there are when no more of them come for a second; there has to be one.
+    pub fn settled(&self, operation: &str) -> usize {
+        let (mut last, mut since) = (0, Instant::now());
+        loop {
+            let count = self.count(operation);
+            if count != last {
+                (last, since) = (count, Instant::now());
+            }
+            let patience = if count == 0 { PATIENCE } else { STILL };
+            if since.elapsed() >= patience {
+                assert!(count > 0, "no {operation} ever");
+                return count;
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// The most requests of an operation that were under way at once.
