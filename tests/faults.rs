@@ -399,7 +399,13 @@ fn a_queue_that_fails_is_waited_for() {
     );
     assert_eq!(sorted(&reading.ids), ids(&keys));
     assert!(feed.metric("errors.queue") >= 3);
-    assert_named(&feed.logged(Severity::Error), &[name, "AccessDenied"]);
+    let lines = feed.logged(Severity::Info);
+    assert_named(&lines, &[name, "AccessDenied"]);
+    assert_named(&lines, &[name, "received again"]);
+    let told = lines
+        .iter()
+        .filter(|line| line.contains("cannot be received"));
+    assert!(told.count() <= 3, "an outage is told once: {lines:#?}");
 }
 
 #[test]
@@ -408,22 +414,43 @@ fn a_failing_queue_is_not_hammered() {
     let name = "hammered";
     service.create_queue(name, json!({}));
     let proxy = Proxy::before(ministack().address);
-    proxy.rule(Rule::every(
-        "ReceiveMessage",
-        Fault::Refuse(403, "AccessDenied"),
-    ));
+    // Were it refused at once, the source would not open.
+    let denied = Fault::Refuse(403, "AccessDenied");
+    proxy.rule(Rule::every("ReceiveMessage", denied).after(1));
     let feed = Feed::new(&Settings::at(proxy.address));
     let mut reading = feed.open(&format!("sqs://{name}"));
-    reading.during(Duration::from_secs(5));
+    reading.until(PATIENCE, |_| proxy.count("ReceiveMessage") > 5);
     let asked: Vec<_> = proxy
         .seen()
         .into_iter()
         .filter(|seen| seen.operation == "ReceiveMessage")
+        .skip(1)
         .collect();
-    assert!((3..=12).contains(&asked.len()), "{} requests", asked.len());
-    let pause = |two: &[aws::proxy::Seen]| two[1].at - two[0].at;
-    let (first, last) = (pause(&asked[..2]), pause(&asked[asked.len() - 2..]));
-    assert!(last > first, "{first:?} and then {last:?}");
+    assert!(asked.len() >= 5, "{} requests", asked.len());
+    let mut least = Duration::from_millis(125);
+    for two in asked.windows(2).take(4) {
+        let pause = two[1].at - two[0].at;
+        assert!(pause >= least, "{pause:?} where at least {least:?} was due");
+        least *= 2;
+    }
+}
+
+#[test]
+fn a_queue_that_asks_to_slow_down_is_counted_and_waited_for() {
+    let service = service();
+    let name = "throttled-queue";
+    let keys = keys(&["a"]);
+    bucket_of(&service, name, &keys);
+    queue_of(&service, name, 30, &keys);
+    let proxy = Proxy::before(ministack().address);
+    let throttled = Fault::Refuse(400, "RequestThrottled");
+    proxy.rule(Rule::every("ReceiveMessage", throttled).times(7));
+    let feed = Feed::new(&Settings::at(proxy.address));
+    let mut reading = feed.open(&format!("sqs://{name}"));
+    reading.until_count(5);
+    assert_eq!(reading.ids, ids(&keys));
+    assert!(feed.metric("throttles") >= 2);
+    assert!(feed.metric("lag_seconds") > 0);
 }
 
 #[test]

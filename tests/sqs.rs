@@ -293,14 +293,19 @@ fn the_configured_lease_goes_before_the_queues() {
     let feed = Feed::new(&Settings::at(proxy.address).with("sqsVisibilityTimeout", 600));
     let mut reading = feed.open(&format!("sqs://{name}"));
     reading.until_count(1);
-    let mut seen = proxy.seen().into_iter();
-    let receive = seen
-        .find(|seen| seen.operation == "ReceiveMessage")
-        .expect("a request");
-    let request: Value = serde_json::from_str(&receive.body).expect("JSON");
-    assert_eq!(request["VisibilityTimeout"], 600, "{request}");
-    assert_eq!(request["MaxNumberOfMessages"], 10, "{request}");
-    assert_eq!(request["WaitTimeSeconds"], 20, "{request}");
+    reading.until(PATIENCE, |_| proxy.count("ReceiveMessage") >= 2);
+    let mut requests = proxy
+        .seen()
+        .into_iter()
+        .filter(|seen| seen.operation == "ReceiveMessage");
+    // The first is part of opening and does not wait.
+    for wait in [0, 20] {
+        let request = requests.next().expect("a request");
+        let request: Value = serde_json::from_str(&request.body).expect("JSON");
+        assert_eq!(request["VisibilityTimeout"], 600, "{request}");
+        assert_eq!(request["MaxNumberOfMessages"], 10, "{request}");
+        assert_eq!(request["WaitTimeSeconds"], wait, "{request}");
+    }
 }
 
 #[test]
@@ -529,7 +534,8 @@ fn an_idle_queue_costs_next_to_nothing() {
     let proxy = Proxy::before(ministack().address);
     let child = Ctcat::start(&Settings::at(proxy.address), &format!("sqs://{name}"));
     let start = Instant::now();
-    while proxy.count("ReceiveMessage") == 0 {
+    // Once when it opens, which does not wait, then at the queue.
+    while proxy.count("ReceiveMessage") < 2 {
         assert!(start.elapsed() < PATIENCE, "it never asks");
         std::thread::sleep(Duration::from_millis(10));
     }
@@ -612,9 +618,31 @@ fn at_open_what_is_wrong_is_told_within_seconds() {
     let elsewhere =
         Feed::new(&settings().with_aws("region", "eu-west-3")).refusal("sqs://not-to-be-had");
     let nobody = Feed::new(&Settings::at(closed_address())).refusal(&format!("sqs://{name}"));
+    let missing_url = {
+        let url = service().queue_url(name).replace(name, "no-such-url");
+        Feed::new(&settings()).refusal(&format!("sqs://{url}"))
+    };
+    let of_another_region = {
+        let url = "https://sqs.eu-west-1.amazonaws.com/111122223333/far-away";
+        Feed::new(&settings()).refusal(&format!("sqs://{url}"))
+    };
     for ((message, time), queue, code, region) in [
         (missing, "no-such-queue", "NonExistentQueue", "us-east-1"),
         (elsewhere, name, "NonExistentQueue", "eu-west-3"),
+        (missing_url, "no-such-url", "NonExistentQueue", "us-east-1"),
+        (of_another_region, "far-away", "set aws.region", "us-east-1"),
+        (
+            refused("GetQueueAttributes", Fault::Refuse(403, "ExpiredToken")),
+            name,
+            "ExpiredToken",
+            "us-east-1",
+        ),
+        (
+            refused("ReceiveMessage", Fault::Refuse(403, "AccessDenied")),
+            name,
+            "AccessDenied",
+            "us-east-1",
+        ),
         (
             refused("GetQueueUrl", Fault::Refuse(403, "AccessDenied")),
             name,

@@ -4,9 +4,10 @@
 use aws_sdk_sqs::config::retry::RetryConfig;
 
 use super::Clients;
-use super::failure::{Cause, describe};
+use super::failure::{Cause, Described, describe, is_region};
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::Printable;
+use crate::quote::without_secrets;
 
 impl Clients {
     /// The URL of a queue, given its name or the URL itself, with or without its scheme. A name is looked up in
@@ -60,6 +61,42 @@ impl Clients {
     }
 }
 
+impl Clients {
+    /// Why a queue whose URL is known cannot be read; `permission` is what the request needs.
+    pub(crate) fn queue_refused(&self, url: &str, permission: &str, failure: &Described) -> Error {
+        let hint = match (failure.cause, region_of(url)) {
+            (Cause::Missing | Cause::Denied | Cause::WrongRegion, Some(region))
+                if region != self.region =>
+            {
+                format!("; the queue is one of {region}, set aws.region to that")
+            }
+            (Cause::Missing, _) => "; check the queue's URL, its region and its account".to_owned(),
+            (Cause::Denied, _) => format!("; {permission} on the queue has to be allowed"),
+            (Cause::Timeout | Cause::Transient, _) => {
+                "; check the network, the proxy, the region and aws.endpoint".to_owned()
+            }
+            _ => String::new(),
+        };
+        let (queue, place) = (without_secrets(url), self.place());
+        let queue = Printable(queue);
+        Error::new(
+            ErrorKind::OpenParams,
+            format!("queue {queue} cannot be read in {place}: {failure}{hint}"),
+        )
+    }
+}
+
+/// The region that AWS writes into the host of a queue's URL.
+fn region_of(url: &str) -> Option<&str> {
+    let (_, rest) = url.split_once("://")?;
+    let mut labels = rest.split('/').next()?.split('.');
+    let region = match (labels.next()?, labels.next()?, labels.next()?) {
+        ("sqs", region, "amazonaws") | (region, "queue", "amazonaws") => region,
+        _ => return None,
+    };
+    Some(region).filter(|region| is_region(region))
+}
+
 /// A URL without a scheme gets `https`, or that of the configured endpoint where it has the same host.
 fn with_scheme(queue: &str, endpoint: &str) -> String {
     if queue.contains("://") {
@@ -78,6 +115,26 @@ fn with_scheme(queue: &str, endpoint: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_url_of_aws_tells_its_region() {
+        for (url, region) in [
+            ("https://sqs.eu-west-1.amazonaws.com/1/q", Some("eu-west-1")),
+            (
+                "https://sqs.cn-north-1.amazonaws.com.cn/1/q",
+                Some("cn-north-1"),
+            ),
+            (
+                "https://eu-west-1.queue.amazonaws.com/1/q",
+                Some("eu-west-1"),
+            ),
+            ("https://queue.amazonaws.com/1/q", None),
+            ("http://127.0.0.1:4566/1/q", None),
+            ("q", None),
+        ] {
+            assert_eq!(region_of(url), region, "{url}");
+        }
+    }
 
     #[test]
     fn a_url_gets_the_scheme_that_it_lacks() {

@@ -13,13 +13,14 @@ mod receive;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::QueueAttributeName;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
-use crate::aws::{Clients, describe};
+use crate::aws::{Clients, Described, describe};
 use crate::config::{Config, SqsDeleteWhen};
 use crate::delivery::tickets;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::fetch::{Fetcher, Wanted};
 use crate::locate::notification::{self, Notification, ObjectRef};
 use crate::log::{Log, Severity};
@@ -132,7 +133,14 @@ impl Queue {
 
     /// Starts following; the second part of the answer runs on a feeder's thread until the
     /// source is closed. To be called on the runtime.
-    pub fn follow(self, fetcher: Fetcher) -> (Closer, impl FnOnce(Feed) + Send + 'static) {
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::OpenParams`] where the queue refuses for good to give messages.
+    pub async fn follow(
+        self,
+        fetcher: Fetcher,
+    ) -> Result<(Closer, impl FnOnce(Feed) + Send + 'static)> {
         let queue = Arc::new(self);
         let room = Arc::new(Semaphore::new(leased(queue.rules.concurrency)));
         let leases = Arc::new(Leases::default());
@@ -144,10 +152,23 @@ impl Queue {
             finished_taken,
         ));
         tokio::spawn(lease::keep(Arc::clone(&queue), Arc::clone(&leases)));
-        receive::start(Arc::clone(&queue), room, leases, send);
+        receive::start(Arc::clone(&queue), room, leases, send).await?;
         let closer = Closer(finished.clone());
         let feed = move |feed| queue.feed(feed, &fetcher, messages, &finished);
-        (closer, feed)
+        Ok((closer, feed))
+    }
+
+    /// Counts a request that failed, and says why it did.
+    fn failed<E>(&self, error: &SdkError<E>) -> Described
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        let failure = describe(error);
+        self.metrics.errors_queue.add(1);
+        if failure.is_throttle() {
+            self.metrics.throttles.add(1);
+        }
+        failure
     }
 
     fn feed(
@@ -234,10 +255,7 @@ async fn attributes(clients: &Clients, url: &str, log: &Log) -> Result<Attribute
         Err(error) => {
             let described = describe(&error);
             if !described.is_denied() {
-                return Err(Error::new(
-                    ErrorKind::OpenParams,
-                    format!("{url}: the queue cannot be read: {described}"),
-                ));
+                return Err(clients.queue_refused(url, "sqs:GetQueueAttributes", &described));
             }
             log.line(
                 Severity::Warning,

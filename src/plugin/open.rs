@@ -153,12 +153,9 @@ fn open_sqs(state: &PluginState, name: &str) -> Result<Opened> {
         clients.place(),
         settings.threads
     );
-    state.log.line(Severity::Info, Printable(line));
     let fetcher = fetcher(state, &runtime, clients);
-    let (closer, feed) = {
-        let _on_runtime = runtime.enter();
-        queue.follow(fetcher)
-    };
+    let (closer, feed) = runtime.block_on(queue.follow(fetcher))?;
+    state.log.line(Severity::Info, Printable(line));
     Ok(Opened {
         pipeline: start(state, settings, feed)?,
         network: Some(Network {

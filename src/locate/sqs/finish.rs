@@ -10,7 +10,6 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::Queue;
 use super::lease::{Lease, Leases};
-use crate::aws::describe;
 use crate::backoff::Backoff;
 use crate::delivery::Failure;
 use crate::log::Severity;
@@ -133,12 +132,12 @@ impl Queue {
             let cause = match result {
                 Ok(failed) if failed.is_empty() => return,
                 Ok(failed) => {
+                    self.metrics.errors_queue.add(1);
                     left = failed;
                     "the queue refused some".to_owned()
                 }
                 Err(cause) => cause,
             };
-            self.metrics.errors_queue.add(1);
             if attempt == TRIES {
                 self.log.trouble(
                     "queue_delete",
@@ -172,7 +171,7 @@ impl Queue {
             .set_entries(Some(entries.collect()))
             .send()
             .await
-            .map_err(|error| describe(&error).to_string())?;
+            .map_err(|error| self.failed(&error).to_string())?;
         let deleted = reply.successful().len() as u64;
         self.metrics.messages_deleted.add(deleted);
         let failed = reply.failed().iter();
@@ -202,8 +201,8 @@ impl Queue {
             .send()
             .await;
         // Without it they come when their lease ends, which is only later.
-        if reply.is_err() {
-            self.metrics.errors_queue.add(1);
+        if let Err(error) = reply {
+            self.failed(&error);
         }
     }
 }

@@ -8,7 +8,6 @@ use aws_sdk_sqs::types::ChangeMessageVisibilityBatchRequestEntry;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Queue;
-use crate::aws::describe;
 use crate::log::Severity;
 
 /// All leases that are held.
@@ -125,14 +124,13 @@ async fn prolong(queue: &Queue, leases: &Leases, batch: &[(u64, String)]) {
         Ok(reply) => reply,
         Err(error) => {
             // The next round tries again, well before the lease ends.
-            queue.metrics.errors_queue.add(1);
+            let failure = queue.failed(&error);
             queue.log.trouble(
                 "queue_extend",
                 Severity::Warning,
                 format_args!(
-                    "{}: leases cannot be prolonged for now: {}",
-                    queue.url,
-                    describe(&error)
+                    "{}: leases cannot be prolonged for now: {failure}",
+                    queue.shown
                 ),
             );
             return;

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use aws_sdk_sqs::types::MessageSystemAttributeName;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::lease::Leases;
 use super::{Message, Queue};
-use crate::aws::describe;
+use crate::aws::Described;
 use crate::backoff::Backoff;
+use crate::error::Result;
 use crate::log::Severity;
 
 /// Messages that one request can bring.
@@ -20,6 +22,12 @@ const READERS: usize = 8;
 
 /// Longest pause after errors.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Time between two requests that nothing came of, where the queue does not keep them waiting.
+const BETWEEN: Duration = Duration::from_secs(1);
+
+/// How long the first request may keep a source from being open.
+const FIRST: Duration = Duration::from_secs(5);
 
 /// What all readers share.
 #[derive(Clone)]
@@ -32,13 +40,13 @@ struct Reader {
     deep: Arc<Notify>,
 }
 
-/// Starts the readers. To be called on the runtime.
-pub(super) fn start(
+/// Starts the readers, after a first request that the queue must not refuse for good.
+pub(super) async fn start(
     queue: Arc<Queue>,
     room: Arc<Semaphore>,
     leases: Arc<Leases>,
     messages: mpsc::Sender<Message>,
-) {
+) -> Result<()> {
     let reader = Reader {
         queue,
         room,
@@ -46,16 +54,42 @@ pub(super) fn start(
         messages,
         deep: Arc::new(Notify::new()),
     };
+    reader.first().await?;
     for _ in 1..READERS {
         tokio::spawn(reader.clone().help());
     }
     tokio::spawn(reader.follow());
+    Ok(())
 }
 
 impl Reader {
+    /// Asks once without waiting: whoever opens a source shall know that it cannot be read.
+    async fn first(&self) -> Result<()> {
+        let Ok(mut room) = Arc::clone(&self.room).try_acquire_many_owned(MESSAGES) else {
+            return Ok(());
+        };
+        match timeout(FIRST, self.receive(&mut room, 0)).await {
+            Ok(Err(failure)) if !failure.is_transient() => {
+                let queue = &self.queue;
+                Err(queue
+                    .clients
+                    .queue_refused(&queue.url, "sqs:ReceiveMessage", &failure))
+            }
+            // What passes is waited out, as it is later.
+            _ => Ok(()),
+        }
+    }
+
     /// Waits at the queue until the source is closed.
     async fn follow(self) {
-        while self.read(self.queue.rules.wait_seconds).await.is_some() {}
+        loop {
+            let asked = Instant::now();
+            match self.read(self.queue.rules.wait_seconds).await {
+                None => return,
+                Some(0) => sleep_until(asked + BETWEEN).await,
+                Some(_) => {}
+            }
+        }
     }
 
     /// Reads along whenever the queue is deep, until it is empty.
@@ -80,26 +114,30 @@ impl Reader {
             .await
             .ok()?;
         let mut backoff = Backoff::new(Duration::from_millis(250), LONGEST_PAUSE);
+        let mut told = None;
         loop {
-            match self.receive(&mut room, wait_seconds).await {
+            let failure = match self.receive(&mut room, wait_seconds).await {
                 Ok(count) => {
-                    if count == Some(MESSAGES as usize) {
-                        self.deep.notify_one();
+                    if told.is_some() {
+                        self.tell(Severity::Info, "messages are received again");
                     }
                     return count;
                 }
-                Err(error) => {
-                    let queue = &self.queue;
-                    queue.metrics.errors_queue.add(1);
-                    let line = format!(
-                        "{}: messages cannot be received: {error}; it is tried again",
-                        queue.url
-                    );
-                    queue.log.trouble("queue_receive", Severity::Error, line);
-                    tokio::time::sleep(backoff.pause()).await;
-                }
+                Err(failure) => failure,
+            };
+            // An outage is told once and not at each try.
+            if told.as_ref() != Some(&failure.code) {
+                let line = format!("messages cannot be received: {failure}; it is tried again");
+                self.tell(Severity::Error, &line);
+                told = Some(failure.code);
             }
+            sleep(backoff.pause()).await;
         }
+    }
+
+    fn tell(&self, severity: Severity, what: &str) {
+        let line = format!("{}: {what}", self.queue.shown);
+        self.queue.log.trouble("queue_receive", severity, line);
     }
 
     /// How many messages came; `None` when the source is closed.
@@ -107,7 +145,7 @@ impl Reader {
         &self,
         room: &mut OwnedSemaphorePermit,
         wait_seconds: i32,
-    ) -> Result<Option<usize>, String> {
+    ) -> std::result::Result<Option<usize>, Described> {
         let rules = &self.queue.rules;
         let reply = self
             .queue
@@ -121,7 +159,7 @@ impl Reader {
             .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
             .send()
             .await
-            .map_err(|error| describe(&error).to_string())?;
+            .map_err(|error| self.queue.failed(&error))?;
         let messages = reply.messages.unwrap_or_default();
         let count = messages.len();
         self.queue.metrics.messages_received.add(count as u64);
@@ -145,6 +183,9 @@ impl Reader {
             if self.messages.send(Message { lease, body }).await.is_err() {
                 return Ok(None);
             }
+        }
+        if count == MESSAGES as usize {
+            self.deep.notify_one();
         }
         Ok(Some(count))
     }
