@@ -57,6 +57,17 @@ impl Log {
         }
     }
 
+    /// Adds a line about trouble of this `kind` the first time only.
+    pub fn once(&self, kind: &'static str, severity: Severity, line: impl fmt::Display) {
+        let mut waiting = self.waiting();
+        if waiting.seen.insert(kind, PER_KIND).is_none() {
+            waiting.push(
+                severity,
+                &format_args!("{line} (more of this kind are counted, but not logged)"),
+            );
+        }
+    }
+
     /// Takes all lines out.
     pub fn take(&self) -> Vec<(Severity, String)> {
         let mut waiting = self.waiting();
@@ -119,6 +130,18 @@ mod tests {
         assert_eq!(lines.len(), PER_KIND as usize);
         assert_eq!(lines[0].1, "0 is damaged");
         assert!(lines[99].1.contains("not logged"));
+    }
+
+    #[test]
+    fn what_is_told_once_is_told_for_each_kind() {
+        let log = Log::default();
+        for _ in 0..3 {
+            log.once("one", Severity::Error, "one");
+            log.once("two", Severity::Error, "two");
+        }
+        let lines = log.take();
+        assert_eq!(lines.len(), 2, "{lines:?}");
+        assert!(lines[0].1.starts_with("one (more"), "{lines:?}");
     }
 
     #[test]

@@ -121,6 +121,18 @@ fn every_shape_of_notification_is_read() {
     assert_eq!(feed.metric("messages.unknown"), 16);
     assert_eq!(feed.metric("messages.deleted"), samples.len() as u64);
     let errors = feed.logged(Severity::Error);
+    let mut kinds: Vec<_> = errors
+        .iter()
+        .filter(|line| line.contains("is no notification"))
+        .collect();
+    let told = kinds.len();
+    kinds.sort_unstable();
+    kinds.dedup();
+    assert_eq!(
+        kinds.len(),
+        told,
+        "a kind is told more than once: {errors:#?}"
+    );
     for part in [
         "not JSON",
         "confirmed",

@@ -199,7 +199,7 @@ impl Queue {
             Notification::Quiet => Vec::new(),
             Notification::Unknown(kind) => {
                 self.metrics.messages_unknown.add(1);
-                self.log.trouble(
+                self.log.once(
                     kind,
                     Severity::Error,
                     format_args!(
