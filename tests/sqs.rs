@@ -446,6 +446,91 @@ fn a_deep_queue_is_read_by_tens_and_each_message_once() {
 }
 
 #[test]
+fn a_queue_that_nobody_waits_at_is_asked_once_a_second() {
+    let name = "short-polls";
+    service().create_queue(name, json!({}));
+    let proxy = Proxy::before(ministack().address);
+    let feed = Feed::new(&Settings::at(proxy.address).with("sqsWaitSeconds", 0));
+    let mut reading = feed.open(&format!("sqs://{name}"));
+    reading.during(seconds(3));
+    let count = proxy.count("ReceiveMessage");
+    assert!((2..=6).contains(&count), "{count} requests in 3 s");
+}
+
+#[test]
+fn a_queue_that_hides_nothing_gives_each_message_once() {
+    let service = service();
+    let name = "hides-nothing";
+    let ids = queue_of(&service, name, json!({"VisibilityTimeout": "0"}), 12);
+    let proxy = Proxy::before(ministack().address);
+    proxy.rule(Rule::every(
+        "GetObject",
+        Fault::Delay(Duration::from_millis(300)),
+    ));
+    let feed = Feed::new(&Settings::at(proxy.address));
+    let mut reading = feed.open(&format!("sqs://{name}"));
+    settle(&service, name, &mut reading, NONE);
+    assert_eq!(sorted(&reading.ids), sorted(&ids));
+}
+
+#[test]
+fn a_size_that_a_message_makes_up_does_no_harm() {
+    let service = service();
+    let name = "made-up-sizes";
+    service.create_queue(name, json!({}));
+    service.create_bucket(name);
+    let sizes = [
+        json!(u64::MAX),
+        json!(1_u64 << 63),
+        json!(0),
+        json!(-1),
+        json!("x"),
+    ];
+    let bodies = sizes
+        .iter()
+        .cycle()
+        .take(20)
+        .enumerate()
+        .map(|(number, size)| {
+            let key = format!("{number}.json.gz");
+            service.put(name, &key, gzip(&plain_log(&format!("{number}-"), 1)));
+            let s3 = json!({"bucket": {"name": name}, "object": {"key": key, "size": size}});
+            json!({"Records": [{"eventName": "ObjectCreated:Put", "s3": s3}]}).to_string()
+        });
+    service.send(name, bodies.collect::<Vec<_>>());
+    let feed = Feed::new(&settings());
+    let mut reading = feed.open(&format!("sqs://{name}"));
+    settle(&service, name, &mut reading, NONE);
+    assert_eq!(reading.ids.len(), 20);
+}
+
+#[test]
+fn large_objects_whose_size_nobody_tells_are_not_piled_up() {
+    let service = service();
+    let name = "untold-sizes";
+    service.create_queue(name, json!({}));
+    service.create_bucket(name);
+    let log = plain_log("x", 1000);
+    let keys: Vec<_> = (0..60).map(|number| format!("{number:02}.json")).collect();
+    for key in &keys {
+        service.put(name, key, log.clone());
+    }
+    let keys: Vec<_> = keys.iter().map(String::as_str).collect();
+    service.send(name, [notification(name, &keys)]);
+    let proxy = Proxy::before(ministack().address);
+    let settings = Settings::at(proxy.address)
+        .with("maxBufferedBytes", 4 * log.len())
+        .with("s3DownloadConcurrency", 4);
+    let feed = Feed::new(&settings);
+    let mut reading = feed.open(&format!("sqs://{name}"));
+    // The first four are under way before any size is known.
+    let count = proxy.settled("GetObject");
+    assert!((1..=12).contains(&count), "{count} objects were fetched");
+    settle(&service, name, &mut reading, NONE);
+    assert_eq!(reading.ids.len(), 60 * 1000);
+}
+
+#[test]
 fn no_more_is_leased_than_can_be_worked_off() {
     let service = service();
     let name = "much";

@@ -101,10 +101,12 @@ impl Queue {
     ) -> Result<Queue> {
         let url = clients.queue_url(name, &config.sqs_owner_account).await?;
         let attributes = attributes(&clients, &url, &log).await?;
-        let own_lease = config.sqs_visibility_timeout;
-        let lease = match own_lease {
-            Some(seconds) => Duration::from_secs(u64::from(seconds)),
-            None => attributes.lease.unwrap_or(DEFAULT_LEASE),
+        let configured = config.sqs_visibility_timeout;
+        let (lease, own_lease) = match (configured, attributes.lease) {
+            (Some(seconds), _) => (Duration::from_secs(u64::from(seconds)), true),
+            // Such a queue hides nothing: its messages would be had again while they are in work.
+            (None, Some(Duration::ZERO)) => (DEFAULT_LEASE, true),
+            (None, of_queue) => (of_queue.unwrap_or(DEFAULT_LEASE), false),
         };
         Ok(Queue {
             clients,
@@ -115,7 +117,7 @@ impl Queue {
                 delete_at_once: config.sqs_delete_when == SqsDeleteWhen::Received,
                 wait_seconds: config.sqs_wait_seconds as i32,
                 lease,
-                own_lease: own_lease.is_some(),
+                own_lease,
                 max_receives: config.sqs_max_receives,
                 redrive: attributes.redrive,
                 insights: config.include_insights,
