@@ -163,7 +163,8 @@ impl Reader {
         let messages = reply.messages.unwrap_or_default();
         let count = messages.len();
         self.queue.metrics.messages_received.add(count as u64);
-        if rules.delete && rules.delete_at_once {
+        // A batch without entries is an error to the queue.
+        if rules.delete && rules.delete_at_once && count > 0 {
             let receipts = messages
                 .iter()
                 .filter_map(|message| message.receipt_handle.clone());
