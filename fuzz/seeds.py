@@ -48,6 +48,8 @@ CALLS = bytes([0, 0, 1, 0, 4, 0, 0, 135, 1, 2, 7, 0, 1, 0, 6, 0, 3, 3, 4, 5, 8, 
 
 for stored, text in texts():
     seed("inflate", stored)
+    seed("decode", b"\x14" + stored)
+    seed("decode", b"\x0a" + stored)
     seed("abi", CALLS + b"\n\n" + stored)
     seed("records", b"\xff" + text)
     seed("records", b"\x07" + text)
@@ -62,16 +64,36 @@ for stored, text in texts():
             seed("damage", bytes([form]) + record[1:len(record) // (1 + number)])
         seed("tape", record)
         seed("text", record)
+        event = b"\0" * 16 + (38 + len(record)).to_bytes(4, "little") + b"\x42\1\2\0\0\0\4\0\0\0" + len(record).to_bytes(4, "little") + b"\2\0\0\0" + record
+        for how, first in ((0, number), (0x83, 60), (5, 30)):
+            asked = [0x87, *(byte for field in range(first, first + 7) for byte in (field, 0))]
+            seed("foreign", bytes([how, *asked, 0]) + event)
         for pointer in (b"/userIdentity/arn", b"/resources/0/ARN", b"/a~1b~0c", b""):
             seed("fields", pointer + b"\n" + record)
+            seed("pointer", pointer + b"\n" + record)
         for string in re.findall(rb'"((?:[^"\\]|\\.)*)"', record)[:40]:
             seed("text", string)
 
-for line in (
-    "2026-01-14T09:15:00Z", "2026-01-14 09:15:00.123456789+02:00", "1970-01-01T00:00:00Z", "5d-2d", "2w",
-    "2023-04-05T06:00:00Z-2023-04-05T12:00:10Z", "2023-04-05T06:00:00Z-5d",
-    "AWSLogs/o-exampleorg/111122223333/CloudTrail/us-east-1/2026/01/14/111122223333_CloudTrail_us-east-1_20260114T0915Z_q3Jm0aXo8ZtBn1Ld.json.gz",
-    "s3://bucket/prefix", "sqs://queue", "/tmp/logs", "/userIdentity/sessionContext/0/a~1b~0c",
-    '{"sqsDelete":true,"s3DownloadConcurrency":32,"S3Interval":"5d","s3AccountList":"111122223333, 444455556666","maxObjectBytes":1000000,"decodeThreads":2,"s3OnError":"skip","aws":{"region":"eu-west-1","endpoint":"http://localhost:4566"}}',
-):
-    seed("parse", line.encode())
+for path in sorted((DATA / "notifications").iterdir()):
+    seed("message", path.read_bytes())
+
+TRAIL = "AWSLogs/o-exampleorg/111122223333/CloudTrail/us-east-1/2026/01/14/"
+NAME = "111122223333_CloudTrail_us-east-1_20260114T0915Z_q3Jm0aXo8ZtBn1Ld.json.gz"
+for line in (f"example-trail\n{TRAIL}{NAME}\n{NAME}", "a.b-c_d\nteam+a%20b/caf\u00e9 1=2\n~\n~", "ab\nkey"):
+    seed("message", line.encode())
+
+for line in ("2026-01-14T09:15:00Z", "2026-01-14 09:15:00.123456789+02:00", "1970-01-01T00:00:00Z", TRAIL + NAME):
+    seed("times", line.encode())
+
+for line in ("5d-2d", "2w", "36h", "2023-04-05T06:00:00Z", "2023-04-05T06:00:00Z-2023-04-05T12:00:10Z", "2023-04-05T06:00:00Z-5d", "5m-1s"):
+    seed("interval", line.encode())
+
+CONFIG = {
+    "sqsDelete": True, "sqsDeleteWhen": "received", "sqsOwnerAccount": "111122223333", "sqsWaitSeconds": 20, "sqsVisibilityTimeout": 30,
+    "sqsMaxReceives": 5, "useS3SNS": False, "s3DownloadConcurrency": 32, "S3Interval": "5d", "s3AccountList": "111122223333, 444455556666",
+    "s3OnError": "skip", "useAsync": True, "includeInsights": True, "decodeThreads": 2, "maxBufferedBytes": 1000000, "maxObjectBytes": 1000000,
+    "aws": {"profile": "p", "region": "eu-west-1", "endpoint": "http://localhost:4566", "roleArn": "arn:aws:iam::111122223333:role/r", "useFips": False},
+}
+for params in ("s3://bucket/prefix", "sqs://queue", "/tmp/logs", ""):
+    for config in ({}, CONFIG, *({key: value} for key, value in CONFIG.items())):
+        seed("config", f"{params}\n{json.dumps(config, separators=(',', ':'))}".encode())

@@ -3,44 +3,13 @@
 //! the log file that is read, plain or gzip.
 #![no_main]
 
-use cloudtrail as _;
+mod calls;
+
+use calls::*;
 use falco_plugin_api::*;
 use libfuzzer_sys::fuzz_target;
-use std::ffi::{CStr, CString, c_char};
-use std::ptr::{null, null_mut};
-
-unsafe extern "C-unwind" {
-    fn plugin_init(input: *const ss_plugin_init_input, rc: *mut ss_plugin_rc) -> *mut ss_plugin_t;
-    fn plugin_destroy(state: *mut ss_plugin_t);
-    fn plugin_get_last_error(state: *mut ss_plugin_t) -> *const c_char;
-    fn plugin_get_metrics(state: *mut ss_plugin_t, count: *mut u32) -> *mut ss_plugin_metric;
-    fn plugin_open(
-        state: *mut ss_plugin_t,
-        params: *const c_char,
-        rc: *mut ss_plugin_rc,
-    ) -> *mut ss_instance_t;
-    fn plugin_close(state: *mut ss_plugin_t, instance: *mut ss_instance_t);
-    fn plugin_get_progress(
-        state: *mut ss_plugin_t,
-        instance: *mut ss_instance_t,
-        progress: *mut u32,
-    ) -> *const c_char;
-    fn plugin_next_batch(
-        state: *mut ss_plugin_t,
-        instance: *mut ss_instance_t,
-        count: *mut u32,
-        events: *mut *mut *mut ss_plugin_event,
-    ) -> ss_plugin_rc;
-    fn plugin_event_to_string(
-        state: *mut ss_plugin_t,
-        event: *const ss_plugin_event_input,
-    ) -> *const c_char;
-    fn plugin_extract_fields(
-        state: *mut ss_plugin_t,
-        event: *const ss_plugin_event_input,
-        input: *const ss_plugin_field_extract_input,
-    ) -> ss_plugin_rc;
-}
+use std::ffi::{CStr, CString};
+use std::ptr::null_mut;
 
 /// A source and the events of its last batch.
 struct Source {
@@ -63,17 +32,8 @@ fuzz_target!(|data: &[u8]| {
     let params = CString::new(folder.path().to_str().expect("UTF-8")).expect("no NUL");
     // SAFETY: below, every pointer is alive, and every call one that the API allows.
     unsafe {
-        let config = c"{\"decodeThreads\":1,\"maxObjectBytes\":1000000}";
-        let input = ss_plugin_init_input {
-            config: config.as_ptr(),
-            owner: null_mut(),
-            get_owner_last_error: None,
-            tables: null(),
-            log_fn: Some(log),
-        };
         let mut rc = 0;
-        let state = plugin_init(&input, &mut rc);
-        assert_eq!(rc, ss_plugin_rc_SS_PLUGIN_SUCCESS);
+        let state = init(c"{\"decodeThreads\":1,\"maxObjectBytes\":1000000}").expect("a plugin");
         let mut sources: Vec<Source> = Vec::new();
         let mut bytes = calls.iter().copied();
         while let (Some(call), Some(which)) = (bytes.next(), bytes.next()) {
@@ -150,98 +110,4 @@ unsafe fn next(state: *mut ss_plugin_t, source: &mut Source) {
             (&raw mut (**event).tid).write_unaligned(7);
         }
     }
-}
-
-unsafe fn use_event(
-    state: *mut ss_plugin_t,
-    evt: *mut ss_plugin_event,
-    bytes: &mut impl Iterator<Item = u8>,
-) {
-    let event = ss_plugin_event_input {
-        evt,
-        evtnum: 1,
-        evtsrc: c"aws_cloudtrail".as_ptr(),
-    };
-    let mut byte = || bytes.next().unwrap_or(0);
-    let shape = byte();
-    let key = CString::new([b'/', byte(), byte()].map(|it| it.max(1))).expect("no NUL");
-    let mut fields: Vec<_> = (0..shape % 8)
-        .map(|_| ss_plugin_extract_field {
-            res: ss_plugin_extract_field__bindgen_ty_1 { u64_: null_mut() },
-            res_len: u64::MAX,
-            field_id: u32::from(byte()),
-            field: null(),
-            arg_key: if byte() & 1 == 0 {
-                key.as_ptr()
-            } else {
-                null()
-            },
-            arg_index: u64::from(byte()),
-            arg_present: u32::from(byte() & 1),
-            ftype: 0,
-            flist: 0,
-        })
-        .collect();
-    let mut offsets = ss_plugin_extract_value_offsets {
-        start: null_mut(),
-        length: null_mut(),
-    };
-    let input = ss_plugin_field_extract_input {
-        owner: null_mut(),
-        get_owner_last_error: None,
-        num_fields: fields.len() as u32,
-        fields: fields.as_mut_ptr(),
-        table_reader: ss_plugin_table_reader_vtable {
-            get_table_name: None,
-            get_table_size: None,
-            get_table_entry: None,
-            read_entry_field: None,
-        },
-        table_reader_ext: null_mut(),
-        value_offsets: if shape & 128 == 0 {
-            null_mut()
-        } else {
-            &mut offsets
-        },
-    };
-    // SAFETY: the caller's; results are read as the API says, with the type by the field's number.
-    unsafe {
-        let line = plugin_event_to_string(state, &event);
-        assert!(line.is_null() || CStr::from_ptr(line).to_str().is_ok());
-        assert_eq!(
-            plugin_extract_fields(state, &event, &input),
-            ss_plugin_rc_SS_PLUGIN_SUCCESS
-        );
-        for (at, field) in fields.iter().enumerate() {
-            assert_ne!(field.res_len, u64::MAX, "a result is not set");
-            let Some(known) = cloudtrail::field::FIELDS.get(field.field_id as usize) else {
-                assert_eq!(field.res_len, 0);
-                continue;
-            };
-            for value in 0..field.res_len as usize {
-                match known.kind {
-                    cloudtrail::field::Kind::String => {
-                        assert!(CStr::from_ptr(*field.res.str_.add(value)).to_str().is_ok())
-                    }
-                    cloudtrail::field::Kind::Uint64 => drop(*field.res.u64_.add(value)),
-                }
-                if !offsets.start.is_null() {
-                    let pair = if fields.len() == 1 { value } else { at };
-                    let end =
-                        u64::from(*offsets.start.add(pair)) + u64::from(*offsets.length.add(pair));
-                    assert!(end <= u64::from((&raw const (*evt).len).read_unaligned()));
-                }
-            }
-        }
-    }
-}
-
-unsafe extern "C-unwind" fn log(
-    _: *mut ss_plugin_owner_t,
-    _: *const c_char,
-    line: *const c_char,
-    _: ss_plugin_log_severity,
-) {
-    // SAFETY: a C string, by the API.
-    assert!(!unsafe { CStr::from_ptr(line) }.is_empty());
 }

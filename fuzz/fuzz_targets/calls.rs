@@ -1,0 +1,171 @@
+//! What the targets on the C ABI share: its functions, a plugin, and questions about an event.
+#![allow(dead_code, reason = "each target uses its own part")]
+
+use cloudtrail::field::{FIELDS, Kind};
+use falco_plugin_api::*;
+use std::ffi::{CStr, CString, c_char};
+use std::ptr::{null, null_mut};
+
+unsafe extern "C-unwind" {
+    pub fn plugin_init(input: *const ss_plugin_init_input, rc: *mut ss_plugin_rc) -> *mut ss_plugin_t;
+    pub fn plugin_destroy(state: *mut ss_plugin_t);
+    pub fn plugin_get_last_error(state: *mut ss_plugin_t) -> *const c_char;
+    pub fn plugin_get_metrics(state: *mut ss_plugin_t, count: *mut u32) -> *mut ss_plugin_metric;
+    pub fn plugin_open(
+        state: *mut ss_plugin_t,
+        params: *const c_char,
+        rc: *mut ss_plugin_rc,
+    ) -> *mut ss_instance_t;
+    pub fn plugin_close(state: *mut ss_plugin_t, instance: *mut ss_instance_t);
+    pub fn plugin_get_progress(
+        state: *mut ss_plugin_t,
+        instance: *mut ss_instance_t,
+        progress: *mut u32,
+    ) -> *const c_char;
+    pub fn plugin_next_batch(
+        state: *mut ss_plugin_t,
+        instance: *mut ss_instance_t,
+        count: *mut u32,
+        events: *mut *mut *mut ss_plugin_event,
+    ) -> ss_plugin_rc;
+    pub fn plugin_event_to_string(
+        state: *mut ss_plugin_t,
+        event: *const ss_plugin_event_input,
+    ) -> *const c_char;
+    pub fn plugin_extract_fields(
+        state: *mut ss_plugin_t,
+        event: *const ss_plugin_event_input,
+        input: *const ss_plugin_field_extract_input,
+    ) -> ss_plugin_rc;
+}
+
+/// A plugin, or `None` where it refuses the configuration and says why.
+pub fn init(config: &CStr) -> Option<*mut ss_plugin_t> {
+    let input = ss_plugin_init_input {
+        config: config.as_ptr(),
+        owner: null_mut(),
+        get_owner_last_error: None,
+        tables: null(),
+        log_fn: Some(log),
+    };
+    let mut rc = 0;
+    // SAFETY: the input lives during the call.
+    let state = unsafe { plugin_init(&input, &mut rc) };
+    if rc == ss_plugin_rc_SS_PLUGIN_SUCCESS {
+        return Some(state);
+    }
+    // SAFETY: the state is what `plugin_init` gave, and is not used afterwards.
+    unsafe {
+        assert!(!CStr::from_ptr(plugin_get_last_error(state)).is_empty());
+        plugin_destroy(state);
+    }
+    None
+}
+
+/// What was asked: the event as text, and the values of each field, numbers in decimal.
+pub type Answers = (Option<String>, Vec<Vec<String>>);
+
+/// Asks for fields, with arguments and of a number that `bytes` decide, and for the event as text.
+///
+/// # Safety
+/// `evt` is NULL or points to an event with as many bytes as its header says.
+pub unsafe fn use_event(
+    state: *mut ss_plugin_t,
+    evt: *mut ss_plugin_event,
+    bytes: &mut impl Iterator<Item = u8>,
+) -> Answers {
+    let event = ss_plugin_event_input {
+        evt,
+        evtnum: 1,
+        evtsrc: c"aws_cloudtrail".as_ptr(),
+    };
+    let mut byte = || bytes.next().unwrap_or(0);
+    let shape = byte();
+    let key = CString::new([b'/', byte(), byte()].map(|it| it.max(1))).expect("no NUL");
+    let mut fields: Vec<_> = (0..shape % 8)
+        .map(|_| ss_plugin_extract_field {
+            res: ss_plugin_extract_field__bindgen_ty_1 { u64_: null_mut() },
+            res_len: u64::MAX,
+            field_id: u32::from(byte()),
+            field: null(),
+            arg_key: if byte() & 1 == 0 {
+                key.as_ptr()
+            } else {
+                null()
+            },
+            arg_index: u64::from(byte()),
+            arg_present: u32::from(byte() & 1),
+            ftype: 0,
+            flist: 0,
+        })
+        .collect();
+    let mut offsets = ss_plugin_extract_value_offsets {
+        start: null_mut(),
+        length: null_mut(),
+    };
+    let input = ss_plugin_field_extract_input {
+        owner: null_mut(),
+        get_owner_last_error: None,
+        num_fields: fields.len() as u32,
+        fields: fields.as_mut_ptr(),
+        table_reader: ss_plugin_table_reader_vtable {
+            get_table_name: None,
+            get_table_size: None,
+            get_table_entry: None,
+            read_entry_field: None,
+        },
+        table_reader_ext: null_mut(),
+        value_offsets: if shape & 128 == 0 {
+            null_mut()
+        } else {
+            &mut offsets
+        },
+    };
+    // SAFETY: the caller's; results are read as the API says, with the type by the field's number.
+    unsafe {
+        let line = plugin_event_to_string(state, &event);
+        let line = (!line.is_null()).then(|| text(line));
+        assert_eq!(
+            plugin_extract_fields(state, &event, &input),
+            ss_plugin_rc_SS_PLUGIN_SUCCESS
+        );
+        let mut answers = Vec::new();
+        for (at, field) in fields.iter().enumerate() {
+            assert_ne!(field.res_len, u64::MAX, "a result is not set");
+            let Some(known) = FIELDS.get(field.field_id as usize) else {
+                assert_eq!(field.res_len, 0);
+                continue;
+            };
+            let values = 0..field.res_len as usize;
+            answers.push(match known.kind {
+                Kind::String => values.clone().map(|at| text(*field.res.str_.add(at))).collect(),
+                Kind::Uint64 => values.clone().map(|at| (*field.res.u64_.add(at)).to_string()).collect(),
+            });
+            for value in values.filter(|_| !offsets.start.is_null()) {
+                let pair = if fields.len() == 1 { value } else { at };
+                let (start, length) = (*offsets.start.add(pair), *offsets.length.add(pair));
+                let end = u64::from(start) + u64::from(length);
+                assert!(end <= u64::from((&raw const (*evt).len).read_unaligned()));
+            }
+        }
+        (line, answers)
+    }
+}
+
+/// # Safety
+/// A C string.
+unsafe fn text(at: *const c_char) -> String {
+    // SAFETY: the caller's.
+    let text = unsafe { CStr::from_ptr(at) };
+    text.to_str().expect("always UTF-8").to_owned()
+}
+
+unsafe extern "C-unwind" fn log(
+    _: *mut ss_plugin_owner_t,
+    _: *const c_char,
+    line: *const c_char,
+    _: ss_plugin_log_severity,
+) {
+    // SAFETY: a C string, by the API.
+    assert!(!unsafe { CStr::from_ptr(line) }.is_empty());
+}

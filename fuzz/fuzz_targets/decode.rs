@@ -1,0 +1,65 @@
+//! A log file, packed or not, gives events whose payloads are slices of its text in their order,
+//! as many bytes at most as the limit, and each a record by itself. The first byte is the limit.
+#![no_main]
+
+use cloudtrail::batch::Batch;
+use cloudtrail::decode::{Content, Decoder, Limits, Object, Outlet};
+use cloudtrail::gate::Gate;
+use cloudtrail::inflate::{Members, is_gzip};
+use cloudtrail::log::Log;
+use cloudtrail::metrics::Metrics;
+use cloudtrail::tape::{Scan, Scanner, Tapes};
+use libfuzzer_sys::fuzz_target;
+use std::io::Read;
+use std::sync::Arc;
+
+fuzz_target!(|data: &[u8]| {
+    let Some((&limit, stored)) = data.split_first() else {
+        return;
+    };
+    let limit = 1 << (limit % 24);
+    let mut text = Vec::new();
+    let _ = match is_gzip(stored) {
+        true => Members::new(stored).take(limit + 1).read_to_end(&mut text),
+        false => stored.take(limit + 1).read_to_end(&mut text),
+    };
+    let (metrics, log) = (Metrics::default(), Log::default());
+    let held = Arc::new(Gate::new(u64::MAX)).hold(0, 0).expect("open");
+    let object = Object {
+        name: "111122223333_CloudTrail_us-east-1_20260114T1200Z_x.json.gz".to_owned(),
+        content: Content::Memory(stored.to_vec(), held),
+        ticket: None,
+    };
+    let limits = Limits {
+        max_object_bytes: limit,
+        insights: true,
+    };
+    let mut decoder = Decoder::new(limits, &metrics, &log, Batch::default());
+    let mut taken = Taken::default();
+    let result = decoder.decode(&object, &mut taken);
+    taken.flush(&mut decoder.batch);
+    if text.len() as u64 > limit {
+        assert!(result.is_err());
+    }
+    let mut rest = &text[..];
+    for payload in &taken.0 {
+        let at = rest.windows(payload.len()).position(|slice| slice == payload);
+        rest = &rest[at.expect("a slice of the text") + payload.len()..];
+        let scan = Scanner::baseline().scan(payload, &mut Tapes::default());
+        assert!(matches!(scan, Scan::Whole { len, .. } if len == payload.len()));
+    }
+    assert!(log.take().iter().all(|(_, line)| !line.contains('\n')));
+});
+
+/// The payloads of all batches.
+#[derive(Default)]
+struct Taken(Vec<Vec<u8>>);
+
+impl Outlet for Taken {
+    fn flush(&mut self, full: &mut Batch) -> bool {
+        let records = (0..full.len()).filter_map(|number| full.record(number));
+        self.0.extend(records.map(|record| record.tape.text().to_vec()));
+        full.clear();
+        true
+    }
+}

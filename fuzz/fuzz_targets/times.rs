@@ -1,0 +1,23 @@
+//! Times and file names: a time that `time` reads is read as the same, and no name is too odd.
+#![no_main]
+
+use cloudtrail::{log_name, timestamp};
+use libfuzzer_sys::fuzz_target;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+fuzz_target!(|data: &[u8]| {
+    let ours = timestamp::parse(data);
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    if let Ok(time) = OffsetDateTime::parse(text, &Rfc3339)
+        && let Ok(expected) = u64::try_from(time.unix_timestamp_nanos())
+        && matches!(data[10], b'T' | b't' | b' ')
+        && !text.contains(":60")
+    {
+        assert_eq!(ours, Some(expected));
+    }
+    let _ = (log_name::is_log(text, true), log_name::is_log(text, false));
+    let _ = log_name::time(text).and_then(timestamp::nanoseconds);
+});
