@@ -394,7 +394,7 @@ impl Foreign {
                 let slots = RecordSlots::of(self.tapes.tape(tape, &self.payload));
                 Some((tape, slots))
             }
-            Scan::Unfinished | Scan::Mismatch(_) => None,
+            Scan::Unfinished | Scan::Mismatch(_) | Scan::TooMany(_) => None,
         };
     }
 

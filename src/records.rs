@@ -61,7 +61,7 @@ pub enum Damage {
     NotAnObject,
     /// The object's last record is cut off by the end of the text.
     CutOff,
-    /// A record over [`MAX_RECORD`].
+    /// A record over [`MAX_RECORD`], or with more than [`MAX_CONTAINERS`](crate::tape::MAX_CONTAINERS) objects and arrays in it.
     TooLong,
     /// The rest of an object with too much damage to look through.
     GivenUp,
@@ -257,7 +257,7 @@ impl RecordReader {
             Scan::Unfinished if !last && text.len() - at < self.reach() => Step::More,
             scan => {
                 let sound = match scan {
-                    Scan::Mismatch(offset) => &text[at..at + offset],
+                    Scan::Mismatch(offset) | Scan::TooMany(offset) => &text[at..at + offset],
                     _ => &text[at..],
                 };
                 if self.place == Place::Top
@@ -266,7 +266,7 @@ impl RecordReader {
                     self.place = Place::Array { wrapped: true };
                     return Step::To(at + offset);
                 }
-                self.lose(text, at, self.spent(&scan, text, at))
+                self.refuse(text, at, &scan)
             }
         }
     }
@@ -341,7 +341,7 @@ impl RecordReader {
                     Step::To(at + len)
                 }
                 Scan::Unfinished if !last && text.len() - at < self.reach() => Step::More,
-                scan => self.lose(text, at, self.spent(&scan, text, at)),
+                scan => self.refuse(text, at, &scan),
             },
             Place::Top | Place::Abandoned => {
                 self.place = Place::Array { wrapped: false };
@@ -428,8 +428,17 @@ impl RecordReader {
                 Step::To(at + len)
             }
             Scan::Unfinished if !last && text.len() - at < self.reach() => Step::More,
-            scan => self.lose(text, at, self.spent(&scan, text, at)),
+            scan => self.refuse(text, at, &scan),
         }
+    }
+
+    /// Gives up the container at `at`, which cannot be read whole.
+    fn refuse(&mut self, text: &[u8], at: usize, scan: &Scan) -> Step {
+        let step = self.lose(text, at, self.spent(scan, text, at));
+        if let (Scan::TooMany(_), Some(lost)) = (scan, &mut self.lost) {
+            lost.damage = Damage::TooLong;
+        }
+        step
     }
 
     /// Gives up the value at `at`, on which `spent` bytes were scanned in vain, and looks for the
@@ -545,7 +554,7 @@ impl RecordReader {
     fn spent(&self, scan: &Scan, text: &[u8], at: usize) -> usize {
         match scan {
             Scan::Whole { len, .. } => *len,
-            Scan::Mismatch(offset) => *offset,
+            Scan::Mismatch(offset) | Scan::TooMany(offset) => *offset,
             Scan::Unfinished => self.reach().min(text.len() - at),
         }
     }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::tape::MAX_CONTAINERS;
 
 /// The `n` of each record that is found, and what was damaged.
 #[derive(Default)]
@@ -156,4 +157,25 @@ fn wrappers_in_each_other_take_bounded_time() {
     // Side by side, they may be as many as there are.
     let many = format!("[{}]", vec![format!("{direct}]}}"); 2_000_000].join(","));
     assert_eq!(whole(&many), (vec![], vec![]));
+}
+
+#[test]
+fn a_record_may_have_so_many_containers_and_one_more_costs_it_alone() {
+    let nested = |depth: usize| {
+        let (open, close) = ("[".repeat(depth), "]".repeat(depth));
+        format!(r#"{{"eventVersion":"1","eventTime":"t","a":{open}{close}}}"#)
+    };
+    for (containers, expected, damage) in [
+        (MAX_CONTAINERS, 3, vec![]),
+        (MAX_CONTAINERS + 1, 2, vec![Damage::TooLong]),
+    ] {
+        let text = [record(0), nested(containers - 1), record(1)].join(",");
+        let text = format!(r#"{{"Records":[{text}]}}"#);
+        for size in [text.len(), 3 << 20] {
+            let (found, damaged) = read_in_windows(&text, size);
+            assert_eq!((found.len(), &damaged), (expected, &damage), "{size}");
+            assert_eq!(found.first(), Some(&record(0)));
+            assert_eq!(found.last(), Some(&record(1)));
+        }
+    }
 }

@@ -12,7 +12,7 @@ mod block;
 mod scan;
 mod value;
 
-pub use scan::{Scan, Scanner};
+pub use scan::{MAX_CONTAINERS, Scan, Scanner};
 pub use value::{Elements, Kind, Members, Tape, Value};
 
 /// A container's brackets as places in the tape, and how to pass over it.

@@ -26,7 +26,13 @@ pub enum Scan {
     Unfinished,
     /// A closing bracket of the wrong kind, this many bytes in.
     Mismatch(usize),
+    /// More than [`MAX_CONTAINERS`] containers, the first too many this many bytes in.
+    TooMany(usize),
 }
+
+/// Containers that one tape may have. Each is a byte or two of text and sixteen of tape, so that a text of nothing but
+/// brackets would need so much more memory than it has bytes.
+pub const MAX_CONTAINERS: usize = 4 << 20;
 
 /// Scans containers with the fastest code that this machine runs.
 #[derive(Clone, Copy, Debug)]
@@ -101,6 +107,7 @@ impl Scanner {
                 tapes.containers.truncate(containers);
                 match other {
                     End::Mismatch(at) => Scan::Mismatch(at),
+                    End::TooMany(at) => Scan::TooMany(at),
                     _ => Scan::Unfinished,
                 }
             }
@@ -116,6 +123,7 @@ enum End {
     },
     Unfinished,
     Mismatch(usize),
+    TooMany(usize),
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -186,12 +194,16 @@ fn scan_with<C: Classify>(text: &[u8], tapes: &mut Tapes) -> End {
             let bracket = block[bit as usize];
             if bracket & 2 != 0 {
                 // `{` and `[`
+                let number = tapes.containers.len() - first_container;
+                if number == MAX_CONTAINERS {
+                    return End::TooMany(at + bit as usize);
+                }
                 tapes.containers.push(Container {
                     open: entry,
                     close: current,
                     after: u32::from(bracket),
                 });
-                current = (tapes.containers.len() - 1 - first_container) as u32;
+                current = number as u32;
                 continue;
             }
             let after = (tapes.containers.len() - first_container) as u32;

@@ -1,6 +1,12 @@
 //! Files that want more memory than they should get.
 
+use std::fs;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
 use crate::given::{read_apart, record, wrap};
+use crate::support;
 use crate::support::scratch::{Scratch, gzip, plain_log};
 
 #[test]
@@ -72,4 +78,84 @@ fn a_million_tiny_records_arrive_in_little_memory() {
     let (events, peak, given) = read_apart(&path, "{}");
     assert_eq!((events, given.trouble()), (1_000_000, vec![]));
     assert!(peak < 60.0, "{peak} MB");
+}
+
+/// `{}` is a record where the file's name has a time: three bytes make an event of forty, and what is kept of it.
+#[test]
+fn ten_million_of_the_smallest_records_arrive_in_bounded_memory() {
+    let scratch = Scratch::new("hostile-smallest");
+    let name = "111122223333_CloudTrail_us-east-1_20260114T1200Z_smallest.json.gz";
+    let path = scratch.write(name, &gzip(&wrap(&vec!["{}"; 10_000_000])));
+    let config = r#"{"maxBufferedBytes":16777216}"#;
+    let (events, peak, given) = read_apart(&path, config);
+    assert_eq!((events, given.trouble()), (10_000_000, vec![]));
+    assert!(peak < 120.0, "{peak} MB");
+}
+
+/// A bracket is a byte or some of text and sixteen of tape.
+#[test]
+fn nesting_without_end_costs_bounded_memory() {
+    let scratch = Scratch::new("hostile-nested");
+    for (name, open, times) in [("arrays", "[", 120), ("objects", "{\"a\":", 5)] {
+        let head = format!(
+            "{{\"Records\":[{},{{\"eventTime\":1,\"a\":",
+            record("first")
+        );
+        let million = gzip(open.repeat(1_000_000).as_bytes());
+        let file = [&gzip(head.as_bytes())[..], &million.repeat(times)].concat();
+        scratch.write(&format!("{name}.json.gz"), &file);
+    }
+    scratch.write("sound.json.gz", &gzip(&plain_log("r-", 10)));
+    let (events, peak, given) = read_apart(
+        scratch.path(),
+        r#"{"maxObjectBytes":100000000,"decodeThreads":1}"#,
+    );
+    assert_eq!(events, 12, "{given:?}");
+    assert_eq!(given.figure("errors.too_large"), 1, "{given:?}");
+    assert!(peak < 300.0, "{peak} MB");
+}
+
+/// Nobody takes what `ctcat` prints, so everything behind it has to wait.
+#[test]
+fn what_waits_for_a_host_that_stands_still_is_bounded() {
+    let scratch = Scratch::new("hostile-still");
+    let log = gzip(&plain_log("r-", 50_000));
+    for number in 0..20 {
+        scratch.write(&format!("{number}.json.gz"), &log);
+    }
+    let memory = |buffered: u64| {
+        let config = format!(r#"{{"maxBufferedBytes":{buffered},"decodeThreads":2}}"#);
+        let mut still = Command::new(env!("CARGO_BIN_EXE_ctcat"))
+            .args(["--config", &config, "--library"])
+            .arg(support::library())
+            .arg(scratch.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("ctcat runs");
+        // Two seconds without growth: it stands still, however slow the machine is.
+        let (mut last, mut same) = (0, 0);
+        while same < 4 {
+            thread::sleep(Duration::from_millis(500));
+            let now = peak_of(still.id());
+            same = if now == last { same + 1 } else { 0 };
+            last = now;
+        }
+        still.kill().and_then(|()| still.wait()).expect("a child");
+        last
+    };
+    let (little, much) = (memory(1_000_000), memory(100_000_000));
+    assert!(little < 60_000, "{little} KiB");
+    assert!(much < 200_000, "{much} KiB");
+    assert!(
+        little < much,
+        "{little} KiB and {much} KiB: nothing is held"
+    );
+}
+
+/// The most memory that a process has used, in KiB.
+fn peak_of(process: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).expect("it runs");
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let peak = peak.and_then(|peak| peak.trim().strip_suffix(" kB"));
+    peak.expect("its peak").parse().expect("a number")
 }
