@@ -22,6 +22,9 @@ const GRACE: Duration = Duration::from_secs(20);
 /// Bytes per second below which a body is given up: servers that drip bytes hold up all that comes behind.
 const SLOWEST: u64 = 16 << 10;
 
+/// Bytes for which there is room before they arrive: a head may promise what no memory holds.
+const MOST_EXPECTED: u64 = 32 << 20;
+
 /// A silence of this length before a body broke off is what broke it off.
 const SILENCE: Duration = Duration::from_secs(4);
 
@@ -109,7 +112,9 @@ async fn fetch(
     if let Some(length) = length.filter(|length| *length > max_bytes) {
         return Err(too_large(length, max_bytes));
     }
-    let mut bytes = Vec::with_capacity(usize::try_from(length.unwrap_or(0)).unwrap_or(0));
+    // Room for a normal log file; that there are more bytes is only believed when they are here.
+    let expected = length.unwrap_or(0).min(MOST_EXPECTED);
+    let mut bytes = Vec::with_capacity(expected as usize);
     let mut body = object.body;
     let start = Instant::now();
     let mut last = start;
