@@ -8,7 +8,9 @@
 use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
-use std::path::PathBuf;
+#[cfg(unix)]
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 
 use crate::batch::{Admission, Admitted, Batch};
 use crate::delivery::Ticket;
@@ -125,7 +127,7 @@ impl<'a> Decoder<'a> {
                 format!("{name}: cannot be read: {error}; it is skipped"),
             )
         };
-        let mut file = File::open(path).map_err(unreadable)?;
+        let file = open(path).map_err(unreadable)?;
         let size = file.metadata().map_err(unreadable)?.len();
         if size > WHOLE_STORED {
             return self.stream(object, BufReader::with_capacity(256 << 10, file), outlet);
@@ -133,7 +135,10 @@ impl<'a> Decoder<'a> {
         let mut stored = std::mem::take(&mut self.stored);
         stored.clear();
         stored.reserve(size as usize + 1);
-        let read = file.read_to_end(&mut stored).map_err(unreadable);
+        // It may grow faster than it is read.
+        let most = self.limits.max_object_bytes.saturating_add(1);
+        let read = file.take(most).read_to_end(&mut stored);
+        let read = read.map_err(unreadable);
         let result = read.and_then(|_| self.memory(object, &stored, outlet));
         self.stored = stored;
         result
@@ -288,6 +293,18 @@ impl<'a> Decoder<'a> {
                 "{name}: decompresses to more than {limit} bytes and is refused; raise maxObjectBytes if it is a log file"
             ),
         )
+    }
+}
+
+/// Opens a file, which was one when it was listed; by now it may be a pipe, which would be waited for, or endless.
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    #[cfg(unix)]
+    options.custom_flags(libc::O_NONBLOCK);
+    let file = options.read(true).open(path)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::other("it is no regular file any more")),
     }
 }
 

@@ -53,7 +53,7 @@ fn files_that_change_after_they_were_listed_cost_themselves_alone() {
     let scratch = Scratch::new("hostile-faults");
     let place = |number: usize| scratch.path().join(format!("{number:02}.json"));
     let log = |number: usize| plain_log(&format!("{number}-"), 1500);
-    for number in 0..20 {
+    for number in 0..22 {
         fs::write(place(number), log(number)).expect("a file");
     }
     let plugin = support::plugin(r#"{"decodeThreads":1,"maxBufferedBytes":1}"#);
@@ -74,6 +74,12 @@ fn files_that_change_after_they_were_listed_cost_themselves_alone() {
     fs::write(place(17), gzip(&log(17))).expect("packed");
     fs::set_permissions(place(18), fs::Permissions::from_mode(0o000)).expect("ours");
     let unreadable = u64::from(File::open(place(18)).is_err());
+    fs::remove_file(place(19)).expect("it is there");
+    let made = Command::new("mkfifo").arg(place(19)).status();
+    assert!(made.expect("mkfifo runs").success());
+    fs::remove_file(place(20))
+        .and_then(|()| symlink("/dev/zero", place(20)))
+        .expect("an endless file instead");
     let mut events = 0;
     loop {
         let (status, batch) = capture.next_batch().expect("no failure");
@@ -83,10 +89,10 @@ fn files_that_change_after_they_were_listed_cost_themselves_alone() {
         }
     }
     let cut = 1000 / (log(13).len() as u64 / 1500);
-    assert_eq!(events, 1500 * (20 - 5 + 2 - unreadable) + cut);
+    assert_eq!(events, 1500 * (22 - 7 + 2 - unreadable) + cut);
     let figures = figures(&plugin);
     let figure = |name: &str| figures.iter().find(|it| it.0 == name).map_or(0, |it| it.1);
-    assert_eq!(figure("errors.read"), 2 + unreadable, "{figures:?}");
+    assert_eq!(figure("errors.read"), 4 + unreadable, "{figures:?}");
     assert_eq!(figure("damaged.cut_off"), 1, "{figures:?}");
-    assert_eq!(figure("objects"), 20, "{figures:?}");
+    assert_eq!(figure("objects"), 22, "{figures:?}");
 }
