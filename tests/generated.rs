@@ -1,12 +1,15 @@
 //! Generated records, as odd as JSON allows, in every container: each must arrive byte for byte, with every field as
-//! the oracle has it. `PROPTEST_CASES` raises the number of files (64 unless told).
+//! the oracle has it. `GENERATED_RECORDS` is how many of them at least (200 unless told), and `PROPTEST_CASES` how many
+//! files or events the smaller tests make (64 unless told).
 #![forbid(unsafe_code)]
 
 mod generator;
 mod oracle;
 mod support;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::env;
+use std::thread;
 
 use cloudtrail::host::OwnedEvent;
 use generator::{container, record, records};
@@ -41,10 +44,34 @@ fn config() -> ProptestConfig {
 
 #[test]
 fn files_of_generated_records_arrive_whole_and_with_the_oracles_values() {
-    let scratch = Scratch::new("generated");
+    let records = env::var("GENERATED_RECORDS").map_or(200, |text| text.parse().expect("a number"));
+    let threads = thread::available_parallelism().map_or(1, |cores| cores.get().min(8));
+    let part = |number| move || compare(number, records / threads + 1);
+    let compared: usize = thread::scope(|scope| {
+        let parts: Vec<_> = (0..threads)
+            .map(|number| scope.spawn(part(number)))
+            .collect();
+        parts
+            .into_iter()
+            .map(|part| part.join().expect("no difference"))
+            .sum()
+    });
+    assert!(compared >= records, "{compared} records");
+    println!("{compared} records compared");
+}
+
+/// Compares this many records or some more: as they are delivered, and as somebody's copies of the events.
+fn compare(number: usize, wanted: usize) -> usize {
+    let scratch = Scratch::new(&format!("generated-{number}"));
     let plugin = support::plugin(r#"{"includeInsights":true}"#);
     let asker = RefCell::new(Asker::new(&plugin, POINTERS));
-    proptest!(config(), |(records in records(), container in container())| {
+    let compared = Cell::new(0);
+    // A file has three and a half records on average.
+    let config = ProptestConfig {
+        cases: wanted.div_ceil(3) as u32 + 10,
+        ..config()
+    };
+    proptest!(config, |(records in records(), container in container())| {
         let path = scratch.write(NAME, &container.file(&records));
         let mut expected = records.iter();
         let mut wrong = Vec::new();
@@ -61,11 +88,16 @@ fn files_of_generated_records_arrive_whole_and_with_the_oracles_values() {
             if Some(event.ts()) != record.timestamp(NAME) {
                 wrong.push(format!("timestamp {} instead of {:?}", event.ts(), record.timestamp(NAME)));
             }
-            wrong.extend(asker.borrow_mut().differences(event, &record));
+            let copy = OwnedEvent::new(event.ts(), text);
+            for event in [event, copy.as_event()] {
+                wrong.extend(asker.borrow_mut().differences(event, &record));
+            }
         });
         wrong.extend(expected.map(|text| format!("not delivered: {}", shown(text))));
         prop_assert!(wrong.is_empty(), "{container:?}\n{}", wrong.join("\n"));
+        compared.set(compared.get() + records.len());
     });
+    compared.get()
 }
 
 #[test]

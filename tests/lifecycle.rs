@@ -188,3 +188,40 @@ fn destroying_without_closing_leaves_no_thread() {
         assert_eq!(threads(), 0);
     }
 }
+
+/// Loading and unloading by turns, and opening by turns, in one plugin: what is used once is used again.
+#[test]
+fn neither_loading_nor_opening_over_and_over_takes_more_memory() {
+    let _turn = turn();
+    let scratch = folder("lifecycle-memory");
+    let once = |plugin: &Plugin| {
+        let mut capture = open(plugin, &scratch);
+        let (_, events) = capture.next_batch().expect("no failure");
+        let id = plugin.request("ct.info").expect("a field");
+        for event in events {
+            plugin.extract_values(event, &[&id], true).expect("answers");
+        }
+    };
+    let kept = support::plugin("{}");
+    let mut used = Vec::new();
+    for _ in 0..6 {
+        for _ in 0..15 {
+            once(&kept);
+            once(&support::plugin("{}"));
+        }
+        used.push(memory());
+    }
+    let growth = used[5].saturating_sub(used[1]);
+    assert!(
+        growth < 16 << 10,
+        "KiB after every fifteen rounds: {used:?}"
+    );
+}
+
+/// Memory that this process has in use, in KiB.
+fn memory() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").expect("Linux");
+    let used = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let used = used.and_then(|used| used.trim().strip_suffix(" kB"));
+    used.expect("its memory").parse().expect("a number")
+}

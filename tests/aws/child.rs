@@ -3,7 +3,7 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -94,6 +94,30 @@ impl Ctcat {
     pub fn kill(&mut self) {
         self.process.kill().expect("it was running");
         self.process.wait().expect("a child");
+    }
+
+    /// Whether it has neither ended nor failed.
+    pub fn is_running(&mut self) -> bool {
+        self.process.try_wait().expect("a child").is_none()
+    }
+
+    /// Asks it to end, as Ctrl-C or a service manager does, and says how it ended and how long that took.
+    pub fn terminate(&mut self) -> (ExitStatus, Duration) {
+        let started = Instant::now();
+        let sent = Command::new("kill")
+            .arg(self.process.id().to_string())
+            .status();
+        assert!(sent.expect("kill runs").success());
+        (self.process.wait().expect("a child"), started.elapsed())
+    }
+
+    /// Memory that it has in use, in KiB.
+    pub fn memory(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.process.id());
+        let status = fs::read_to_string(path).expect("its state");
+        let used = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let used = used.and_then(|used| used.trim().strip_suffix(" kB"));
+        used.expect("its memory").parse().expect("a number")
     }
 
     /// Processor time that it has used, in hundredths of a second.

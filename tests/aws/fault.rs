@@ -28,6 +28,8 @@ pub enum Fault {
     Drip(Duration),
     /// The connection ends after so many bytes of the body, which the head promises whole.
     CutAfter(usize),
+    /// The head promises so many bytes more than there are, or fewer.
+    Length(isize),
     /// The bits of the body's byte at this place are flipped.
     Flip(usize),
 }

@@ -225,6 +225,12 @@ impl Shared {
                 }
                 return Ok(!closing);
             }
+            Some(Fault::Length(more)) => {
+                let told = reply.body.len().saturating_add_signed(more);
+                reply.set("content-length", &told.to_string());
+                reply.write(client)?;
+                return Ok(false);
+            }
             Some(Fault::Flip(place)) => {
                 if let Some(byte) = reply.body.get_mut(place) {
                     *byte = !*byte;

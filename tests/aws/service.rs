@@ -63,6 +63,10 @@ impl Service {
         );
     }
 
+    pub fn delete_queue(&self, queue: &str) {
+        self.sqs("DeleteQueue", json!({"QueueUrl": self.queue_url(queue)}));
+    }
+
     pub fn queue_url(&self, queue: &str) -> String {
         let reply = self.sqs("GetQueueUrl", json!({"QueueName": queue}));
         reply["QueueUrl"].as_str().expect("a URL").to_owned()
