@@ -119,7 +119,7 @@ impl<'a> Decoder<'a> {
         result
     }
 
-    fn file(&mut self, object: &Object, path: &PathBuf, outlet: &mut impl Outlet) -> Result<()> {
+    fn file(&mut self, object: &Object, path: &Path, outlet: &mut impl Outlet) -> Result<()> {
         let unreadable = |error: io::Error| {
             let name = Printable(&object.name);
             Error::new(
