@@ -33,7 +33,8 @@ pub struct Batch {
     records: Vec<Entry>,
     tapes: Tapes,
     ahead: Ahead,
-    slots: Slots,
+    /// Scratch for working ahead. Boxed, as batches are moved from thread to thread.
+    slots: Box<Slots>,
     /// Objects that end in this batch.
     pub objects: u64,
     /// Stored bytes that were read for this batch.

@@ -49,6 +49,7 @@ pub struct Settings {
 
 /// What [`Pipeline::next`] has for the host.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant)] // It is taken apart where it arrives.
 pub enum Next {
     /// Events.
     Batch(Batch),
