@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cloudtrail::batch::{Admission, Batch};
+use cloudtrail::demand::Wanted;
 use cloudtrail::extract::{Argument, Extractor, Given};
 use cloudtrail::field::FIELDS;
 use cloudtrail::host::{Event, Plugin, Requests};
@@ -137,9 +138,10 @@ impl RecordSink for Assembly {
     }
 }
 
-/// A live batch, and where its events are.
-fn batch() -> (Arc<Batch>, Vec<*mut u8>) {
+/// A live batch with these fields worked out ahead, and where its events are.
+fn batch(wanted: Wanted) -> (Arc<Batch>, Vec<*mut u8>) {
     let mut sink = Assembly::default();
+    sink.0.work_ahead(Arc::new(wanted));
     RecordReader::new(Scanner::default()).feed(file().text.as_bytes(), true, &mut sink);
     assert_eq!(sink.0.len(), EVENTS);
     let addresses = sink.0.addresses().collect();
@@ -170,9 +172,14 @@ fn ask(extractor: &mut Extractor, questions: &[(usize, Argument<'_>)]) -> u64 {
 }
 
 fn engine(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("engine");
+    questions(criterion, "engine", Wanted::default());
+    questions(criterion, "engine, worked out ahead", Wanted::of(|_| true));
+}
+
+fn questions(criterion: &mut Criterion, name: &str, wanted: Wanted) {
+    let mut group = criterion.benchmark_group(name);
     group.throughput(Throughput::Elements(1));
-    let (batch, addresses) = batch();
+    let (batch, addresses) = batch(wanted);
     let mut extractor = Extractor::default();
     extractor.select_live(batch, 0);
     for case in &CASES {
