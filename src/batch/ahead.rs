@@ -105,6 +105,8 @@ impl Ahead {
         };
         let value = self.values.get(place as usize / 2..).unwrap_or_default();
         match (place % 2, value.first_chunk()) {
+            // Not even a NUL: no pointer may be given to that.
+            (0, _) if value.is_empty() => Known::Unknown,
             (0, _) => Known::Text(value.as_ptr().cast()),
             (_, Some(number)) => Known::Number(u64::from_ne_bytes(*number)),
             (_, None) => Known::Unknown,
@@ -146,19 +148,20 @@ mod tests {
     use crate::field::Rule;
     use crate::tape::{Scan, Scanner};
 
-    /// A batch of one event.
-    fn batch(wanted: Wanted, text: &str) -> Batch {
+    fn batch(wanted: Wanted, records: &[&str]) -> Batch {
         let mut batch = Batch::default();
         batch.work_ahead(Arc::new(wanted));
-        let Scan::Whole { tape, .. } = Scanner::default().scan(text.as_bytes(), batch.tapes())
-        else {
-            panic!("not whole: {text}");
-        };
-        let admission = Admission {
-            insights: false,
-            file_time: Some(0),
-        };
-        batch.push(text.as_bytes(), tape, admission);
+        for text in records {
+            let Scan::Whole { tape, .. } = Scanner::default().scan(text.as_bytes(), batch.tapes())
+            else {
+                panic!("not whole: {text}");
+            };
+            let admission = Admission {
+                insights: false,
+                file_time: Some(0),
+            };
+            batch.push(text.as_bytes(), tape, admission);
+        }
         batch
     }
 
@@ -167,7 +170,7 @@ mod tests {
         let record = r#"{"eventName":"GetObject","additionalEventData":{"bytesTransferredIn":7}}"#;
         let (mut texts, mut numbers) = (0, 0);
         for wanted in [true, false] {
-            let batch = batch(Wanted::of(|_| wanted), record);
+            let batch = batch(Wanted::of(|_| wanted), &[record]);
             for (number, field) in FIELDS.iter().enumerate() {
                 let argument = matches!(field.rule, Rule::ImageIds | Rule::Pointer);
                 let known = batch.known(0, number);
@@ -187,10 +190,23 @@ mod tests {
         );
     }
 
+    /// A rule that does more than append would show here.
+    #[test]
+    fn each_event_has_the_values_that_it_has_alone() {
+        const RECORD: &str = r#"{"eventVersion":"1.11","eventName":"PutObject","eventSource":"s3.amazonaws.com",
+            "userIdentity":{"type":"AssumedRole","arn":"a/b/c"},"sourceIPAddress":"192.0.2.1","readOnly":false,
+            "requestParameters":{"bucketName":"b\u0000x","key":"k","tagSpecificationSet":{"items":[{"resourceType":
+            "instance","tags":[{"key":"Name","value":"web"}]}]}},"additionalEventData":{"bytesTransferredIn":1.5},
+            "resources":[{"ARN":"one"}, {"ARN": "two"}]}"#;
+        let alone = batch(Wanted::of(|_| true), &[RECORD]);
+        let many = batch(Wanted::of(|_| true), &[RECORD; 3]);
+        assert_eq!(many.ahead.values, alone.ahead.values.repeat(3));
+    }
+
     #[test]
     fn a_huge_record_is_left_to_the_moment_when_it_is_asked_for() {
         let record = format!(r#"{{"eventName":"{}"}}"#, "x".repeat(LONGEST));
-        let batch = batch(Wanted::of(|_| true), &record);
+        let batch = batch(Wanted::of(|_| true), &[&record]);
         assert!((0..FIELDS.len()).all(|field| matches!(batch.known(0, field), Known::Unknown)));
     }
 }
