@@ -115,6 +115,7 @@ fn tape(criterion: &mut Criterion) {
         throughput(&mut group, &file);
         for (way, scanner) in [
             ("detected", Scanner::default()),
+            ("without AVX-512", Scanner::without_avx512()),
             ("baseline", Scanner::baseline()),
         ] {
             let mut sink = Tapeworm::default();

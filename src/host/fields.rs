@@ -128,8 +128,8 @@ struct Entry {
     arg: Option<EntryArg>,
     display: Option<String>,
     desc: String,
-    #[serde(default)]
-    properties: Vec<String>,
+    /// Plugins in Go write `null` for an empty list.
+    properties: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -169,13 +169,20 @@ fn checked(id: u32, entry: Entry) -> Result<Field, String> {
         arg,
         display: entry.display,
         desc: entry.desc,
-        properties: entry.properties,
+        properties: entry.properties.unwrap_or_default(),
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn null_stands_for_what_is_left_out() {
+        let field = r#"{"name":"a","type":"string","desc":"","arg":null,"properties":null}"#;
+        let fields = parse(&format!("[{field}]")).expect("a list");
+        assert!(fields[0].arg.is_none() && fields[0].properties.is_empty());
+    }
 
     #[test]
     fn lists_that_break_the_api_are_refused() {

@@ -274,3 +274,46 @@ unsafe fn write_entries<C: Classify>(tapes: &mut Tapes, base: u32, marks: u64) {
     unsafe { C::places(base, marks, out) };
     tapes.used += marks.count_ones() as usize;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// All that a scan gives, to be compared.
+    fn scanned(scanner: Scanner, text: &[u8]) -> String {
+        let mut tapes = Tapes::default();
+        let scan = scanner.scan(text, &mut tapes);
+        match scan {
+            Scan::Whole { len, tape, .. } => {
+                format!("{scan:?} {:?}", tapes.tape(tape, &text[..len]))
+            }
+            _ => format!("{scan:?}"),
+        }
+    }
+
+    #[test]
+    fn all_forms_scan_alike_wherever_a_block_ends() {
+        let texts = [
+            r#"{"a":"b\\","c":[1,-2.5e3,true,null],"d":{"e":"f\"g"},"h":""}tail"#,
+            r#"{"a":"ключ\u0041"}"#,
+            r#"{"a":"b"]"#,
+            r#"{"a":"b"#,
+            r#"[[[[{}]]],"x"y,"z"]"#,
+        ];
+        for text in texts {
+            for shift in 0..2 * BLOCK {
+                let mut moved = vec![text.as_bytes()[0]];
+                moved.resize(1 + shift, b' ');
+                moved.extend_from_slice(&text.as_bytes()[1..]);
+                let baseline = scanned(Scanner::baseline(), &moved);
+                for scanner in [Scanner::default(), Scanner::without_avx512()] {
+                    assert_eq!(
+                        scanned(scanner, &moved),
+                        baseline,
+                        "{text} moved by {shift}"
+                    );
+                }
+            }
+        }
+    }
+}
