@@ -1,0 +1,154 @@
+//! The rules file, read line by line as far as the tests need it, and the records that go with its rules.
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+/// A rule, macro or list of the rules file.
+pub struct Item {
+    /// `rule`, `macro` or `list`.
+    pub kind: String,
+    pub name: String,
+    keys: BTreeMap<String, String>,
+}
+
+/// What the records in a file are there for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Records {
+    /// Each of them makes the rule raise an alert, and no other rule.
+    Match,
+    /// They are near to what the rule looks for, but no rule raises an alert.
+    Miss,
+}
+
+/// The rules file.
+pub fn file() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("rules/cloudtrail_rules.yaml")
+}
+
+/// The items of the rules file, in its order.
+pub fn items() -> Vec<Item> {
+    let text = fs::read_to_string(file()).expect("the rules file is there");
+    let lines = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with('#') && !line.trim().is_empty());
+    let mut items: Vec<Item> = Vec::new();
+    let mut last_key = String::new();
+    for line in lines {
+        let starts_item = line.starts_with("- ");
+        let starts_key = line.starts_with("  ") && !line[2..].starts_with([' ', '-']);
+        if !starts_item && !starts_key {
+            let item = items.last_mut().expect("a key before its value");
+            let value = item.keys.get_mut(&last_key).expect("the key of this value");
+            *value = format!("{value} {}", line.trim());
+            continue;
+        }
+        let (key, value) = line[2..]
+            .split_once(':')
+            .unwrap_or_else(|| panic!("no key and value: {line}"));
+        let value = value.trim().trim_start_matches('>').to_owned();
+        last_key = key.to_owned();
+        if starts_item {
+            items.push(Item {
+                kind: key.to_owned(),
+                name: value.clone(),
+                keys: BTreeMap::new(),
+            });
+        }
+        let item = items.last_mut().expect("an item before its keys");
+        let before = item.keys.insert(key.to_owned(), value);
+        assert!(before.is_none(), "{}: {key} stands twice", item.name);
+    }
+    items.retain(|item| item.kind != "required_plugin_versions");
+    items
+}
+
+/// The items of one kind.
+pub fn items_of(kind: &str) -> Vec<Item> {
+    let mut items = items();
+    items.retain(|item| item.kind == kind);
+    items
+}
+
+impl Item {
+    /// The value of a key, on one line.
+    pub fn value(&self, key: &str) -> &str {
+        let value = self.keys.get(key).map(|value| value.trim());
+        value.unwrap_or_else(|| panic!("{} {:?} has no {key}", self.kind, self.name))
+    }
+
+    /// The words of a condition, without texts in quotes, operators and brackets.
+    pub fn words(&self) -> Vec<String> {
+        let outside_quotes = without_quoted(self.value("condition"));
+        outside_quotes
+            .split(|c: char| c.is_whitespace() || "()=!,".contains(c))
+            .filter(|word| !word.is_empty())
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// The fields that the condition asks for.
+    pub fn condition_fields(&self) -> Vec<String> {
+        let is_field = |word: &String| {
+            let class = word.split('.').next().unwrap_or_default();
+            word.contains('.')
+                && ["ct", "s3", "ec2", "ecr", "iam"].contains(&class)
+                && !word.ends_with(".amazonaws.com")
+        };
+        let mut words = self.words();
+        words.retain(is_field);
+        words
+    }
+
+    /// The fields that a rule's output shows.
+    pub fn output_fields(&self) -> Vec<String> {
+        let fields = self.value("output").split('%').skip(1).map(|rest| {
+            let end = rest.find([' ', ')', ',']).unwrap_or(rest.len());
+            rest[..end].to_owned()
+        });
+        fields.collect()
+    }
+}
+
+/// The folder of a rule's records: its name in lower case, with dashes.
+pub fn folder(rule: &str) -> PathBuf {
+    let name: String = rule
+        .to_lowercase()
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .collect();
+    super::testdata("rules").join(name)
+}
+
+/// The eventIDs of a rule's records.
+pub fn event_ids(rule: &str, records: Records) -> Vec<String> {
+    let name = match records {
+        Records::Match => "match.json",
+        Records::Miss => "miss.json",
+    };
+    let path = folder(rule).join(name);
+    let text =
+        fs::read(&path).unwrap_or_else(|error| panic!("{rule}: {}: {error}", path.display()));
+    let log: Value =
+        serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let records = log["Records"].as_array().expect("an array of records");
+    let id = |record: &Value| record["eventID"].as_str().expect("an eventID").to_owned();
+    records.iter().map(id).collect()
+}
+
+fn without_quoted(text: &str) -> String {
+    let mut outside = String::new();
+    let mut quote = None;
+    for c in text.chars() {
+        match quote {
+            Some(open) if c == open => quote = None,
+            Some(_) => {}
+            None if c == '"' || c == '\'' => quote = Some(c),
+            None => outside.push(c),
+        }
+    }
+    outside
+}
