@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 pub mod asker;
+pub mod falco;
 pub mod rules;
 pub mod scratch;
 

@@ -1,0 +1,326 @@
+//! The plugin and its rules in a real Falco: `FALCO=/usr/bin/falco cargo test --test falco`.
+#![forbid(unsafe_code)]
+
+mod aws;
+mod fixtures;
+mod oracle;
+mod support;
+
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use aws::message::Message;
+use aws::server::{closed_address, ministack};
+use aws::service::Service;
+use aws::settings::Settings;
+use fixtures::fake_plugin;
+use serde_json::{Value, json};
+use support::falco::{self, Falco, text};
+use support::rules::{self, Records};
+use support::scratch::{Scratch, plain_log};
+
+#[test]
+fn each_record_raises_the_alerts_that_it_is_there_for() {
+    let mut expected = BTreeMap::new();
+    for rule in rules::items_of("rule") {
+        for id in rules::event_ids(&rule.name, Records::Match) {
+            expected.insert(id, vec![rule.name.clone()]);
+        }
+    }
+    let scratch = Scratch::new("falco-rules");
+    let mut falco = Falco::start(&scratch, &falco::config(text(&support::testdata("rules"))));
+    falco.succeed();
+    let mut given = falco.rules_by_event();
+    for (id, rules) in &expected {
+        assert_eq!(given.remove(id).as_ref(), Some(rules), "event {id}");
+    }
+    assert_eq!(given, BTreeMap::new(), "near misses that raise alerts");
+}
+
+#[test]
+fn every_part_of_an_output_has_a_value_for_some_record() {
+    let scratch = Scratch::new("falco-outputs");
+    let mut falco = Falco::start(&scratch, &falco::config(text(&support::testdata("rules"))));
+    falco.succeed();
+    let alerts = falco.alerts();
+    for rule in rules::items_of("rule") {
+        let of_rule: Vec<_> = alerts
+            .iter()
+            .filter(|alert| alert.rule() == rule.name)
+            .collect();
+        for field in rule.output_fields() {
+            assert!(
+                of_rule
+                    .iter()
+                    .any(|alert| !alert.0["output_fields"][&field].is_null()),
+                "{}: {field} has no value in any of its alerts",
+                rule.name
+            );
+        }
+    }
+}
+
+#[test]
+fn a_source_is_read_to_its_end() {
+    let scratch = Scratch::new("falco-end");
+    let logs = support::testdata("logs");
+    let mut config = falco::config(text(&logs));
+    config["rules_files"] = json!([falco::rule_for_everything(&scratch)]);
+    let mut falco = Falco::start(&scratch, &config);
+    falco.succeed();
+    let events = support::payloads(&support::plugin(""), &logs).len();
+    assert_eq!(falco.alerts().len(), events);
+}
+
+#[test]
+fn two_sources_are_read_side_by_side() {
+    let scratch = Scratch::new("falco-two");
+    let logs = support::testdata("logs");
+    let mut config = falco::config(text(&logs));
+    let fake = json!({"name": "fake", "library_path": fake_plugin(&[]), "open_params": "normal"});
+    config["plugins"]
+        .as_array_mut()
+        .expect("plugins")
+        .push(fake);
+    config["load_plugins"] = json!(["cloudtrail", "fake"]);
+    let rule = json!([{
+        "rule": "Every event of the other source",
+        "desc": "Whatever it is.",
+        "condition": "evt.num > 0",
+        "output": "%fake.number",
+        "priority": "NOTICE",
+        "source": "fake_source",
+    }]);
+    config["rules_files"] = json!([
+        falco::rule_for_everything(&scratch),
+        scratch.write("other.yaml", rule.to_string().as_bytes()),
+    ]);
+    let sources = ["aws_cloudtrail", "fake_source"];
+    let args = sources.map(|source| ["--enable-source", source]).concat();
+    let mut falco = Falco::start_with(&scratch, &config, &args);
+    falco.succeed();
+    let alerts = falco.alerts();
+    let counts = sources.map(|source| {
+        let of_source = alerts.iter().filter(|alert| alert.0["source"] == source);
+        of_source.count()
+    });
+    let events = support::payloads(&support::plugin(""), &logs).len();
+    assert_eq!(counts, [events, 6]);
+}
+
+#[test]
+fn a_capture_file_gives_the_same_alerts() {
+    let scratch = Scratch::new("falco-capture");
+    let mut config = falco::config(text(&support::testdata("rules")));
+    // It starts with the first alert, which here is that of the first record, and is to go on to the end.
+    config["capture"] = json!({
+        "enabled": true,
+        "path_prefix": scratch.path().join("capture"),
+        "mode": "all_rules",
+        "default_duration": 1_000_000_000,
+    });
+    let mut live = Falco::start(&scratch, &config);
+    live.succeed();
+    let captured = captures_below(scratch.path());
+    assert_eq!(captured.len(), 1, "{captured:?}\n{}", live.log());
+
+    config["capture"]["enabled"] = json!(false);
+    config["engine"] = json!({"kind": "replay", "replay": {"capture_file": captured[0]}});
+    let elsewhere = Scratch::new("falco-replay");
+    let mut replay = Falco::start_with(&elsewhere, &config, &[]);
+    replay.succeed();
+    let texts = |falco: &Falco| -> Vec<String> {
+        let alerts = falco.alerts();
+        alerts.iter().map(|alert| alert.text().to_owned()).collect()
+    };
+    assert!(!texts(&live).is_empty());
+    assert_eq!(texts(&replay), texts(&live));
+}
+
+#[test]
+fn fields_are_listed_with_their_descriptions() {
+    let scratch = Scratch::new("falco-list");
+    let config = falco::config("");
+    let mut falco = Falco::start_with(&scratch, &config, &["--list=aws_cloudtrail"]);
+    falco.succeed();
+    let listed = squeezed(&falco.output());
+    let plugin = support::plugin("");
+    for field in plugin.fields() {
+        // Falco leaves these out of its list.
+        if field.properties.iter().any(|property| property == "hidden") {
+            continue;
+        }
+        assert!(listed.contains(&field.name), "{} is not listed", field.name);
+        let desc = squeezed(&field.desc);
+        assert!(listed.contains(&desc), "{}: no {desc:?}", field.name);
+    }
+}
+
+#[test]
+fn a_bad_configuration_is_refused_in_the_plugins_words() {
+    let scratch = Scratch::new("falco-bad");
+    for (key, value, words) in [
+        (
+            "open_params",
+            json!("/no/such/folder"),
+            "open parameters '/no/such/folder': cannot be opened",
+        ),
+        (
+            "init_config",
+            json!({"s3Interval": "2d-5d"}),
+            r#"s3Interval: "2d-5d" starts after its end"#,
+        ),
+        (
+            "init_config",
+            json!(r#"{"s3Interval": "tomorrow"}"#),
+            r#"s3Interval: "tomorrow""#,
+        ),
+    ] {
+        let mut config = falco::config(text(&support::testdata("logs")));
+        config["plugins"][0][key] = value;
+        let mut falco = Falco::start(&scratch, &config);
+        let status = falco.end();
+        assert!(!status.success(), "{words}");
+        assert!(falco.log().contains(words), "{words}:\n{}", falco.log());
+    }
+}
+
+#[test]
+fn a_value_of_a_wrong_type_is_refused_by_its_name() {
+    let scratch = Scratch::new("falco-type");
+    let mut config = falco::config(text(&support::testdata("logs")));
+    config["plugins"][0]["init_config"] = json!({"decodeThreads": "many"});
+    let mut falco = Falco::start(&scratch, &config);
+    assert!(!falco.end().success());
+    assert!(falco.log().contains("decodeThreads"), "{}", falco.log());
+}
+
+#[test]
+fn a_queue_is_followed_reloaded_and_left() {
+    let service = Service::at(ministack().address);
+    service.create_bucket("falco");
+    // A short lease: the server may hand a message to the connection that the reload has cut.
+    service.create_queue("falco", json!({"VisibilityTimeout": "5"}));
+    let scratch = Scratch::new("falco-queue");
+    let mut config = following("sqs://falco", ministack().address);
+    config["rules_files"] = json!([falco::rule_for_everything(&scratch)]);
+    // Without this it does not hear SIGHUP either.
+    config["watch_config_files"] = json!(true);
+    let mut falco = Falco::start(&scratch, &config);
+
+    deliver(&service, "first.json");
+    falco.until("alerts of the first file", |falco| {
+        falco.alerts().len() == 3
+    });
+    falco.signal("HUP");
+    falco.until("a restart", |falco| {
+        falco.log().matches("cloudtrail: following").count() == 2
+    });
+    deliver(&service, "second.json");
+    falco.until("alerts of the second file", |falco| {
+        falco.alerts().len() == 6
+    });
+
+    let asked = Instant::now();
+    falco.signal("TERM");
+    falco.succeed();
+    assert!(
+        asked.elapsed() < Duration::from_secs(5),
+        "its end took {:?}",
+        asked.elapsed()
+    );
+}
+
+#[test]
+fn a_local_source_is_left_in_the_middle() {
+    let scratch = Scratch::new("falco-term");
+    // So many that they are not all read before the signal.
+    let log = plain_log("r-", 50_000);
+    for number in 0..20 {
+        scratch.write(&format!("logs/{number}.json"), &log);
+    }
+    let mut config = falco::config(text(&scratch.path().join("logs")));
+    config["rules_files"] = json!([falco::rule_for_everything(&scratch)]);
+    let mut falco = Falco::start(&scratch, &config);
+    falco.until("alerts", |falco| !falco.alerts().is_empty());
+    let asked = Instant::now();
+    falco.signal("TERM");
+    falco.succeed();
+    assert!(
+        asked.elapsed() < Duration::from_secs(5),
+        "its end took {:?}",
+        asked.elapsed()
+    );
+    assert!(falco.alerts().len() < 1_000_000);
+}
+
+#[test]
+fn metrics_are_served_for_prometheus() {
+    let service = Service::at(ministack().address);
+    service.create_queue("falco-metrics", json!({}));
+    let address = closed_address();
+    let scratch = Scratch::new("falco-metrics");
+    let mut config = following("sqs://falco-metrics", ministack().address);
+    config["webserver"] = json!({
+        "enabled": true,
+        "listen_address": address.ip().to_string(),
+        "listen_port": address.port(),
+        "prometheus_metrics_enabled": true,
+    });
+    config["metrics"] = json!({"enabled": true, "interval": "1h", "plugins_metrics_enabled": true});
+    let mut falco = Falco::start(&scratch, &config);
+    falco.until("the metrics", |_| {
+        page(address, "/metrics").is_some_and(|page| page.contains("cloudtrail"))
+    });
+    let page = page(address, "/metrics").expect("it is served");
+    for metric in support::plugin("").metrics() {
+        // Falco gives numbers of bytes another unit.
+        let name = metric.name.replace('.', "_").replace("_bytes", "");
+        assert!(
+            page.contains(&format!("cloudtrail_{name}")),
+            "{name} is not in:\n{page}"
+        );
+    }
+}
+
+/// A configuration that follows a queue of the server at `address`.
+fn following(queue: &str, address: SocketAddr) -> Value {
+    let mut config = falco::config(queue);
+    config["plugins"][0]["init_config"] = json!(Settings::at(address).json());
+    config
+}
+
+/// Puts a file with three records into the bucket and its notification into the queue.
+fn deliver(service: &Service, key: &str) {
+    service.put("falco", key, plain_log(key, 3));
+    let notification = json!({"s3Bucket": "falco", "s3ObjectKey": [key]});
+    service.send("falco", [notification.to_string()]);
+}
+
+/// What an HTTP server has at `path`; `None` if nothing answers yet.
+fn page(address: SocketAddr, path: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    let request = Message::new(format!("GET {path} HTTP/1.1"))
+        .with("host", &address.to_string())
+        .with("connection", "close");
+    request.write(&mut stream).ok()?;
+    let reply = Message::read_reply(&mut stream, false).ok()?;
+    (reply.status() == 200).then(|| reply.text())
+}
+
+/// The capture files in a folder.
+fn captures_below(folder: &Path) -> Vec<PathBuf> {
+    let mut files = support::files_below(folder);
+    files.retain(|file| {
+        file.extension()
+            .is_some_and(|extension| extension == "scap")
+    });
+    files
+}
+
+/// A text without its white space, because Falco breaks descriptions into lines.
+fn squeezed(text: &str) -> String {
+    text.split_whitespace().collect()
+}
