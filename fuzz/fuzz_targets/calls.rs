@@ -7,7 +7,10 @@ use std::ffi::{CStr, CString, c_char};
 use std::ptr::{null, null_mut};
 
 unsafe extern "C-unwind" {
-    pub fn plugin_init(input: *const ss_plugin_init_input, rc: *mut ss_plugin_rc) -> *mut ss_plugin_t;
+    pub fn plugin_init(
+        input: *const ss_plugin_init_input,
+        rc: *mut ss_plugin_rc,
+    ) -> *mut ss_plugin_t;
     pub fn plugin_destroy(state: *mut ss_plugin_t);
     pub fn plugin_get_last_error(state: *mut ss_plugin_t) -> *const c_char;
     pub fn plugin_get_metrics(state: *mut ss_plugin_t, count: *mut u32) -> *mut ss_plugin_metric;
@@ -138,8 +141,14 @@ pub unsafe fn use_event(
             };
             let values = 0..field.res_len as usize;
             answers.push(match known.kind {
-                Kind::String => values.clone().map(|at| text(*field.res.str_.add(at))).collect(),
-                Kind::Uint64 => values.clone().map(|at| (*field.res.u64_.add(at)).to_string()).collect(),
+                Kind::String => values
+                    .clone()
+                    .map(|at| text(*field.res.str_.add(at)))
+                    .collect(),
+                Kind::Uint64 => values
+                    .clone()
+                    .map(|at| (*field.res.u64_.add(at)).to_string())
+                    .collect(),
             });
             for value in values.filter(|_| !offsets.start.is_null()) {
                 let pair = if fields.len() == 1 { value } else { at };

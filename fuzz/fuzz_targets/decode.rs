@@ -43,7 +43,9 @@ fuzz_target!(|data: &[u8]| {
     }
     let mut rest = &text[..];
     for payload in &taken.0 {
-        let at = rest.windows(payload.len()).position(|slice| slice == payload);
+        let at = rest
+            .windows(payload.len())
+            .position(|slice| slice == payload);
         rest = &rest[at.expect("a slice of the text") + payload.len()..];
         let scan = Scanner::baseline().scan(payload, &mut Tapes::default());
         assert!(matches!(scan, Scan::Whole { len, .. } if len == payload.len()));
@@ -58,7 +60,8 @@ struct Taken(Vec<Vec<u8>>);
 impl Outlet for Taken {
     fn flush(&mut self, full: &mut Batch) -> bool {
         let records = (0..full.len()).filter_map(|number| full.record(number));
-        self.0.extend(records.map(|record| record.tape.text().to_vec()));
+        self.0
+            .extend(records.map(|record| record.tape.text().to_vec()));
         full.clear();
         true
     }

@@ -24,10 +24,7 @@ fuzz_target!(|data: &[u8]| {
     }
     let keys: Vec<_> = lines.collect();
     let s3 = |key: &&str| json!({"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": bucket}, "object": {"key": encoded(key)}}});
-    agree(
-        json!({"s3Bucket": bucket, "s3ObjectKey": keys}),
-        &expected,
-    );
+    agree(json!({"s3Bucket": bucket, "s3ObjectKey": keys}), &expected);
     agree(
         json!({"Records": keys.iter().map(s3).collect::<Vec<_>>()}),
         &expected,

@@ -27,11 +27,13 @@ fuzz_target!(|data: &[u8]| {
     let Some(oracle) = Record::read(record) else {
         return;
     };
-    let expected = allowed.then(|| oracle.value("ct.value", Some(pointer))).flatten();
+    let expected = allowed
+        .then(|| oracle.value("ct.value", Some(pointer)))
+        .flatten();
     let number = FIELDS.iter().position(|field| field.name == "ct.value");
     let mut extractor = Extractor::default();
     extractor.select_foreign(record);
-    let answer = extractor.answer(number.expect("a field"), Argument::Key(pointer));
+    let answer = extractor.answer(number.expect("a field"), Argument::Key(pointer), true);
     let given = match answer.expect("a field").given() {
         Given::None => None,
         // SAFETY: a C string that lives until the next event is selected.
