@@ -2,25 +2,27 @@
 //!
 //! Hosts ask for one field a call, and for the same field once for every rule that uses it. So
 //! answers are kept for as long as the event stays the same, and a call after the first is a
-//! look-up. Texts are copied once, with the NUL that C wants behind them, into an arena: the
+//! look-up. So is the first one where the answer was worked out ahead and stands in the batch.
+//! Other texts are copied once, with the NUL that C wants behind them, into an arena: the
 //! event's bytes belong to the host and stay as they are. Nothing is allocated per event once
 //! the arena has its size.
 #![forbid(unsafe_code)]
 
+mod arena;
+mod foreign;
+
 use std::ffi::c_char;
 use std::sync::Arc;
 
-use bumpalo::Bump;
+use arena::{ARENA_BYTES, Arena};
+use foreign::Foreign;
 
 use crate::batch::{Batch, Known, Record};
 use crate::demand::{Asked, Demand};
 use crate::event::PREFIX;
 use crate::field::{self, FIELDS, Pointer, Rule, Shown, View};
-use crate::slots::{RecordSlots, Slots};
-use crate::tape::{Scan, Scanner, Tape, TapeSpan, Tapes, Value};
-
-/// Texts that may gather before the arena is emptied between two events of one batch.
-const ARENA_BYTES: usize = 8 << 20;
+use crate::slots::Slots;
+use crate::tape::{Tape, Value};
 
 /// Different arguments of fields that are kept compiled.
 const ARGUMENTS: usize = 1024;
@@ -146,14 +148,6 @@ enum Current {
     None,
     Live(Arc<Batch>, usize),
     Foreign,
-}
-
-/// A private copy of an event that is not from a live batch: hosts use the memory again.
-#[derive(Debug, Default)]
-struct Foreign {
-    payload: Vec<u8>,
-    tapes: Tapes,
-    parsed: Option<(TapeSpan, RecordSlots)>,
 }
 
 impl Default for Extractor {
@@ -384,29 +378,6 @@ fn view<'r>(record: Record<'r>, slots: &'r mut Slots, slots_of: &mut u64, stamp:
     }
 }
 
-impl Foreign {
-    fn read(&mut self, payload: &[u8]) {
-        self.payload.clear();
-        self.payload.extend_from_slice(payload);
-        self.tapes.clear();
-        self.parsed = match Scanner::default().scan(&self.payload, &mut self.tapes) {
-            Scan::Whole { tape, .. } => {
-                let slots = RecordSlots::of(self.tapes.tape(tape, &self.payload));
-                Some((tape, slots))
-            }
-            Scan::Unfinished | Scan::Mismatch(_) | Scan::TooMany(_) => None,
-        };
-    }
-
-    fn record(&self) -> Option<Record<'_>> {
-        let (span, slots) = self.parsed.as_ref()?;
-        Some(Record {
-            tape: self.tapes.tape(*span, &self.payload),
-            slots,
-        })
-    }
-}
-
 impl Answer {
     fn set(&mut self, values: Values) {
         self.values = values;
@@ -465,49 +436,4 @@ impl Finder<'_> {
 fn extent(tape: Tape<'_>, value: Value) -> Extent {
     let start = PREFIX + tape.start(value);
     (start as u32, tape.raw(value).len() as u32)
-}
-
-/// Holds the texts that answers point to.
-#[derive(Debug)]
-struct Arena {
-    bump: Bump,
-    used: usize,
-}
-
-impl Default for Arena {
-    fn default() -> Self {
-        Arena {
-            bump: Bump::new(),
-            used: 0,
-        }
-    }
-}
-
-impl Arena {
-    /// A copy of `text` with a NUL behind it, valid until the arena is emptied. `text` gets the
-    /// NUL as well.
-    fn text(&mut self, text: &mut Vec<u8>) -> *const c_char {
-        text.push(0);
-        self.terminated(text)
-    }
-
-    /// A copy of `text` whose last byte is a NUL instead, valid until the arena is emptied.
-    #[inline]
-    fn terminated(&mut self, text: &[u8]) -> *const c_char {
-        let copy = self.bump.alloc_slice_copy(text);
-        if let Some(last) = copy.last_mut() {
-            *last = 0;
-        }
-        self.used += copy.len();
-        copy.as_ptr().cast()
-    }
-
-    fn empty(&mut self) {
-        // What one huge value needed is given back.
-        match self.bump.allocated_bytes() > 2 * ARENA_BYTES {
-            true => self.bump = Bump::new(),
-            false => self.bump.reset(),
-        }
-        self.used = 0;
-    }
 }
