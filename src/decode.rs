@@ -72,6 +72,11 @@ pub struct Limits {
 pub trait Outlet {
     /// Hands over `full` and leaves an empty batch in its place. Answers whether to go on.
     fn flush(&mut self, full: &mut Batch) -> bool;
+
+    /// Whether the source is closed, so that nobody waits for batches any more.
+    fn closed(&self) -> bool {
+        false
+    }
 }
 
 /// A decode thread's own memory and where it reports to.
@@ -248,6 +253,9 @@ impl<'a> Decoder<'a> {
             }
             if total > self.limits.max_object_bytes {
                 return Err(self.too_large(object));
+            }
+            if outlet.closed() {
+                return Ok(());
             }
             let mut sink = Sink::new(self, object, &mut told, outlet);
             let used = reader.feed(&window[..filled], end, &mut sink);
@@ -427,6 +435,10 @@ impl<O: Outlet> RecordSink for Sink<'_, '_, O> {
             }
         }
         !self.stopped
+    }
+
+    fn abandoned(&self) -> bool {
+        self.outlet.closed()
     }
 
     fn damage(&mut self, damage: Damage) {

@@ -408,6 +408,10 @@ impl Outlet for JobOutlet<'_> {
         self.shared.metrics.buffered_bytes.add(memory);
         self.job.batches.send(Ok(batch)).is_ok()
     }
+
+    fn closed(&self) -> bool {
+        self.shared.closed.load(Ordering::Relaxed)
+    }
 }
 
 impl Shared {

@@ -50,6 +50,11 @@ pub trait RecordSink {
 
     /// Something that is no record.
     fn damage(&mut self, damage: Damage);
+
+    /// Whether nobody waits for records any more: then long searches end early.
+    fn abandoned(&self) -> bool {
+        false
+    }
 }
 
 /// What a [`RecordReader`] could not read.
@@ -543,7 +548,7 @@ impl RecordReader {
             }
             let spent = self.spent(&scan, text, start) as u64;
             self.budget = self.budget.saturating_sub(spent);
-            if self.budget == 0 {
+            if self.budget == 0 || sink.abandoned() {
                 return Search::TooMuch;
             }
         }

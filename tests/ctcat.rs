@@ -134,6 +134,56 @@ fn fields_are_asked_for_one_by_one_unless_together() {
 }
 
 #[test]
+fn a_star_in_a_field_stands_for_any_text() {
+    let text = stdout(&["-o", "tsv", "-n1", "-f", "fake.n*,fake.k*", "normal"]);
+    let header = text.lines().next().expect("a header");
+    assert_eq!(header, "time\tfake.number\tfake.none\tfake.kind");
+    let output = run(&["-f", "none.*", "normal"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("none.*"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_check_goes_down_to_the_first_events() {
+    let text = stdout(&["check", "normal"]);
+    let words = ["configuration  accepted", "source         normal is open"];
+    for part in words
+        .into_iter()
+        .chain(["event 1 of fake_source", "Falco can read this"])
+    {
+        assert!(text.contains(part), "{part} is missing in: {text}");
+    }
+    for (args, part) in [
+        (&["check", "no-such"][..], "error: cannot open no-such"),
+        (&["check", "-c", "bad", "normal"], "error: "),
+        (&["check", "fail"], "error: the source broke"),
+    ] {
+        let output = run(args);
+        assert_eq!(output.status.code(), Some(1), "{args:?}");
+        assert!(
+            stderr(&output).contains(part),
+            "{args:?}: {}",
+            stderr(&output)
+        );
+    }
+}
+
+#[test]
+fn completions_name_the_commands() {
+    for shell in ["bash", "zsh", "fish"] {
+        let output = Command::new(env!("CARGO_BIN_EXE_ctcat"))
+            .args(["completions", shell])
+            .output()
+            .expect("ctcat runs");
+        let script = String::from_utf8(output.stdout).expect("UTF-8");
+        assert!(
+            script.contains("check") && script.contains("schema"),
+            "{shell}: {script}"
+        );
+    }
+}
+
+#[test]
 fn failures_have_their_exit_codes_and_reasons() {
     for (args, code, part) in [
         (&["fail"][..], 1, "error: the source broke"),

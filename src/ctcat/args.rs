@@ -4,7 +4,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use cloudtrail::host::Severity;
 
 use crate::Stop;
@@ -15,9 +16,11 @@ Examples:
   ctcat -f ct.user,ct.name,ct.srcip logs/        chosen fields
   ctcat -f 'ct.value[/requestParameters/bucketName]' -o json logs/ | jq .
   ctcat -f all -o tsv trail.json.gz > events.tsv
+  ctcat -f 'ct.user*,s3.*' logs/                 fields by pattern
   ctcat --count --stats logs/                    how many, and how fast
   ctcat -c '{\"s3Interval\":\"2d\"}' s3://my-trail-bucket/AWSLogs/
   ctcat -c @config.json sqs://my-queue           follow a queue until Ctrl-C
+  ctcat check sqs://my-queue                     is everything right for Falco to read this?
   ctcat fields                                   what can be asked for
 
 Exit codes:
@@ -52,6 +55,8 @@ pub enum Command {
     /// Read events and print them; the same as no command (and the way to read a path that is named like one)
     #[command(after_help = EXAMPLES)]
     Read(ReadArgs),
+    /// Try a configuration and a source step by step, down to the first events, and say what is wrong
+    Check(CheckArgs),
     /// List the fields with their types, arguments and meanings
     Fields(FieldsArgs),
     /// Print the JSON schema of the plugin's configuration
@@ -60,6 +65,8 @@ pub enum Command {
     Info(InfoArgs),
     /// List the open parameters that the plugin suggests
     Params(ParamsArgs),
+    /// Print a script that completes this program's arguments in a shell
+    Completions(CompletionsArgs),
 }
 
 #[derive(Args)]
@@ -68,7 +75,8 @@ pub struct ReadArgs {
     #[arg(required = true, value_name = "OPEN_PARAMS")]
     pub sources: Vec<String>,
 
-    /// Fields to print, separated by commas; may be repeated; `all` is every field that needs no argument
+    /// Fields to print, separated by commas; may be repeated; `*` in a name stands for any text, `all` is every
+    /// field that needs no argument
     #[arg(short, long, value_name = "FIELDS")]
     pub fields: Vec<String>,
 
@@ -106,6 +114,30 @@ pub struct ReadArgs {
 
     #[command(flatten)]
     pub library: LibraryArgs,
+}
+
+#[derive(Args)]
+pub struct CheckArgs {
+    /// What Falco is to read: a file, a folder, s3://BUCKET/PREFIX, sqs://QUEUE
+    #[arg(value_name = "OPEN_PARAMS")]
+    pub source: String,
+
+    /// Seconds to wait for the first events
+    #[arg(short, long, value_name = "SECONDS", default_value_t = 30)]
+    pub wait: u64,
+
+    /// Plugin configuration: a JSON object, or @FILE to read it from a file
+    #[arg(short, long, value_name = "JSON|@FILE")]
+    pub config: Option<String>,
+
+    #[command(flatten)]
+    pub library: LibraryArgs,
+}
+
+#[derive(Args)]
+pub struct CompletionsArgs {
+    /// The shell that is to read it
+    pub shell: Shell,
 }
 
 #[derive(Args)]
@@ -213,6 +245,13 @@ impl Cli {
     }
 }
 
+/// The script that completes this program's arguments.
+pub fn completions(shell: Shell) -> Vec<u8> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "ctcat", &mut script);
+    script
+}
+
 /// The configuration itself, read from its file if it is given as one.
 pub fn config(given: Option<&str>) -> Result<String, Stop> {
     let given = given.unwrap_or_default();
@@ -248,7 +287,6 @@ pub fn field_specs(given: &[String]) -> Vec<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_grammar_is_consistent() {

@@ -1,6 +1,7 @@
 //! `ctcat`: reads CloudTrail logs on the command line through the plugin's C interface, as Falco would.
 
 mod args;
+mod check;
 mod clock;
 mod describe;
 mod escape;
@@ -10,9 +11,10 @@ mod read;
 mod stats;
 mod terminal;
 
+use std::env;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::{env, io};
 
 use clap::Parser;
 use cloudtrail::error::Error;
@@ -23,10 +25,12 @@ use args::{Cli, Command, LibraryArgs};
 fn main() -> ExitCode {
     let run = |command| match command {
         Command::Read(args) => read::read(args),
+        Command::Check(args) => check::check(args),
         Command::Fields(args) => describe::fields(args),
         Command::Schema(args) => describe::schema(args),
         Command::Info(args) => describe::info(args),
         Command::Params(args) => describe::params(args),
+        Command::Completions(args) => Ok(io::stdout().write_all(&args::completions(args.shell))?),
     };
     let done = Cli::parse().into_command().and_then(run);
     match done {

@@ -56,11 +56,24 @@ pub fn read(args: ReadArgs) -> Result<(), Stop> {
 fn requests(plugin: &Plugin, specs: &[&str]) -> Result<Vec<Request>, Stop> {
     let mut wanted: Vec<&str> = Vec::new();
     for spec in specs {
-        if *spec == "all" {
-            let bare = plugin.fields().iter().filter(|f| !f.needs_argument());
-            wanted.extend(bare.map(|f| f.name.as_str()));
-        } else {
-            wanted.push(spec);
+        let pattern = match *spec {
+            "all" => "*",
+            spec if spec.contains('*') && !spec.contains('[') => spec,
+            spec => {
+                wanted.push(spec);
+                continue;
+            }
+        };
+        let bare = plugin.fields().iter().filter(|f| !f.needs_argument());
+        let before = wanted.len();
+        wanted.extend(
+            bare.map(|f| f.name.as_str())
+                .filter(|name| matches(pattern, name)),
+        );
+        if wanted.len() == before {
+            return Err(Stop::Usage(format!(
+                "no field that needs no argument is named like {spec:?}; `ctcat fields` lists them"
+            )));
         }
     }
     let mut requests: Vec<Request> = Vec::with_capacity(wanted.len());
@@ -74,6 +87,18 @@ fn requests(plugin: &Plugin, specs: &[&str]) -> Result<Vec<Request>, Stop> {
         requests.push(request);
     }
     Ok(requests)
+}
+
+/// Whether `name` reads as `pattern`, in which each `*` stands for any text.
+fn matches(pattern: &str, name: &str) -> bool {
+    let Some((start, rest)) = pattern.split_once('*') else {
+        return pattern == name;
+    };
+    let Some(name) = name.strip_prefix(start) else {
+        return false;
+    };
+    let ends = name.char_indices().map(|(at, _)| at).chain([name.len()]);
+    ends.into_iter().any(|at| matches(rest, &name[at..]))
 }
 
 struct Reader<'p> {
@@ -201,5 +226,25 @@ impl Lines {
         stdout.flush()?;
         self.pending.clear();
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_any_text() {
+        for (pattern, name, expected) in [
+            ("ct.*", "ct.user", true),
+            ("*", "ct.user", true),
+            ("ct.*.arn", "ct.session.issuer.arn", true),
+            ("*user*", "ct.user", true),
+            ("ct.user", "ct.user", true),
+            ("s3.*", "ct.s3.x", false),
+            ("ct.*.arn", "ct.user.arnx", false),
+        ] {
+            assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
+        }
     }
 }

@@ -15,6 +15,11 @@ pub fn error_line(why: &str) {
     line(Severity::Error, why);
 }
 
+/// Writes a log line where there is no progress bar.
+pub fn log_line(severity: Severity, message: &str) {
+    line(severity, message);
+}
+
 /// Writes log lines above the progress bar, if there is one.
 pub fn log(bar: &ProgressBar, severity: Severity, message: &str) {
     bar.suspend(|| line(severity, message));

@@ -138,7 +138,7 @@ impl Queue {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::OpenParams`] where the queue refuses for good to give messages.
+    /// [`ErrorKind::OpenParams`](crate::error::ErrorKind::OpenParams) where the queue refuses for good to give messages.
     pub async fn follow(
         self,
         fetcher: Fetcher,
