@@ -8,7 +8,9 @@ pub mod json;
 mod time;
 
 use json::Json;
+use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::LazyLock;
 
 /// The value of a field.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,9 +119,8 @@ pub fn fields() -> impl Iterator<Item = &'static str> {
 }
 
 fn plain_path(field: &str) -> Option<&'static str> {
-    plain_pairs()
-        .find(|(name, _)| *name == field)
-        .map(|(_, path)| path)
+    static PATHS: LazyLock<HashMap<&str, &str>> = LazyLock::new(|| plain_pairs().collect());
+    PATHS.get(field).copied()
 }
 
 fn plain_pairs() -> impl Iterator<Item = (&'static str, &'static str)> {
