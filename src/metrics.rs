@@ -29,7 +29,8 @@ macro_rules! metrics {
             pub fn snapshot(&self) -> [Metric; Self::COUNT] {
                 [
                     $(Metric { name: $name, monotonic: $monotonic, value: self.$field.value() },)*
-                    Metric { name: c"lag_seconds", monotonic: false, value: self.lag(now()) },
+                    // In seconds; Falco would make another word of a name that said so.
+                    Metric { name: c"lag", monotonic: false, value: self.lag(now()) },
                 ]
             }
         }
