@@ -537,6 +537,25 @@ fn large_objects_whose_size_nobody_tells_are_not_piled_up() {
 }
 
 #[test]
+fn deletions_do_not_wait_for_each_other() {
+    let service = service();
+    let name = "slow-deletions";
+    let ids = queue_of(&service, name, json!({}), 300);
+    let proxy = Proxy::before(ministack().address);
+    let slow = Fault::Delay(Duration::from_millis(500));
+    proxy.rule(Rule::every("DeleteMessageBatch", slow));
+    let feed = Feed::new(&Settings::at(proxy.address));
+    let mut reading = feed.open(&format!("sqs://{name}"));
+    settle(&service, name, &mut reading, NONE);
+    assert_eq!(sorted(&reading.ids), sorted(&ids));
+    let most = proxy.most_at_once("DeleteMessageBatch");
+    assert!((2..=16).contains(&most), "{most} at once");
+    // Small batches would cost as much as large ones.
+    let count = proxy.count("DeleteMessageBatch");
+    assert!((30..=60).contains(&count), "{count} requests for 300");
+}
+
+#[test]
 fn no_more_is_leased_than_can_be_worked_off() {
     let service = service();
     let name = "much";
