@@ -66,37 +66,34 @@ fn compare(number: usize, wanted: usize) -> usize {
     let plugin = support::plugin(r#"{"includeInsights":true}"#);
     let asker = RefCell::new(Asker::new(&plugin, POINTERS));
     let compared = Cell::new(0);
-    // A file has three and a half records on average.
-    let config = ProptestConfig {
-        cases: wanted.div_ceil(3) as u32 + 10,
-        ..config()
-    };
-    proptest!(config, |(records in records(), container in container())| {
-        let path = scratch.write(NAME, &container.file(&records));
-        let mut expected = records.iter();
-        let mut wrong = Vec::new();
-        support::each_event(&plugin, &path, |event| {
-            let Some(text) = expected.next() else {
-                wrong.push(format!("one event too many: {}", shown(event.payload())));
-                return;
-            };
-            if event.payload() != text {
-                wrong.push(format!("payload {} instead of {}", shown(event.payload()), shown(text)));
-                return;
-            }
-            let record = Record::read(text).expect("the generator writes objects");
-            if Some(event.ts()) != record.timestamp(NAME) {
-                wrong.push(format!("timestamp {} instead of {:?}", event.ts(), record.timestamp(NAME)));
-            }
-            let copy = OwnedEvent::new(event.ts(), text);
-            for event in [event, copy.as_event()] {
-                wrong.extend(asker.borrow_mut().differences(event, &record));
-            }
+    while compared.get() < wanted {
+        proptest!(config(), |(records in records(), container in container())| {
+            let path = scratch.write(NAME, &container.file(&records));
+            let mut expected = records.iter();
+            let mut wrong = Vec::new();
+            support::each_event(&plugin, &path, |event| {
+                let Some(text) = expected.next() else {
+                    wrong.push(format!("one event too many: {}", shown(event.payload())));
+                    return;
+                };
+                if event.payload() != text {
+                    wrong.push(format!("payload {} instead of {}", shown(event.payload()), shown(text)));
+                    return;
+                }
+                let record = Record::read(text).expect("the generator writes objects");
+                if Some(event.ts()) != record.timestamp(NAME) {
+                    wrong.push(format!("timestamp {} instead of {:?}", event.ts(), record.timestamp(NAME)));
+                }
+                let copy = OwnedEvent::new(event.ts(), text);
+                for event in [event, copy.as_event()] {
+                    wrong.extend(asker.borrow_mut().differences(event, &record));
+                }
+            });
+            wrong.extend(expected.map(|text| format!("not delivered: {}", shown(text))));
+            prop_assert!(wrong.is_empty(), "{container:?}\n{}", wrong.join("\n"));
+            compared.set(compared.get() + records.len());
         });
-        wrong.extend(expected.map(|text| format!("not delivered: {}", shown(text))));
-        prop_assert!(wrong.is_empty(), "{container:?}\n{}", wrong.join("\n"));
-        compared.set(compared.get() + records.len());
-    });
+    }
     compared.get()
 }
 

@@ -75,7 +75,7 @@ extern "C-unwind" fn plugin_get_contact() -> *const c_char {
 
 #[unsafe(no_mangle)]
 extern "C-unwind" fn plugin_get_version() -> *const c_char {
-    guarded(ptr::null(), || info::VERSION.as_ptr())
+    info::VERSION.as_ptr()
 }
 
 #[unsafe(no_mangle)]

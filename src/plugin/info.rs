@@ -1,7 +1,7 @@
 //! What the plugin says about itself.
 #![forbid(unsafe_code)]
 
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, c_char};
 use std::sync::LazyLock;
 
 use serde_json::{Value, json};
@@ -27,19 +27,27 @@ pub(super) const EVENT_SOURCE: &CStr = c"aws_cloudtrail";
 pub(super) const EXTRACT_SOURCES: &CStr = c"[\"aws_cloudtrail\"]";
 
 /// The package's version.
-pub(super) static VERSION: LazyLock<CString> = LazyLock::new(|| text(env!("CARGO_PKG_VERSION")));
+pub(super) const VERSION: &CStr =
+    match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
+        Ok(version) => version,
+        Err(_) => panic!("a version has no NUL"),
+    };
+
+/// A text with its NUL, and room behind it. It is part of the library, so that unloading frees it, however often a host
+/// loads the library again.
+pub(super) type Text<const ROOM: usize> = LazyLock<[c_char; ROOM]>;
 
 /// The init configuration's JSON schema.
-pub(super) static SCHEMA: LazyLock<CString> = LazyLock::new(|| text(&config::schema()));
+pub(super) static SCHEMA: Text<16_384> = Text::new(|| text(&config::schema()));
 
 /// All fields, as the host reads them.
-pub(super) static FIELDS_JSON: LazyLock<CString> = LazyLock::new(|| {
+pub(super) static FIELDS_JSON: Text<32_768> = Text::new(|| {
     let fields: Vec<Value> = FIELDS.iter().map(field).collect();
     text(&Value::from(fields).to_string())
 });
 
 /// What can be opened.
-pub(super) static OPEN_PARAMS: LazyLock<CString> = LazyLock::new(|| {
+pub(super) static OPEN_PARAMS: Text<1024> = Text::new(|| {
     let params = json!([
         {"value": "/path/to/logs", "desc": "a log file, or a folder with log files at any depth"},
         {"value": "s3://bucket/prefix", "desc": "all log files in a bucket whose keys start with the prefix"},
@@ -76,7 +84,12 @@ fn field(field: &Field) -> Value {
     json
 }
 
-/// The plugin's own texts have no NUL; one that had would be shown as empty.
-fn text(text: &str) -> CString {
-    CString::new(text).unwrap_or_default()
+/// Panics if there is no room for the text and its NUL, which a test would have shown.
+fn text<const ROOM: usize>(text: &str) -> [c_char; ROOM] {
+    assert!(text.len() < ROOM, "{} bytes in {ROOM}", text.len());
+    let mut chars = [0; ROOM];
+    for (char, byte) in chars.iter_mut().zip(text.bytes()) {
+        *char = byte as c_char;
+    }
+    chars
 }
