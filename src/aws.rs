@@ -22,7 +22,7 @@ use std::sync::Arc;
 use aws_sdk_s3::config::retry::{RetryConfig, RetryPartition};
 use aws_types::SdkConfig;
 
-pub use self::download::{FetchError, FetchErrorKind};
+pub use self::download::{Download, FetchError, FetchErrorKind, Room};
 pub use self::failure::{Cause, Described, describe};
 pub(crate) use self::retry::Tries;
 

@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
-use crate::aws::{Clients, FetchError, FetchErrorKind};
+use crate::aws::{Clients, Download, FetchError, FetchErrorKind, Room};
 use crate::decode::{Content, Object};
 use crate::delivery::{Failure, Ticket};
 use crate::error::{Error, ErrorKind};
+use crate::gate::Held;
 use crate::log::{Log, Severity};
 use crate::metrics::Metrics;
 use crate::pipeline::{Feed, Place};
@@ -81,36 +82,67 @@ impl Fetcher {
         // A size out of a message is what somebody wrote there; nothing larger is downloaded.
         let told = wanted.size.map(|size| size.min(self.max_object_bytes));
         let bytes = told.unwrap_or_else(|| self.sizes.expected());
-        let Some(mut held) = feed.hold(&place, bytes) else {
+        let Some(held) = feed.hold(&place, bytes) else {
             return false;
         };
         let fetcher = self.clone();
         self.runtime.spawn(async move {
+            let downloaded = fetcher.download(&place, &wanted, held).await;
+            drop(permit);
             let Wanted {
                 bucket,
                 key,
                 ticket,
                 ..
             } = wanted;
-            let limit = fetcher.max_object_bytes;
-            let fetched = fetcher.clients.download(&bucket, &key, limit).await;
-            drop(permit);
-            match fetched {
-                Ok(stored) => {
-                    held.resize(stored.len() as u64);
-                    fetcher.sizes.seen(stored.len() as u64);
+            match downloaded {
+                Ok(Some(content)) => {
                     let object = Object {
                         name: format!("s3://{bucket}/{key}"),
-                        content: Content::Memory(stored, held),
+                        content,
                         ticket,
                     };
                     // Nobody there any more: the source is closed.
                     let _ = place.submit(vec![object]);
                 }
+                Ok(None) => {}
                 Err(error) => fetcher.failed(place, error, ticket),
             }
         });
         true
+    }
+
+    /// Downloads an object for which `held` may turn out too small: then it waits until there is room for all of it. A
+    /// server does not wait that long with half of an answer, so it is asked once more. `None`: the source is closed.
+    async fn download(
+        &self,
+        place: &Place,
+        wanted: &Wanted,
+        mut held: Held,
+    ) -> Result<Option<Content>, FetchError> {
+        let job = place.job();
+        loop {
+            let room = Room {
+                max_bytes: self.max_object_bytes,
+                now: &|bytes| held.grow(bytes),
+            };
+            let downloaded = self.clients.download(&wanted.bucket, &wanted.key, room);
+            match downloaded.await? {
+                Download::Whole(stored) => {
+                    held.shrink(stored.len() as u64);
+                    self.sizes.seen(stored.len() as u64);
+                    return Ok(Some(Content::Memory(stored, held)));
+                }
+                Download::NoRoom(bytes) => {
+                    self.sizes.seen(bytes);
+                    let again = self.runtime.spawn_blocking(move || held.again(job, bytes));
+                    match again.await {
+                        Ok(Some(larger)) => held = larger,
+                        _ => return Ok(None),
+                    }
+                }
+            }
+        }
     }
 
     fn failed(&self, place: Place, error: FetchError, ticket: Option<Ticket>) {

@@ -1,6 +1,7 @@
 //! Bounds the bytes that wait for the host.
 #![forbid(unsafe_code)]
 
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Lets batches through as long as they fit. The job that the host waits for always gets
@@ -16,26 +17,56 @@ pub struct Gate {
 #[derive(Debug)]
 pub struct Held {
     gate: Arc<Gate>,
-    bytes: u64,
+    /// Changes under the gate's lock only.
+    bytes: AtomicU64,
 }
 
 impl Held {
-    /// As many bytes as it turns out to be. Nobody waits for that: they are there already, and
-    /// whoever comes next waits the longer.
-    pub fn resize(&mut self, bytes: u64) {
+    fn new(gate: Arc<Gate>, bytes: u64) -> Self {
+        let bytes = AtomicU64::new(bytes);
+        Held { gate, bytes }
+    }
+
+    /// Whether this many bytes are held, or fit and are held from now on.
+    pub fn grow(&self, bytes: u64) -> bool {
         let mut state = self.gate.state();
-        state.inside = state
-            .inside
-            .saturating_sub(self.bytes)
-            .saturating_add(bytes);
-        self.bytes = bytes;
+        let held = self.bytes.load(Relaxed);
+        let inside = (state.inside.saturating_sub(held)).saturating_add(bytes);
+        let fits = bytes <= held || state.inside <= held || inside <= self.gate.max;
+        if bytes > held && fits {
+            state.inside = inside;
+            self.bytes.store(bytes, Relaxed);
+        }
+        fits
+    }
+
+    /// Holds no more than this many bytes.
+    pub fn shrink(&self, bytes: u64) {
+        let mut state = self.gate.state();
+        let less = self.bytes.load(Relaxed).saturating_sub(bytes);
+        state.inside = state.inside.saturating_sub(less);
+        self.bytes.fetch_sub(less, Relaxed);
         self.gate.changed.notify_all();
+    }
+
+    /// Leaves, and waits until there is room for `bytes` of `job`: before all who come anew, or those who need little
+    /// would pass one who needs much for ever. `None`: the gate is closed.
+    pub fn again(self, job: u64, bytes: u64) -> Option<Held> {
+        let gate = Arc::clone(&self.gate);
+        gate.state().returning += 1;
+        drop(self);
+        let mut state = gate.wait(job, bytes, |_| true);
+        state.returning -= 1;
+        gate.changed.notify_all();
+        let open = !state.closed;
+        drop(state);
+        open.then(|| Held::new(gate, bytes))
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.gate.leave(self.bytes);
+        self.gate.leave(*self.bytes.get_mut());
     }
 }
 
@@ -44,6 +75,8 @@ struct State {
     inside: u64,
     /// The job that the host reads from, or will next.
     head: u64,
+    /// How many wait who have been inside before.
+    returning: usize,
     closed: bool,
 }
 
@@ -59,26 +92,28 @@ impl Gate {
 
     /// Waits until `bytes` of `job` fit. `false`: the gate is closed.
     pub fn enter(&self, job: u64, bytes: u64) -> bool {
-        let fits = |state: &mut State| {
-            let fits = state.inside == 0
-                || state.inside.saturating_add(bytes) <= self.max
-                || job <= state.head;
-            !fits && !state.closed
+        let state = self.wait(job, bytes, |state| state.returning == 0);
+        !state.closed
+    }
+
+    /// Waits until `bytes` of `job` fit and it is their turn, and counts them.
+    fn wait(&self, job: u64, bytes: u64, turn: fn(&State) -> bool) -> MutexGuard<'_, State> {
+        let waits = |state: &mut State| {
+            let fits = state.inside == 0 || state.inside.saturating_add(bytes) <= self.max;
+            !(fits && turn(state) || job <= state.head || state.closed)
         };
         let mut state = self
             .changed
-            .wait_while(self.state(), fits)
+            .wait_while(self.state(), waits)
             .unwrap_or_else(PoisonError::into_inner);
         state.inside = state.inside.saturating_add(bytes);
-        !state.closed
+        state
     }
 
     /// As [`Gate::enter`], with a token that leaves when it is dropped; `None`: closed.
     pub fn hold(self: &Arc<Self>, job: u64, bytes: u64) -> Option<Held> {
-        self.enter(job, bytes).then(|| Held {
-            gate: Arc::clone(self),
-            bytes,
-        })
+        self.enter(job, bytes)
+            .then(|| Held::new(Arc::clone(self), bytes))
     }
 
     /// The host has taken `bytes`.
@@ -140,20 +175,41 @@ mod tests {
     }
 
     #[test]
-    fn what_turns_out_larger_holds_up_those_who_come_next() {
+    fn what_turns_out_larger_stays_if_it_fits() {
         let gate = Arc::new(Gate::new(100));
-        let mut held = gate.hold(1, 10).expect("room");
-        held.resize(100);
-        let waiting = {
+        let held = gate.hold(1, 10).expect("room");
+        assert!(held.grow(1000), "alone, anything does");
+        held.shrink(40);
+        let other = gate.hold(2, 10).expect("room");
+        assert!(other.grow(60));
+        assert!(!other.grow(61));
+        assert!(other.grow(50), "it has that already");
+        drop(held);
+        drop(other);
+        assert!(gate.enter(3, 100), "all that was held has left");
+    }
+
+    #[test]
+    fn who_needs_much_is_not_passed_for_ever() {
+        let gate = Arc::new(Gate::new(100));
+        let first = gate.hold(1, 60).expect("room");
+        let small = gate.hold(2, 10).expect("room");
+        let large = thread::spawn(move || small.again(2, 90).expect("room"));
+        while gate.state().returning == 0 {
+            thread::yield_now();
+        }
+        let newcomer = {
             let gate = Arc::clone(&gate);
-            thread::spawn(move || gate.enter(2, 1))
+            thread::spawn(move || gate.enter(3, 20))
         };
         thread::sleep(std::time::Duration::from_millis(50));
-        assert!(!waiting.is_finished(), "there is no room");
-        held.resize(50);
-        assert!(waiting.join().expect("no panic"));
+        assert!(!newcomer.is_finished(), "there is room, but not its turn");
+        drop(first);
+        let held = large.join().expect("no panic");
+        thread::sleep(std::time::Duration::from_millis(50));
+        assert!(!newcomer.is_finished(), "there is no room");
         drop(held);
-        assert!(gate.enter(3, 99), "all that was held has left");
+        assert!(newcomer.join().expect("no panic"));
     }
 
     #[test]
@@ -166,5 +222,6 @@ mod tests {
         };
         gate.close();
         assert!(!waiting.join().expect("no panic"));
+        assert!(!gate.enter(2, 0));
     }
 }

@@ -331,6 +331,11 @@ impl Feed {
 }
 
 impl Place {
+    /// The job's number in the order.
+    pub fn job(&self) -> u64 {
+        self.number
+    }
+
     /// Has the objects decoded. Answers whether anybody is still there for them.
     pub fn submit(self, objects: Vec<Object>) -> bool {
         let brought = self.objects.send(objects).is_ok();

@@ -52,6 +52,25 @@ pub enum FetchErrorKind {
     Transient,
 }
 
+/// What became of a download that met with no error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Download {
+    /// All bytes of the object.
+    Whole(Vec<u8>),
+    /// There was no room for this many bytes; it was not downloaded.
+    NoRoom(u64),
+}
+
+/// What an object may take up in memory.
+#[derive(Clone, Copy)]
+pub struct Room<'a> {
+    /// The most that any object may have.
+    pub max_bytes: u64,
+    /// Whether so many bytes are all right now. It is asked before they are downloaded, or piece by piece where a server
+    /// does not tell beforehand how many there are.
+    pub now: &'a (dyn Fn(u64) -> bool + Sync),
+}
+
 impl FetchErrorKind {
     /// Whether another try, at any time, would fail just so.
     pub fn is_lasting(self) -> bool {
@@ -71,7 +90,7 @@ impl fmt::Display for FetchError {
 impl std::error::Error for FetchError {}
 
 impl Clients {
-    /// The bytes of an object as they are stored, of which there may be `max_bytes`.
+    /// The bytes of an object as they are stored, if there is `room` for them.
     ///
     /// What may pass is tried again after growing pauses, the body included; what lasts fails at once. Every step
     /// is bounded in time, and the body by its size: one that stands still or drips is given up.
@@ -83,9 +102,9 @@ impl Clients {
         &self,
         bucket: &str,
         key: &str,
-        max_bytes: u64,
-    ) -> Result<Vec<u8>, FetchError> {
-        let fetch = |client: Client| fetch(client, bucket, key, max_bytes);
+        room: Room<'_>,
+    ) -> Result<Download, FetchError> {
+        let fetch = |client: Client| fetch(client, bucket, key, room);
         self.on_bucket(bucket, Tries::default(), fetch)
             .await
             .map_err(|failure| FetchError {
@@ -99,8 +118,8 @@ async fn fetch(
     client: Client,
     bucket: &str,
     key: &str,
-    max_bytes: u64,
-) -> Result<Vec<u8>, Described> {
+    room: Room<'_>,
+) -> Result<Download, Described> {
     let request = client.get_object().bucket(bucket).key(key).send();
     let object = match timeout(FIRST_BYTE, request).await {
         Ok(answer) => answer.map_err(|error| describe(&error))?,
@@ -109,8 +128,12 @@ async fn fetch(
     let length = object
         .content_length()
         .and_then(|length| u64::try_from(length).ok());
+    let max_bytes = room.max_bytes;
     if let Some(length) = length.filter(|length| *length > max_bytes) {
         return Err(too_large(length, max_bytes));
+    }
+    if let Some(length) = length.filter(|length| !(room.now)(*length)) {
+        return Ok(Download::NoRoom(length));
     }
     // Room for a normal log file; that there are more bytes is only believed when they are here.
     let expected = length.unwrap_or(0).min(MOST_EXPECTED);
@@ -142,14 +165,18 @@ async fn fetch(
                 return Err(Described::new(Cause::Timeout, "Body", message));
             }
         };
-        if received + chunk.len() as u64 > max_bytes {
-            return Err(too_large(received + chunk.len() as u64, max_bytes));
+        let received = received + chunk.len() as u64;
+        if received > max_bytes {
+            return Err(too_large(received, max_bytes));
+        }
+        if !(room.now)(received) {
+            return Ok(Download::NoRoom(max_bytes));
         }
         bytes.extend_from_slice(&chunk);
         last = Instant::now();
     }
     match length.filter(|length| *length != bytes.len() as u64) {
-        None => Ok(bytes),
+        None => Ok(Download::Whole(bytes)),
         Some(length) => {
             let message = format!("the body ended after {} of {length} bytes", bytes.len());
             Err(Described::new(Cause::Transient, "Body", message))
