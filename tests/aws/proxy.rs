@@ -49,6 +49,7 @@ struct State {
     page: Option<usize>,
     seen: Vec<Seen>,
     in_flight: HashMap<String, (usize, usize)>,
+    answered: HashMap<String, usize>,
 }
 
 impl Proxy {
@@ -113,6 +114,12 @@ impl Proxy {
             }
             thread::sleep(Duration::from_millis(10));
         }
+    }
+
+    /// How many answers to an operation went out whole and without a fault.
+    pub fn answered(&self, operation: &str) -> usize {
+        let state = self.shared.state();
+        state.answered.get(operation).copied().unwrap_or_default()
     }
 
     /// The most requests of an operation that were under way at once.
@@ -239,6 +246,11 @@ impl Shared {
             _ => {}
         }
         reply.write(client)?;
+        *self
+            .state()
+            .answered
+            .entry(operation.to_owned())
+            .or_default() += 1;
         Ok(!closing)
     }
 
