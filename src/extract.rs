@@ -296,8 +296,11 @@ impl Extractor {
                 Shown::Nothing => {}
                 Shown::Value(value) => finder.value(record.tape, Some(value), answer),
                 Shown::Text => answer.set(Values::Text(finder.arena.text(finder.scratch))),
-                Shown::Truth(text) => answer.set(Values::Text(text.as_ptr())),
-                Shown::Number(number) => answer.set(Values::Number(number)),
+                Shown::Truth(truth) => answer.set(Values::Text(field::truth(truth).as_ptr())),
+                Shown::Number(number, value) => {
+                    answer.set(Values::Number(number));
+                    answer.one = value.map_or((0, 0), |value| extent(record.tape, value));
+                }
             },
         }
         Some(answer)

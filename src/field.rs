@@ -12,7 +12,7 @@ mod verbs;
 
 pub use info::summary;
 pub use pointer::Pointer;
-pub use rules::{ec2_image_ids, flag};
+pub use rules::ec2_image_ids;
 pub use table::{Arg, FIELDS, Field, Kind, Property, Rule};
 pub use value::{View, append_text, plain_text};
 
@@ -30,9 +30,9 @@ pub enum Shown {
     /// The text that was appended.
     Text,
     /// One of the two texts `true` and `false`.
-    Truth(&'static CStr),
-    /// This number.
-    Number(u64),
+    Truth(bool),
+    /// This number, and the value that says it, if one alone does.
+    Number(u64, Option<Value>),
 }
 
 /// Applies `rule` to a record. Text that is made of several parts is appended to `out`.
@@ -41,7 +41,8 @@ pub fn show(rule: Rule, view: &mut View<'_>, out: &mut Vec<u8>) -> Shown {
     let of = |value: Option<Value>| value.map_or(Shown::Nothing, Shown::Value);
     match rule {
         Rule::Path(slot) => of(view.slots.value(view.tape, slot)),
-        Rule::Flag(slot) => of(flag(view, slot)),
+        Rule::Choice(rule) => of(rule(view)),
+        Rule::Told(rule) => rule(view, out),
         Rule::Text(rule) => {
             let before = out.len();
             if rule(view, out) {
@@ -50,12 +51,18 @@ pub fn show(rule: Rule, view: &mut View<'_>, out: &mut Vec<u8>) -> Shown {
             out.truncate(before);
             Shown::Nothing
         }
-        Rule::Truth(rule) => match rule(view) {
-            Some(true) => Shown::Truth(c"true"),
-            Some(false) => Shown::Truth(c"false"),
-            None => Shown::Nothing,
-        },
-        Rule::Number(rule) => rule(view).map_or(Shown::Nothing, Shown::Number),
+        Rule::Number(rule) => {
+            rule(view).map_or(Shown::Nothing, |number| Shown::Number(number, None))
+        }
+        Rule::Amount(slot) => rules::amount(view, slot)
+            .map_or(Shown::Nothing, |(amount, value)| {
+                Shown::Number(amount, Some(value))
+            }),
         Rule::ImageIds | Rule::Pointer => Shown::Nothing,
     }
+}
+
+/// What a field shows of what is so or not.
+pub fn truth(truth: bool) -> &'static CStr {
+    if truth { c"true" } else { c"false" }
 }

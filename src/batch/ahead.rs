@@ -81,8 +81,10 @@ impl Ahead {
                     None => return NOTHING,
                 },
                 Shown::Text => values.push(0),
-                Shown::Truth(truth) => values.extend_from_slice(truth.to_bytes_with_nul()),
-                Shown::Number(number) => {
+                Shown::Truth(truth) => {
+                    values.extend_from_slice(field::truth(truth).to_bytes_with_nul());
+                }
+                Shown::Number(number, _) => {
                     values.extend_from_slice(&number.to_ne_bytes());
                     return place + 1;
                 }

@@ -1,14 +1,14 @@
 //! An event in one line: `ct.info`, and the line that hosts show for the event.
 
 use super::rules;
-use super::value::View;
+use super::value::{View, append_text};
 use crate::slots::Slot;
 use crate::tape::Kind;
 
 /// Who, from where, read or changed what, and whether it failed.
 pub(super) fn info(view: &mut View<'_>, out: &mut Vec<u8>) -> bool {
     let user_start = out.len();
-    if !non_empty(out, |out| rules::user(view, out))
+    if !non_empty(out, |out| user(view, out))
         && !non_empty(out, |out| view.append(Slot::IdentityType, out))
     {
         out.extend_from_slice(b"<NA>");
@@ -20,10 +20,8 @@ pub(super) fn info(view: &mut View<'_>, out: &mut Vec<u8>) -> bool {
         out.truncate(before);
         out.push(b'!');
     }
-    let before = out.len();
-    let changes = rules::read_only(view, out) && &out[before..] == b"false";
-    out.truncate(before);
-    out.extend_from_slice(if changes { "→ " } else { "← " }.as_bytes());
+    let arrow = if rules::changes(view) { "→ " } else { "← " };
+    out.extend_from_slice(arrow.as_bytes());
     let name_start = out.len();
     view.append(Slot::EventName, out);
     if &out[name_start..] == b"PutBucketPublicAccessBlock" {
@@ -32,6 +30,10 @@ pub(super) fn info(view: &mut View<'_>, out: &mut Vec<u8>) -> bool {
         detail(view, out);
     }
     true
+}
+
+fn user(view: &mut View<'_>, out: &mut Vec<u8>) -> bool {
+    rules::user(view).is_some_and(|user| append_text(view.tape, user, out))
 }
 
 /// The address, unless it only repeats the user: services have their name in both places.
@@ -114,7 +116,7 @@ fn push_decimal(mut number: u64, out: &mut Vec<u8>) {
 pub fn summary(view: &mut View<'_>, out: &mut Vec<u8>) {
     let parts: [super::table::TextRule; 5] = [
         |view, out| view.append(Slot::AwsRegion, out),
-        rules::user,
+        user,
         rules::short_source,
         |view, out| view.append(Slot::EventName, out),
         info,

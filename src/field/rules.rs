@@ -1,38 +1,35 @@
 //! The fields whose value is not simply what stands at one path.
 //!
-//! Each rule appends to `out` and says whether there is a value. What stands there before is not
-//! its own.
+//! Where a rule appends to `out`, what stands there before is not its own.
 
+use super::Shown;
 use super::value::{View, append_text, member, text_of};
 use super::verbs;
 use crate::slots::Slot;
 use crate::tape::{Kind, Value};
 
-/// The name of whoever acted, as readable as the kind of identity allows.
-pub(super) fn user(view: &mut View<'_>, out: &mut Vec<u8>) -> bool {
-    let identity_type = view.text(Slot::IdentityType);
-    let fixed = |name: &str, out: &mut Vec<u8>| {
-        out.extend_from_slice(name.as_bytes());
-        true
-    };
-    match identity_type.as_deref() {
-        Some(b"Root") => view.append(Slot::IdentityUserName, out) || fixed("Root", out),
-        Some(b"IAMUser" | b"SAMLUser" | b"WebIdentityUser") => {
-            view.append(Slot::IdentityUserName, out)
-        }
-        Some(b"AWSService") => view.append(Slot::InvokedBy, out),
-        Some(b"AssumedRole") => view.append(Slot::IssuerUserName, out) || fixed("AssumedRole", out),
-        Some(b"AWSAccount") => fixed("AWSAccount", out),
-        Some(b"FederatedUser") => fixed("FederatedUser", out),
-        Some(b"IdentityCenterUser") => view.append(Slot::OnBehalfOfUserId, out),
-        _ => view.append(Slot::IdentityUserName, out) || view.append(Slot::InvokedBy, out),
+/// The name of whoever acted, as readable as the kind of identity allows; where none is, the kind itself.
+pub(super) fn user(view: &mut View<'_>) -> Option<Value> {
+    let kind = view.value(Slot::IdentityType);
+    let name = kind.and_then(|kind| text_of(view.tape, kind));
+    match name.as_deref() {
+        Some(b"Root") => view.value(Slot::IdentityUserName).or(kind),
+        Some(b"IAMUser" | b"SAMLUser" | b"WebIdentityUser") => view.value(Slot::IdentityUserName),
+        Some(b"AWSService") => view.value(Slot::InvokedBy),
+        Some(b"AssumedRole") => view.value(Slot::IssuerUserName).or(kind),
+        Some(b"AWSAccount" | b"FederatedUser") => kind,
+        Some(b"IdentityCenterUser") => view.value(Slot::OnBehalfOfUserId),
+        _ => view
+            .value(Slot::IdentityUserName)
+            .or_else(|| view.value(Slot::InvokedBy)),
     }
 }
 
 /// Who stands behind an assumed role: the session's name.
-pub(super) fn original_user(view: &mut View<'_>, out: &mut Vec<u8>) -> bool {
+pub(super) fn original_user(view: &mut View<'_>, out: &mut Vec<u8>) -> Shown {
     if view.text(Slot::IdentityType).as_deref() != Some(b"AssumedRole") {
-        return view.append(Slot::IdentityUserName, out);
+        let name = view.value(Slot::IdentityUserName);
+        return name.map_or(Shown::Nothing, Shown::Value);
     }
     for (slot, separator, parts) in [(Slot::Arn, b'/', 3), (Slot::PrincipalId, b':', 2)] {
         let Some(text) = view.text(slot) else {
@@ -43,14 +40,15 @@ pub(super) fn original_user(view: &mut View<'_>, out: &mut Vec<u8>) -> bool {
             && let Some(last) = text.iter().rposition(|&byte| byte == separator)
         {
             out.extend_from_slice(&text[last + 1..]);
-            return true;
+            return Shown::Text;
         }
     }
-    false
+    Shown::Nothing
 }
 
-pub(super) fn account_id(view: &mut View<'_>, out: &mut Vec<u8>) -> bool {
-    view.append(Slot::AccountId, out) || view.append(Slot::RecipientAccountId, out)
+pub(super) fn account_id(view: &mut View<'_>) -> Option<Value> {
+    view.value(Slot::AccountId)
+        .or_else(|| view.value(Slot::RecipientAccountId))
 }
 
 /// The event's source without the domain that all of AWS's services share.
@@ -65,56 +63,51 @@ pub(super) fn short_source(view: &mut View<'_>, out: &mut Vec<u8>) -> bool {
     true
 }
 
-pub(super) fn management_event(view: &mut View<'_>) -> Option<bool> {
-    if let Some(value) = view.value(Slot::ManagementEvent)
-        && let Some(answer) = truth(view, value)
+pub(super) fn management_event(view: &mut View<'_>, _: &mut Vec<u8>) -> Shown {
+    if let Some(value) = flag(view, Slot::ManagementEvent)
+        && matches!(
+            text_of(view.tape, value).as_deref(),
+            Some(b"true" | b"false")
+        )
     {
-        return Some(answer);
+        return Shown::Value(value);
     }
     if let Some(category) = view.text(Slot::EventCategory) {
-        return Some(&*category == b"Management");
+        return Shown::Truth(&*category == b"Management");
     }
     let event_type = view.text(Slot::EventType);
-    Some(matches!(
+    Shown::Truth(matches!(
         event_type.as_deref(),
         Some(b"AwsApiCall" | b"AwsConsoleAction" | b"AwsConsoleSignIn" | b"AwsServiceEvent")
     ))
 }
 
 /// What the record says, else what its name's verb says.
-pub(super) fn read_only(view: &mut View<'_>, out: &mut Vec<u8>) -> bool {
+pub(super) fn read_only(view: &mut View<'_>, _: &mut Vec<u8>) -> Shown {
     if let Some(value) = flag(view, Slot::ReadOnly) {
-        return append_text(view.tape, value, out);
+        return Shown::Value(value);
     }
-    let answer = view
-        .text(Slot::EventName)
-        .and_then(|name| verbs::reads_only(&name));
-    if let Some(answer) = answer {
-        out.extend_from_slice(if answer { b"true" } else { b"false" });
+    view.text(Slot::EventName)
+        .and_then(|name| verbs::reads_only(&name))
+        .map_or(Shown::Nothing, Shown::Truth)
+}
+
+/// Whether the request may have changed something, as far as [`read_only`] knows.
+pub(super) fn changes(view: &mut View<'_>) -> bool {
+    match read_only(view, &mut Vec::new()) {
+        Shown::Value(value) => text_of(view.tape, value).as_deref() == Some(b"false"),
+        shown => matches!(shown, Shown::Truth(false)),
     }
-    answer.is_some()
 }
 
 /// A flag, which records have as a boolean or as a string.
-pub fn flag(view: &mut View<'_>, slot: Slot) -> Option<Value> {
+pub(super) fn flag(view: &mut View<'_>, slot: Slot) -> Option<Value> {
     view.value(slot)
         .filter(|&value| match view.tape.kind(value) {
             Kind::String => true,
             Kind::Scalar => matches!(view.tape.raw(value), b"true" | b"false"),
             Kind::Object | Kind::Array => false,
         })
-}
-
-/// `true` and `false`, bare or as strings.
-fn truth(view: &View<'_>, value: Value) -> Option<bool> {
-    if !matches!(view.tape.kind(value), Kind::Scalar | Kind::String) {
-        return None;
-    }
-    match text_of(view.tape, value).as_deref() {
-        Some(b"true") => Some(true),
-        Some(b"false") => Some(false),
-        _ => None,
-    }
 }
 
 /// The elements' JSON texts, separated by commas.
@@ -156,22 +149,16 @@ pub(super) fn s3_uri(view: &mut View<'_>, out: &mut Vec<u8>) -> bool {
 }
 
 pub(super) fn s3_bytes(view: &mut View<'_>) -> Option<u64> {
-    match (s3_bytes_in(view), s3_bytes_out(view)) {
+    let received = amount(view, Slot::BytesTransferredIn).map(|(bytes, _)| bytes);
+    let sent = amount(view, Slot::BytesTransferredOut).map(|(bytes, _)| bytes);
+    match (received, sent) {
         (Some(received), Some(sent)) => Some(received.saturating_add(sent)),
         (received, sent) => received.or(sent),
     }
 }
 
-pub(super) fn s3_bytes_in(view: &mut View<'_>) -> Option<u64> {
-    amount(view, Slot::BytesTransferredIn)
-}
-
-pub(super) fn s3_bytes_out(view: &mut View<'_>) -> Option<u64> {
-    amount(view, Slot::BytesTransferredOut)
-}
-
-/// A number that is not negative, truncated; S3's data events write `2917.0`.
-fn amount(view: &mut View<'_>, slot: Slot) -> Option<u64> {
+/// A number that is not negative, truncated (S3's data events write `2917.0`), and the value that says it.
+pub(super) fn amount(view: &mut View<'_>, slot: Slot) -> Option<(u64, Value)> {
     let value = view.value(slot)?;
     if view.tape.kind(value) != Kind::Scalar {
         return None;
@@ -184,11 +171,11 @@ fn amount(view: &mut View<'_>, slot: Slot) -> Option<u64> {
     if digits.bytes().all(|byte| byte.is_ascii_digit()) {
         // Exact, where a float would round.
         let amount = digits.parse().unwrap_or(u64::MAX);
-        return (amount == 0 || digits.len() == text.len()).then_some(amount);
+        return (amount == 0 || digits.len() == text.len()).then_some((amount, value));
     }
     let amount: f64 = text.parse().ok()?;
     // The conversion truncates and saturates.
-    (amount >= 0.0).then_some(amount as u64)
+    (amount >= 0.0).then_some((amount as u64, value))
 }
 
 pub(super) fn s3_gets(view: &mut View<'_>) -> Option<u64> {
@@ -212,33 +199,20 @@ pub(super) fn s3_others(view: &mut View<'_>) -> Option<u64> {
 }
 
 /// The first `Name` tag of the instances that a request starts.
-pub(super) fn ec2_name(view: &mut View<'_>, out: &mut Vec<u8>) -> bool {
-    let Some(specifications) = view.value(Slot::TagSpecificationSet) else {
-        return false;
-    };
+pub(super) fn ec2_name(view: &mut View<'_>) -> Option<Value> {
+    let specifications = view.value(Slot::TagSpecificationSet)?;
     let tape = view.tape;
-    let text = |object, name| text_of(tape, member(tape, object, name)?);
-    let Some(items) = member(tape, specifications, "items") else {
-        return false;
+    let has = |object, name, expected: &[u8]| {
+        let text = member(tape, object, name).and_then(|value| text_of(tape, value));
+        text.as_deref() == Some(expected)
     };
-    for item in tape.elements(items) {
-        if text(item, "resourceType").as_deref() != Some(b"instance") {
-            continue;
-        }
-        let Some(tags) = member(tape, item, "tags") else {
-            continue;
-        };
-        for tag in tape.elements(tags) {
-            if text(tag, "key").as_deref() == Some(b"Name")
-                && let Some(name) = text(tag, "value")
-                && !name.is_empty()
-            {
-                out.extend_from_slice(&name);
-                return true;
-            }
-        }
-    }
-    false
+    tape.elements(member(tape, specifications, "items")?)
+        .filter(|item| has(*item, "resourceType", b"instance"))
+        .filter_map(|item| member(tape, item, "tags"))
+        .flat_map(|tags| tape.elements(tags))
+        .filter(|tag| has(*tag, "key", b"Name"))
+        .filter_map(|tag| member(tape, tag, "value"))
+        .find(|name| text_of(tape, *name).is_some_and(|name| !name.is_empty()))
 }
 
 /// The images of the instances in the response, each with its place there; where there is no
@@ -274,14 +248,14 @@ pub fn ec2_image_ids(view: &mut View<'_>, mut each: impl FnMut(usize, Value)) {
 }
 
 /// The first of [`ec2_image_ids`], if it stands at place 0.
-pub(super) fn ec2_image_id(view: &mut View<'_>, out: &mut Vec<u8>) -> bool {
+pub(super) fn ec2_image_id(view: &mut View<'_>) -> Option<Value> {
     let mut first = None;
     ec2_image_ids(view, |place, id| {
         if place == 0 {
             first = Some(id);
         }
     });
-    first.is_some_and(|id| append_text(view.tape, id, out))
+    first
 }
 
 /// The text of a member of the object at `slot`; empty where there is none.

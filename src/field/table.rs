@@ -1,8 +1,9 @@
 //! All fields, in the order of their numbers: hosts ask by number, so rows are only ever appended.
 
-use super::rules;
 use super::value::View;
+use super::{Shown, rules};
 use crate::slots::Slot;
+use crate::tape::Value;
 
 /// A field as it is declared to the host.
 #[derive(Clone, Copy, Debug)]
@@ -64,14 +65,16 @@ pub(super) type TextRule = fn(&mut View<'_>, &mut Vec<u8>) -> bool;
 pub enum Rule {
     /// It is what stands at one path.
     Path(Slot),
-    /// The same, for a flag: a boolean or a string.
-    Flag(Slot),
+    /// The same, for a number of bytes.
+    Amount(Slot),
+    /// It is one of the record's values.
+    Choice(fn(&mut View<'_>) -> Option<Value>),
+    /// It is one of the record's values, or told from others.
+    Told(fn(&mut View<'_>, &mut Vec<u8>) -> Shown),
     /// It is what stands at the path that the argument names.
     Pointer,
     /// Text that is made of several parts of the record.
     Text(TextRule),
-    /// One of two texts.
-    Truth(fn(&mut View<'_>) -> Option<bool>),
     /// A number.
     Number(fn(&mut View<'_>) -> Option<u64>),
     /// A list of images, or the one at the place that the argument names.
@@ -131,9 +134,9 @@ pub static FIELDS: &[Field] = &[
     text("ct.src", Rule::Path(Slot::EventSource), "AWS Service", "service that got the request, as a domain name (eventSource)"),
     text("ct.shortsrc", Rule::Text(rules::short_source), "AWS Service Short Name", "service that got the request, without the trailing .amazonaws.com"),
     text("ct.name", Rule::Path(Slot::EventName), "Event Name", "operation that was requested (eventName)"),
-    text("ct.user", Rule::Text(rules::user), "User Name", "readable name of who made the request, found where the identity type keeps it").with(Property::Conversation),
-    text("ct.originaluser", Rule::Text(rules::original_user), "Original User Name", "who assumed the role, from the session name; the user name for other identities"),
-    text("ct.user.accountid", Rule::Text(rules::account_id), "User Account ID", "account of who made the request, else the account that the event was delivered to"),
+    text("ct.user", Rule::Choice(rules::user), "User Name", "readable name of who made the request, found where the identity type keeps it").with(Property::Conversation),
+    text("ct.originaluser", Rule::Told(rules::original_user), "Original User Name", "who assumed the role, from the session name; the user name for other identities"),
+    text("ct.user.accountid", Rule::Choice(rules::account_id), "User Account ID", "account of who made the request, else the account that the event was delivered to"),
     text("ct.user.identitytype", Rule::Path(Slot::IdentityType), "Identity Type", "kind of identity: Root, IAMUser, AssumedRole, AWSService and so on (userIdentity.type)"),
     text("ct.user.principalid", Rule::Path(Slot::PrincipalId), "Principal ID", "unique ID of who made the request (userIdentity.principalId)"),
     text("ct.user.arn", Rule::Path(Slot::Arn), "User ARN", "ARN of who made the request (userIdentity.arn)"),
@@ -160,8 +163,8 @@ pub static FIELDS: &[Field] = &[
     text("ct.srcip", Rule::Path(Slot::SourceIpAddress), "Source IP Address", "address that the request came from, or the service that made it (sourceIPAddress)").with(Property::Conversation),
     text("ct.useragent", Rule::Path(Slot::UserAgent), "User Agent", "program that made the request, in its own words (userAgent)"),
     text("ct.info", Rule::Text(super::info::info), "Summary", "who, from where, read (←) or changed (→) what, with an exclamation mark if it failed").with(Property::Info),
-    text("ct.managementevent", Rule::Truth(rules::management_event), "Management Event", "true for an operation on resources, false for one on the data in them"),
-    text("ct.readonly", Rule::Text(rules::read_only), "Read Only", "true for an operation that changes nothing; told from its name if the record does not say"),
+    text("ct.managementevent", Rule::Told(rules::management_event), "Management Event", "true for an operation on resources, false for one on the data in them"),
+    text("ct.readonly", Rule::Told(rules::read_only), "Read Only", "true for an operation that changes nothing; told from its name if the record does not say"),
     text("ct.requestid", Rule::Path(Slot::RequestId), "Request ID", "ID that the service gave to the request (requestID)"),
     text("ct.eventtype", Rule::Path(Slot::EventType), "Event Type", "what produced the event: AwsApiCall, AwsConsoleSignIn and so on (eventType)"),
     text("ct.apiversion", Rule::Path(Slot::ApiVersion), "API Version", "version of the service's API (apiVersion)"),
@@ -175,7 +178,7 @@ pub static FIELDS: &[Field] = &[
     text("ct.addendum.updatedfields", Rule::Path(Slot::AddendumUpdatedFields), "Addendum Updated Fields", "which parts of the earlier event this one corrects (addendum.updatedFields)"),
     text("ct.addendum.originalrequestid", Rule::Path(Slot::AddendumOriginalRequestId), "Addendum Original Request ID", "request ID of the earlier event (addendum.originalRequestID)"),
     text("ct.addendum.originaleventid", Rule::Path(Slot::AddendumOriginalEventId), "Addendum Original Event ID", "event ID of the earlier event (addendum.originalEventID)"),
-    text("ct.sessioncredentialfromconsole", Rule::Flag(Slot::SessionCredentialFromConsole), "Session Credential From Console", "true if the request came from a session of the management console (sessionCredentialFromConsole)"),
+    text("ct.sessioncredentialfromconsole", Rule::Choice(|view| rules::flag(view, Slot::SessionCredentialFromConsole)), "Session Credential From Console", "true if the request came from a session of the management console (sessionCredentialFromConsole)"),
     text("ct.edgedevicedetails", Rule::Path(Slot::EdgeDeviceDetails), "Edge Device Details", "edge devices that the request was for, as JSON (edgeDeviceDetails)"),
     text("ct.tlsdetails.tlsversion", Rule::Path(Slot::TlsVersion), "TLS Version", "version of TLS (tlsDetails.tlsVersion)"),
     text("ct.tlsdetails.ciphersuite", Rule::Path(Slot::CipherSuite), "TLS Cipher Suite", "TLS cipher suite (tlsDetails.cipherSuite)"),
@@ -185,14 +188,14 @@ pub static FIELDS: &[Field] = &[
     text("s3.bucket", Rule::Path(Slot::BucketName), "Bucket Name", "bucket in the request (requestParameters.bucketName)").with(Property::Conversation),
     text("s3.key", Rule::Path(Slot::ObjectKey), "Key Name", "object key in the request (requestParameters.key)"),
     number("s3.bytes", Rule::Number(rules::s3_bytes), "Total Bytes", "bytes moved in both directions"),
-    number("s3.bytes.in", Rule::Number(rules::s3_bytes_in), "Bytes In", "bytes sent to S3 (additionalEventData.bytesTransferredIn)").with(Property::Hidden),
-    number("s3.bytes.out", Rule::Number(rules::s3_bytes_out), "Bytes Out", "bytes got from S3 (additionalEventData.bytesTransferredOut)").with(Property::Hidden),
+    number("s3.bytes.in", Rule::Amount(Slot::BytesTransferredIn), "Bytes In", "bytes sent to S3 (additionalEventData.bytesTransferredIn)").with(Property::Hidden),
+    number("s3.bytes.out", Rule::Amount(Slot::BytesTransferredOut), "Bytes Out", "bytes got from S3 (additionalEventData.bytesTransferredOut)").with(Property::Hidden),
     number("s3.cnt.get", Rule::Number(rules::s3_gets), "GetObject Count", "1 for GetObject, else 0").with(Property::Hidden),
     number("s3.cnt.put", Rule::Number(rules::s3_puts), "PutObject Count", "1 for PutObject, else 0").with(Property::Hidden),
     number("s3.cnt.other", Rule::Number(rules::s3_others), "Other Operations Count", "0 for GetObject and PutObject, else 1").with(Property::Hidden),
-    text("ec2.name", Rule::Text(rules::ec2_name), "Instance Name", "Name tag of the instances that the request starts"),
+    text("ec2.name", Rule::Choice(rules::ec2_name), "Instance Name", "Name tag of the instances that the request starts"),
     text("ec2.imageids", Rule::ImageIds, "Image IDs", "images of the instances in the response; with an index, that of the instance at this place"),
-    text("ec2.imageid", Rule::Text(rules::ec2_image_id), "Image ID", "image of the first instance; deprecated in favour of ec2.imageids[0]"),
+    text("ec2.imageid", Rule::Choice(rules::ec2_image_id), "Image ID", "image of the first instance; deprecated in favour of ec2.imageids[0]"),
     text("ecr.repository", Rule::Path(Slot::RepositoryName), "ECR Repository", "repository in the request (requestParameters.repositoryName)"),
     text("ecr.imagetag", Rule::Path(Slot::ImageTag), "ECR Image Tag", "image tag in the request (requestParameters.imageTag)"),
     text("iam.role", Rule::Path(Slot::RoleName), "IAM Role", "role in the request (requestParameters.roleName)"),

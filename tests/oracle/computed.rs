@@ -8,10 +8,15 @@ pub fn text(record: &Json, path: &str) -> Option<String> {
     record.at(path)?.text()
 }
 
-/// The text of a boolean or a string; nothing else counts as a flag.
-pub fn flag(record: &Json, key: &str) -> Option<String> {
+/// A boolean or a string; nothing else counts as a flag.
+pub fn flag<'j, 'a>(record: &'j Json<'a>, key: &str) -> Option<&'j Json<'a>> {
     let value = record.member(key)?;
-    matches!(value.kind, Kind::Bool(_) | Kind::Str(_)).then(|| value.text())?
+    matches!(value.kind, Kind::Bool(_) | Kind::Str(_)).then_some(value)
+}
+
+/// The value at a path of keys; None where it has no text.
+fn some<'j, 'a>(record: &'j Json<'a>, path: &str) -> Option<&'j Json<'a>> {
+    record.at(path).filter(|value| value.text().is_some())
 }
 
 pub fn short_source(record: &Json) -> Option<String> {
@@ -22,10 +27,10 @@ pub fn short_source(record: &Json) -> Option<String> {
     })
 }
 
-pub fn user(record: &Json) -> Option<String> {
-    let identity = |path: &str| text(record, &format!("userIdentity.{path}"));
+pub fn user<'j, 'a>(record: &'j Json<'a>) -> Option<&'j Json<'a>> {
+    let identity = |path: &str| some(record, &format!("userIdentity.{path}"));
     let kind = identity("type");
-    match kind.as_deref() {
+    match kind.and_then(Json::text).as_deref() {
         Some("Root") => identity("userName").or(kind),
         Some("IAMUser" | "SAMLUser" | "WebIdentityUser") => identity("userName"),
         Some("AWSService") => identity("invokedBy"),
@@ -36,9 +41,17 @@ pub fn user(record: &Json) -> Option<String> {
     }
 }
 
+/// The name in the record that is the original user as it stands there.
+pub fn named_user<'j, 'a>(record: &'j Json<'a>) -> Option<&'j Json<'a>> {
+    match text(record, "userIdentity.type").as_deref() {
+        Some("AssumedRole") => None,
+        _ => some(record, "userIdentity.userName"),
+    }
+}
+
 pub fn original_user(record: &Json) -> Option<String> {
     if text(record, "userIdentity.type").as_deref() != Some("AssumedRole") {
-        return text(record, "userIdentity.userName");
+        return named_user(record)?.text();
     }
     let part = |path: &str, separator: char, count: usize| {
         let whole = text(record, path)?;
@@ -48,15 +61,19 @@ pub fn original_user(record: &Json) -> Option<String> {
     part("userIdentity.arn", '/', 3).or_else(|| part("userIdentity.principalId", ':', 2))
 }
 
-pub fn account(record: &Json) -> Option<String> {
-    text(record, "userIdentity.accountId").or_else(|| text(record, "recipientAccountId"))
+pub fn account<'j, 'a>(record: &'j Json<'a>) -> Option<&'j Json<'a>> {
+    some(record, "userIdentity.accountId").or_else(|| some(record, "recipientAccountId"))
+}
+
+/// What the record itself says about being a management event.
+pub fn management_flag<'j, 'a>(record: &'j Json<'a>) -> Option<&'j Json<'a>> {
+    let says = |text: &str| text == "true" || text == "false";
+    flag(record, "managementEvent").filter(|flag| flag.text().is_some_and(|text| says(&text)))
 }
 
 pub fn is_management(record: &Json) -> bool {
-    match flag(record, "managementEvent").as_deref() {
-        Some("true") => return true,
-        Some("false") => return false,
-        _ => {}
+    if let Some(flag) = management_flag(record) {
+        return flag.text().as_deref() == Some("true");
     }
     if let Some(category) = text(record, "eventCategory") {
         return category == "Management";
@@ -72,7 +89,7 @@ pub fn is_management(record: &Json) -> bool {
 
 pub fn read_only(record: &Json) -> Option<String> {
     if let Some(own) = flag(record, "readOnly") {
-        return Some(own);
+        return own.text();
     }
     let name = text(record, "eventName")?;
     let begins_with = |verb: &str| {
@@ -111,12 +128,15 @@ pub fn bytes(record: &Json) -> Option<u64> {
     }
 }
 
+pub const BYTES_IN: &str = "additionalEventData.bytesTransferredIn";
+pub const BYTES_OUT: &str = "additionalEventData.bytesTransferredOut";
+
 pub fn bytes_in(record: &Json) -> Option<u64> {
-    byte_count(record.at("additionalEventData.bytesTransferredIn")?)
+    byte_count(record.at(BYTES_IN)?)
 }
 
 pub fn bytes_out(record: &Json) -> Option<u64> {
-    byte_count(record.at("additionalEventData.bytesTransferredOut")?)
+    byte_count(record.at(BYTES_OUT)?)
 }
 
 fn byte_count(value: &Json) -> Option<u64> {
@@ -138,7 +158,7 @@ fn byte_count(value: &Json) -> Option<u64> {
     (float >= 0.0).then_some(float as u64)
 }
 
-pub fn instance_name(record: &Json) -> Option<String> {
+pub fn instance_name<'j, 'a>(record: &'j Json<'a>) -> Option<&'j Json<'a>> {
     let items = record.at("requestParameters.tagSpecificationSet.items")?;
     items
         .elements()?
@@ -147,18 +167,18 @@ pub fn instance_name(record: &Json) -> Option<String> {
         .filter_map(|item| item.member("tags")?.elements())
         .flatten()
         .filter(|tag| text(tag, "key").as_deref() == Some("Name"))
-        .filter_map(|tag| text(tag, "value"))
-        .find(|name| !name.is_empty())
+        .filter_map(|tag| some(tag, "value"))
+        .find(|name| name.text().is_some_and(|name| !name.is_empty()))
 }
 
-pub fn image_ids(record: &Json) -> Vec<String> {
+pub fn image_ids<'j, 'a>(record: &'j Json<'a>) -> Vec<&'j Json<'a>> {
     match instances(record) {
         Some(items) => items.iter().filter_map(instance_image).collect(),
         None => requested_image(record).into_iter().collect(),
     }
 }
 
-pub fn image_id(record: &Json, index: usize) -> Option<String> {
+pub fn image_id<'j, 'a>(record: &'j Json<'a>, index: usize) -> Option<&'j Json<'a>> {
     match instances(record) {
         Some(items) => instance_image(items.get(index)?),
         None if index == 0 => requested_image(record),
@@ -170,14 +190,15 @@ fn instances<'j, 'a>(record: &'j Json<'a>) -> Option<&'j [Json<'a>]> {
     record.at("responseElements.instancesSet.items")?.elements()
 }
 
-fn instance_image(item: &Json) -> Option<String> {
+fn instance_image<'j, 'a>(item: &'j Json<'a>) -> Option<&'j Json<'a>> {
     let image = item.member("imageId")?;
+    let text = image.text().filter(|text| !text.is_empty());
     matches!(image.kind, Kind::Str(_))
-        .then(|| image.text())?
-        .filter(|text| !text.is_empty())
+        .then_some(image)
+        .filter(|_| text.is_some())
 }
 
-fn requested_image(record: &Json) -> Option<String> {
+fn requested_image<'j, 'a>(record: &'j Json<'a>) -> Option<&'j Json<'a>> {
     [
         "requestParameters.imageId",
         "requestParameters.DescribeFastLaunchImagesRequest.ImageId.content",
@@ -185,12 +206,11 @@ fn requested_image(record: &Json) -> Option<String> {
     ]
     .iter()
     .filter_map(|path| record.at(path))
-    .find(|image| matches!(image.kind, Kind::Str(_)))?
-    .text()
+    .find(|image| matches!(image.kind, Kind::Str(_)))
 }
 
 pub fn info(record: &Json) -> String {
-    let who = non_empty(user(record))
+    let who = non_empty(user(record).and_then(Json::text))
         .or_else(|| non_empty(text(record, "userIdentity.type")))
         .unwrap_or_else(|| "<NA>".to_owned());
     let source = non_empty(text(record, "sourceIPAddress")).filter(|source| *source != who);

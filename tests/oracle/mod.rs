@@ -45,14 +45,15 @@ impl<'a> Record<'a> {
         match field {
             "ct.value" => pointed(record, arg?)?.text().map(Text),
             "ct.shortsrc" => computed::short_source(record).map(Text),
-            "ct.user" => computed::user(record).map(Text),
+            "ct.user" => computed::user(record)?.text().map(Text),
             "ct.originaluser" => computed::original_user(record).map(Text),
-            "ct.user.accountid" => computed::account(record).map(Text),
+            "ct.user.accountid" => computed::account(record)?.text().map(Text),
             "ct.managementevent" => Some(Text(computed::is_management(record).to_string())),
             "ct.readonly" => computed::read_only(record).map(Text),
             "ct.resources" => computed::resources(record).map(Text),
             "ct.sessioncredentialfromconsole" => {
-                computed::flag(record, "sessionCredentialFromConsole").map(Text)
+                let flag = computed::flag(record, "sessionCredentialFromConsole")?;
+                flag.text().map(Text)
             }
             "ct.info" => Some(Text(computed::info(record))),
             "s3.uri" => computed::s3_uri(record).map(Text),
@@ -64,28 +65,49 @@ impl<'a> Record<'a> {
             "s3.cnt.other" => Some(Number(u64::from(
                 !is_named(record, "GetObject") && !is_named(record, "PutObject"),
             ))),
-            "ec2.name" => computed::instance_name(record).map(Text),
-            "ec2.imageid" => computed::image_id(record, 0).map(Text),
-            "ec2.imageids" => match arg {
-                Some(index) => computed::image_id(record, index.parse().ok()?),
-                None => {
-                    let all = computed::image_ids(record);
-                    return (!all.is_empty()).then_some(List(all));
-                }
+            "ec2.name" => computed::instance_name(record)?.text().map(Text),
+            "ec2.imageid" => computed::image_id(record, 0)?.text().map(Text),
+            "ec2.imageids" => {
+                let images = match arg {
+                    Some(index) => Vec::from_iter(computed::image_id(record, index.parse().ok()?)),
+                    None => computed::image_ids(record),
+                };
+                let texts: Vec<_> = images.into_iter().filter_map(Json::text).collect();
+                (!texts.is_empty()).then_some(List(texts))
             }
-            .map(|one| List(vec![one])),
             _ => panic!("the oracle knows no field {field}"),
         }
     }
 
-    /// Where the JSON text of the value stands in the payload, for fields that are one path.
-    pub fn extent(&self, field: &str, arg: Option<&str>) -> Option<Range<usize>> {
+    /// Where the JSON text of each value stands in the payload; nothing for values that do not stand there as they are.
+    pub fn extents(&self, field: &str, arg: Option<&str>) -> Vec<Range<usize>> {
+        let record = &self.root;
         let value = match plain_path(field) {
-            Some(path) => self.root.at(path)?,
-            None if field == "ct.value" => pointed(&self.root, arg?)?,
-            None => return None,
+            Some(path) => record.at(path),
+            None => match field {
+                "ct.value" => arg.and_then(|pointer| pointed(record, pointer)),
+                "ct.user" => computed::user(record),
+                "ct.originaluser" => computed::named_user(record),
+                "ct.user.accountid" => computed::account(record),
+                "ct.managementevent" => computed::management_flag(record),
+                "ct.readonly" => computed::flag(record, "readOnly"),
+                "ct.sessioncredentialfromconsole" => {
+                    computed::flag(record, "sessionCredentialFromConsole")
+                }
+                "s3.bytes.in" => record.at(computed::BYTES_IN),
+                "s3.bytes.out" => record.at(computed::BYTES_OUT),
+                "ec2.name" => computed::instance_name(record),
+                "ec2.imageid" => computed::image_id(record, 0),
+                "ec2.imageids" => match arg.map(str::parse) {
+                    Some(index) => index.ok().and_then(|at| computed::image_id(record, at)),
+                    None => return extents(&computed::image_ids(record)),
+                },
+                _ => None,
+            },
         };
-        value.text().map(|_| value.start..value.end)
+        extents(&Vec::from_iter(
+            value.filter(|value| value.text().is_some()),
+        ))
     }
 
     /// When it happened, in ns since 1970; None if neither it nor the name of its file tells.
@@ -105,6 +127,11 @@ impl<'a> Record<'a> {
             .collect::<Vec<_>>();
         parts.join(" ")
     }
+}
+
+fn extents(values: &[&Json]) -> Vec<Range<usize>> {
+    let extent = |value: &&Json| value.start..value.end;
+    values.iter().map(extent).collect()
 }
 
 /// Names of all fields, in no particular order.
