@@ -10,12 +10,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub struct Ticket(Arc<Tracker>);
 
 /// Why an object was not delivered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// It may work the next time.
     Passing,
-    /// It will not work however often it is tried.
-    Lasting,
+    /// It will not work however often it is tried; with a line that names the object and the cause.
+    Lasting(String),
 }
 
 /// All objects of one message.
@@ -25,7 +25,10 @@ struct Tracker {
 
 struct State {
     remaining: usize,
-    failure: Option<Failure>,
+    /// One object may work the next time.
+    passing: bool,
+    /// How many will not, and what is said of the first.
+    lasting: Option<(usize, String)>,
     /// Called once, when nothing remains.
     done: Option<Done>,
 }
@@ -39,7 +42,8 @@ impl std::fmt::Debug for Tracker {
 }
 
 /// Tickets for `objects` objects. When all of them were delivered or have failed, `done` is told
-/// the worst failure, if there was one. At once, for none.
+/// what failed: as long as one object may work the next time, there is to be a next time. At
+/// once, for none.
 pub fn tickets(objects: usize, done: impl FnOnce(Option<Failure>) + Send + 'static) -> Vec<Ticket> {
     if objects == 0 {
         done(None);
@@ -48,7 +52,8 @@ pub fn tickets(objects: usize, done: impl FnOnce(Option<Failure>) + Send + 'stat
     let tracker = Arc::new(Tracker {
         state: Mutex::new(State {
             remaining: objects,
-            failure: None,
+            passing: false,
+            lasting: None,
             done: Some(Box::new(done)),
         }),
     });
@@ -71,11 +76,27 @@ impl Tracker {
     fn settle(&self, failure: Option<Failure>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.remaining -= 1;
-        state.failure = state.failure.max(failure);
+        match (failure, &mut state.lasting) {
+            (None, _) => {}
+            (Some(Failure::Passing), _) => state.passing = true,
+            (Some(Failure::Lasting(_)), Some((objects, _))) => *objects += 1,
+            (Some(Failure::Lasting(line)), none) => *none = Some((1, line)),
+        }
         if state.remaining > 0 {
             return;
         }
-        let (done, failure) = (state.done.take(), state.failure);
+        let done = state.done.take();
+        let failure = match (state.passing, state.lasting.take()) {
+            (true, _) => Some(Failure::Passing),
+            (false, None) => None,
+            (false, Some((1, line))) => Some(Failure::Lasting(line)),
+            (false, Some((objects, line))) => {
+                let others = objects - 1;
+                Some(Failure::Lasting(format!(
+                    "{line} (and {others} more of its objects)"
+                )))
+            }
+        };
         drop(state);
         if let Some(done) = done {
             done(failure);
@@ -111,16 +132,25 @@ mod tests {
     }
 
     #[test]
-    fn the_worst_failure_counts() {
-        let failures = |tickets: Vec<Ticket>| {
-            let settle = [None, Some(Failure::Lasting), Some(Failure::Passing)];
-            for (ticket, failure) in tickets.into_iter().zip(settle) {
-                match failure {
-                    None => ticket.delivered(),
-                    Some(failure) => ticket.failed(failure),
+    fn a_message_stays_while_one_of_its_objects_may_work() {
+        let lasting = |name: &str| Some(Failure::Lasting(format!("{name}: NoSuchKey")));
+        let told_of = |failures: Vec<Option<Failure>>| {
+            told(failures.len(), |tickets| {
+                for (ticket, failure) in tickets.into_iter().zip(failures) {
+                    match failure {
+                        None => ticket.delivered(),
+                        Some(failure) => ticket.failed(failure),
+                    }
                 }
-            }
+            })
         };
-        assert_eq!(told(3, failures), Some(Some(Failure::Lasting)));
+        let passing = Some(Failure::Passing);
+        assert_eq!(
+            told_of(vec![lasting("a"), passing.clone(), lasting("b"), None]),
+            Some(passing)
+        );
+        assert_eq!(told_of(vec![None, lasting("b")]), Some(lasting("b")));
+        let both = Failure::Lasting("a: NoSuchKey (and 1 more of its objects)".to_owned());
+        assert_eq!(told_of(vec![lasting("a"), lasting("b")]), Some(Some(both)));
     }
 }

@@ -1,8 +1,10 @@
 //! Objects in S3 to the decode threads: so many downloads at a time, as much in memory as fits.
 #![forbid(unsafe_code)]
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -37,6 +39,42 @@ impl Sizes {
     }
 }
 
+/// How long ago something may have been read from a bucket that can be read now. Shorter than the first pause before a
+/// message comes again.
+const RECENTLY: Duration = Duration::from_secs(3);
+
+/// When something was read from each bucket.
+///
+/// An object that may not be read while others of its bucket may is to blame itself. Where none may, a policy is, and is
+/// mended some day.
+#[derive(Clone, Debug, Default)]
+pub struct Reads(Arc<Mutex<HashMap<String, Instant>>>);
+
+impl Reads {
+    /// Buckets that are remembered.
+    const MOST: usize = 10_000;
+
+    fn read(&self, bucket: &str, now: Instant) {
+        let mut buckets = self.buckets();
+        if let Some(last) = buckets.get_mut(bucket) {
+            *last = now;
+        } else if buckets.len() < Self::MOST {
+            buckets.insert(bucket.to_owned(), now);
+        }
+    }
+
+    /// Whether something was just read.
+    fn recent(&self, bucket: &str, now: Instant) -> bool {
+        let buckets = self.buckets();
+        let last = buckets.get(bucket);
+        last.is_some_and(|last| now.duration_since(*last) < RECENTLY)
+    }
+
+    fn buckets(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Downloads objects and hands them on.
 #[derive(Clone, Debug)]
 pub struct Fetcher {
@@ -48,6 +86,8 @@ pub struct Fetcher {
     pub permits: Arc<Semaphore>,
     /// What is known of sizes that are not told.
     pub sizes: Sizes,
+    /// What was read of each bucket.
+    pub reads: Reads,
     /// Decompressed size over which an object is refused; no stored object may be larger either.
     pub max_object_bytes: u64,
     /// An object that cannot be fetched ends the source.
@@ -106,7 +146,7 @@ impl Fetcher {
                     let _ = place.submit(vec![object]);
                 }
                 Ok(None) => {}
-                Err(error) => fetcher.failed(place, error, ticket),
+                Err(error) => fetcher.failed(place, &bucket, error, ticket),
             }
         });
         true
@@ -131,6 +171,7 @@ impl Fetcher {
                 Download::Whole(stored) => {
                     held.shrink(stored.len() as u64);
                     self.sizes.seen(stored.len() as u64);
+                    self.reads.read(&wanted.bucket, Instant::now());
                     return Ok(Some(Content::Memory(stored, held)));
                 }
                 Download::NoRoom(bytes) => {
@@ -145,14 +186,15 @@ impl Fetcher {
         }
     }
 
-    fn failed(&self, place: Place, error: FetchError, ticket: Option<Ticket>) {
+    fn failed(&self, place: Place, bucket: &str, error: FetchError, ticket: Option<Ticket>) {
         self.metrics.errors_fetch.add(1);
-        let kind = match error.kind {
-            FetchErrorKind::NotFound => "fetch_not_found",
-            FetchErrorKind::Denied => "fetch_denied",
-            FetchErrorKind::TooLarge => "fetch_too_large",
-            FetchErrorKind::Expired => "fetch_expired",
-            FetchErrorKind::Transient => "fetch_transient",
+        let (kind, lasting) = match error.kind {
+            FetchErrorKind::NotFound => ("fetch_not_found", true),
+            FetchErrorKind::Denied => ("fetch_denied", self.reads.recent(bucket, Instant::now())),
+            FetchErrorKind::Refused => ("fetch_refused", true),
+            FetchErrorKind::TooLarge => ("fetch_too_large", true),
+            FetchErrorKind::Expired => ("fetch_expired", false),
+            FetchErrorKind::Transient => ("fetch_transient", false),
         };
         self.log.trouble(kind, Severity::Error, &error.message);
         if self.fail_on_error {
@@ -160,11 +202,9 @@ impl Fetcher {
             return;
         }
         if let Some(ticket) = ticket {
-            ticket.failed(match error.kind {
-                FetchErrorKind::NotFound | FetchErrorKind::Denied | FetchErrorKind::TooLarge => {
-                    Failure::Lasting
-                }
-                FetchErrorKind::Expired | FetchErrorKind::Transient => Failure::Passing,
+            ticket.failed(match lasting {
+                true => Failure::Lasting(error.message),
+                false => Failure::Passing,
             });
         }
     }
@@ -186,5 +226,15 @@ mod tests {
             sizes.seen(100);
         }
         assert_eq!(sizes.expected(), TYPICAL_BYTES);
+    }
+
+    #[test]
+    fn only_what_is_denied_while_others_are_read_is_given_up() {
+        let (reads, start) = (Reads::default(), Instant::now());
+        assert!(!reads.recent("ours", start));
+        reads.read("ours", start);
+        assert!(reads.recent("ours", start));
+        assert!(!reads.recent("theirs", start));
+        assert!(!reads.recent("ours", start + RECENTLY));
     }
 }

@@ -2,15 +2,19 @@
 //! the plugin API does not promise that its log function may be called from others.
 #![forbid(unsafe_code)]
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt::{self, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Lines kept for a host that does not call for a while.
 const WAITING: usize = 256;
 
-/// Lines of one kind of trouble; what comes after them is only counted.
-const PER_KIND: u32 = 100;
+/// Lines of one kind of trouble that may follow each other at once.
+const AT_ONCE: u32 = 100;
+
+/// Time after which one more of a kind may follow.
+const ONE_MORE: Duration = Duration::from_secs(1);
 
 /// How much a line matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +27,8 @@ pub enum Severity {
     Info,
 }
 
-/// Collects lines, of each kind of trouble only so many.
+/// Collects lines, of each kind of trouble only so many at once and so many a second: whoever can
+/// make trouble is not to fill the log.
 #[derive(Debug, Default)]
 pub struct Log(Mutex<Waiting>);
 
@@ -31,7 +36,44 @@ pub struct Log(Mutex<Waiting>);
 struct Waiting {
     lines: VecDeque<(Severity, String)>,
     dropped: u64,
-    seen: HashMap<&'static str, u32>,
+    kinds: HashMap<&'static str, Kind>,
+    /// Kinds that are told once.
+    told: HashSet<&'static str>,
+}
+
+/// A kind of trouble.
+#[derive(Debug)]
+struct Kind {
+    /// How many lines may follow at once.
+    left: u32,
+    /// When that was last made more.
+    since: Instant,
+    /// Lines left out since the last one.
+    untold: u64,
+}
+
+impl Kind {
+    /// What is to be said behind a line, if it may be told now.
+    fn tell(&mut self, now: Instant) -> Option<String> {
+        let more = now.duration_since(self.since).as_secs() / ONE_MORE.as_secs();
+        if more > 0 {
+            self.left = AT_ONCE.min(
+                self.left
+                    .saturating_add(more.min(u64::from(AT_ONCE)) as u32),
+            );
+            self.since = now;
+        }
+        if self.left == 0 {
+            self.untold += 1;
+            return None;
+        }
+        self.left -= 1;
+        Some(match (std::mem::take(&mut self.untold), self.left) {
+            (0, 0) => " (more of this kind are counted, and one a second is told)".to_owned(),
+            (0, _) => String::new(),
+            (untold, _) => format!(" ({untold} more of this kind before it were not told)"),
+        })
+    }
 }
 
 impl Log {
@@ -40,27 +82,33 @@ impl Log {
         self.waiting().push(severity, &line);
     }
 
-    /// Adds a line about trouble of this `kind`, unless there were very many of them already.
+    /// Adds a line about trouble of this `kind`, unless there were very many of them lately.
     pub fn trouble(&self, kind: &'static str, severity: Severity, line: impl fmt::Display) {
+        self.trouble_at(Instant::now(), kind, severity, line);
+    }
+
+    fn trouble_at(
+        &self,
+        now: Instant,
+        kind: &'static str,
+        severity: Severity,
+        line: impl fmt::Display,
+    ) {
         let mut waiting = self.waiting();
-        let seen = waiting.seen.entry(kind).or_default();
-        if *seen == PER_KIND {
-            return;
-        }
-        *seen += 1;
-        match *seen {
-            PER_KIND => waiting.push(
-                severity,
-                &format_args!("{line} (more of this kind are counted, but not logged)"),
-            ),
-            _ => waiting.push(severity, &line),
+        let kind = waiting.kinds.entry(kind).or_insert(Kind {
+            left: AT_ONCE,
+            since: now,
+            untold: 0,
+        });
+        if let Some(rest) = kind.tell(now) {
+            waiting.push(severity, &format_args!("{line}{rest}"));
         }
     }
 
     /// Adds a line about trouble of this `kind` the first time only.
     pub fn once(&self, kind: &'static str, severity: Severity, line: impl fmt::Display) {
         let mut waiting = self.waiting();
-        if waiting.seen.insert(kind, PER_KIND).is_none() {
+        if waiting.told.insert(kind) {
             waiting.push(
                 severity,
                 &format_args!("{line} (more of this kind are counted, but not logged)"),
@@ -122,14 +170,23 @@ mod tests {
 
     #[test]
     fn trouble_of_one_kind_does_not_fill_the_log() {
-        let log = Log::default();
-        for number in 0..1000 {
-            log.trouble("gzip", Severity::Error, format_args!("{number} is damaged"));
-        }
+        let (log, start) = (Log::default(), Instant::now());
+        let trouble = |seconds: u64| {
+            let now = start + Duration::from_secs(seconds);
+            log.trouble_at(now, "gzip", Severity::Error, "damaged");
+        };
+        (0..1000).for_each(|_| trouble(0));
         let lines = log.take();
-        assert_eq!(lines.len(), PER_KIND as usize);
-        assert_eq!(lines[0].1, "0 is damaged");
-        assert!(lines[99].1.contains("not logged"));
+        assert_eq!(lines.len(), AT_ONCE as usize);
+        assert_eq!(lines[0].1, "damaged");
+        assert!(lines[99].1.contains("one a second"), "{lines:?}");
+        trouble(1);
+        trouble(1);
+        let lines = log.take();
+        assert_eq!(lines.len(), 1);
+        assert!(lines[0].1.contains("900 more"), "{lines:?}");
+        (0..1000).for_each(|_| trouble(100_000));
+        assert_eq!(log.take().len(), AT_ONCE as usize);
     }
 
     #[test]

@@ -378,7 +378,7 @@ fn decode_job(shared: &Shared, decoder: &mut Decoder<'_>, job: &Job, objects: Ve
             (Err(error), _) if shared.settings.fail_on_error => {
                 return outlet.flush(&mut decoder.batch) && job.batches.send(Err(error)).is_ok();
             }
-            (Err(_), Some(ticket)) => ticket.failed(Failure::Lasting),
+            (Err(error), Some(ticket)) => ticket.failed(Failure::Lasting(error.to_string())),
             (Err(_), None) => {}
         }
         if shared.closed.load(Ordering::Relaxed) {

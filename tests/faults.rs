@@ -44,8 +44,22 @@ fn keys(names: &[&str]) -> Vec<String> {
 /// A queue like the bucket, with one message for each key.
 fn queue_of(service: &Service, name: &str, lease: u32, keys: &[String]) {
     service.create_queue(name, json!({"VisibilityTimeout": lease.to_string()}));
-    let body = |key| json!({"s3Bucket": name, "s3ObjectKey": [key]}).to_string();
-    service.send(name, keys.iter().map(body));
+    service.send(name, keys.iter().map(|key| notification(name, key)));
+}
+
+fn notification(bucket: &str, key: &str) -> String {
+    json!({"s3Bucket": bucket, "s3ObjectKey": [key]}).to_string()
+}
+
+/// Reads on until so many messages are left.
+fn until_left(service: &Service, queue: &str, reading: &mut Reading<'_>, at: usize) {
+    let mut left = 0;
+    let settled = reading.until(GIVEN_UP, |_| {
+        let depth = service.depth(queue);
+        left = depth.visible + depth.leased;
+        left == at
+    });
+    assert!(settled, "{left} messages are left instead of {at}");
 }
 
 fn until_depth(service: &Service, queue: &str, reading: &mut Reading<'_>, depth: Depth) {
@@ -177,13 +191,12 @@ fn a_bad_object_costs_itself_alone() {
 fn messages_of_unreadable_objects_stay_or_go_by_the_rules() {
     let service = service();
     let name = "lasting-faults-told";
-    let keys = keys(&["a", "b", "c-missing", "d-denied", "e-cut", "f-damaged", "g"]);
+    let keys = keys(&["a", "b", "c-missing", "e-cut", "f-damaged", "g"]);
     bucket_of(&service, name, &keys);
     queue_of(&service, name, 5, &keys);
     let proxy = Proxy::before(ministack().address);
     for (name, fault) in [
         ("c-missing", Fault::Refuse(404, "NoSuchKey")),
-        ("d-denied", Fault::Refuse(403, "AccessDenied")),
         ("e-cut", Fault::CutAfter(60)),
         ("f-damaged", Fault::Flip(12)),
     ] {
@@ -195,13 +208,7 @@ fn messages_of_unreadable_objects_stay_or_go_by_the_rules() {
     let feed = Feed::new(&settings);
     let mut reading = feed.open(&format!("sqs://{name}"));
     // What fails for good goes after two receives; what was cut off may be whole the next time, and stays.
-    let mut left = 0;
-    let settled = reading.until(GIVEN_UP, |_| {
-        let depth = service.depth(name);
-        left = depth.visible + depth.leased;
-        left == 1
-    });
-    assert!(settled, "{left} messages are left");
+    until_left(&service, name, &mut reading, 1);
     reading.during(Duration::from_secs(3));
     let depth = service.depth(name);
     assert_eq!(depth.visible + depth.leased, 1, "{depth:?}");
@@ -214,7 +221,7 @@ fn messages_of_unreadable_objects_stay_or_go_by_the_rules() {
         .collect();
     assert_eq!(sorted(&arrived), good, "the good arrive once");
     let errors = feed.logged(Severity::Warning);
-    for key in ["c-missing", "d-denied", "e-cut", "f-damaged"] {
+    for key in ["c-missing", "e-cut", "f-damaged"] {
         assert_named(&errors, &[&format!("s3://{name}/{key}.json.gz")]);
     }
     proxy.heal();
@@ -233,6 +240,36 @@ fn messages_of_unreadable_objects_stay_or_go_by_the_rules() {
         "{:?}",
         reading.ids
     );
+}
+
+#[test]
+fn what_is_denied_is_given_up_only_while_others_can_be_read() {
+    let service = service();
+    let name = "denied-told";
+    let keys = keys(&["a", "b-denied", "c"]);
+    bucket_of(&service, name, &keys);
+    queue_of(&service, name, 5, &keys[1..2]);
+    let proxy = Proxy::before(ministack().address);
+    let denied = Rule::every("GetObject", Fault::Refuse(403, "AccessDenied"));
+    proxy.rule(denied.of("b-denied"));
+    let settings = Settings::at(proxy.address)
+        .with("sqsMaxReceives", 2)
+        .with("sqsWaitSeconds", 1);
+    let feed = Feed::new(&settings);
+    let mut reading = feed.open(&format!("sqs://{name}"));
+    // As if a policy were wrong: then all that comes would be lost.
+    reading.until(GIVEN_UP, |_| proxy.count("GetObject") >= 3);
+    until_left(&service, name, &mut reading, 1);
+    // With others being read, it is this object alone.
+    let given_up = reading.until(GIVEN_UP, |_| {
+        service.send(name, [notification(name, &keys[0])]);
+        let errors = feed.logged(Severity::Error);
+        errors.iter().any(|line| line.contains("sqsMaxReceives"))
+    });
+    assert!(given_up, "{:#?}", feed.logged(Severity::Error));
+    until_left(&service, name, &mut reading, 0);
+    let errors = feed.logged(Severity::Error);
+    assert_named(&errors, &[&format!("s3://{name}/{}", keys[1])]);
 }
 
 #[test]

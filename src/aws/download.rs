@@ -42,8 +42,10 @@ pub struct FetchError {
 pub enum FetchErrorKind {
     /// There is no such object or bucket. Lasting.
     NotFound,
-    /// It may not be read, or the service refuses for good, as for an archived object. Lasting.
+    /// It may not be read: this object alone, or nothing in the bucket as long as a policy is wrong.
     Denied,
+    /// The service refuses for another reason that lies in the object, such as that it is archived. Lasting.
+    Refused,
     /// It has more bytes than allowed. Lasting.
     TooLarge,
     /// The credentials are missing, have expired or are not accepted: no other object can be read either.
@@ -69,16 +71,6 @@ pub struct Room<'a> {
     /// Whether so many bytes are all right now. It is asked before they are downloaded, or piece by piece where a server
     /// does not tell beforehand how many there are.
     pub now: &'a (dyn Fn(u64) -> bool + Sync),
-}
-
-impl FetchErrorKind {
-    /// Whether another try, at any time, would fail just so.
-    pub fn is_lasting(self) -> bool {
-        matches!(
-            self,
-            FetchErrorKind::NotFound | FetchErrorKind::Denied | FetchErrorKind::TooLarge
-        )
-    }
 }
 
 impl fmt::Display for FetchError {
@@ -192,7 +184,8 @@ fn too_large(bytes: u64, max_bytes: u64) -> Described {
 fn kind(cause: Cause) -> FetchErrorKind {
     match cause {
         Cause::Missing => FetchErrorKind::NotFound,
-        Cause::Denied | Cause::Refused | Cause::WrongRegion => FetchErrorKind::Denied,
+        Cause::Denied => FetchErrorKind::Denied,
+        Cause::Refused | Cause::WrongRegion => FetchErrorKind::Refused,
         Cause::TooLarge => FetchErrorKind::TooLarge,
         Cause::Credentials => FetchErrorKind::Expired,
         Cause::Throttled | Cause::Timeout | Cause::Transient => FetchErrorKind::Transient,

@@ -209,7 +209,8 @@ impl Queue {
                         self.shown
                     ),
                 );
-                return finished.send(Finished::rejected(lease)).is_ok();
+                let why = format!("it is no notification of a log file ({kind})");
+                return finished.send(Finished::rejected(lease, why)).is_ok();
             }
         };
         let is_log = |object: &ObjectRef| log_name::is_log(&object.key, self.rules.insights);

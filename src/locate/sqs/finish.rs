@@ -34,7 +34,7 @@ pub(super) enum Finished {
     Message {
         /// Number of its lease.
         lease: u64,
-        /// The worst that happened to one of its objects.
+        /// What of it failed, if anything did.
         failure: Option<Failure>,
     },
     /// Asks to be told when everything before is finished.
@@ -42,11 +42,11 @@ pub(super) enum Finished {
 }
 
 impl Finished {
-    /// A message that can never be worked off.
-    pub(super) fn rejected(lease: u64) -> Self {
+    /// A message that can never be worked off, and why.
+    pub(super) fn rejected(lease: u64, why: String) -> Self {
         Finished::Message {
             lease,
-            failure: Some(Failure::Lasting),
+            failure: Some(Failure::Lasting(why)),
         }
     }
 }
@@ -145,12 +145,15 @@ impl Queue {
             };
         };
         let exhausted = lease.receives >= rules.max_receives && !rules.redrive;
-        if failure == Failure::Lasting && exhausted && rules.delete {
+        if let Failure::Lasting(why) = failure
+            && exhausted
+            && rules.delete
+        {
             self.log.trouble(
                 "queue_exhausted",
                 Severity::Error,
                 format_args!(
-                    "{}: a message failed {} times for a lasting reason, which the lines before tell; it is deleted (sqsMaxReceives)",
+                    "{}: a message was received {} times and failed for a lasting reason; it is deleted (sqsMaxReceives): {why}",
                     self.shown, lease.receives
                 ),
             );
