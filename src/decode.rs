@@ -127,10 +127,7 @@ impl<'a> Decoder<'a> {
     fn file(&mut self, object: &Object, path: &Path, outlet: &mut impl Outlet) -> Result<()> {
         let unreadable = |error: io::Error| {
             let name = Printable(&object.name);
-            Error::new(
-                ErrorKind::Read,
-                format!("{name}: cannot be read: {error}; it is skipped"),
-            )
+            Error::new(ErrorKind::Read, format!("{name}: cannot be read: {error}"))
         };
         let file = open(path).map_err(unreadable)?;
         let size = file.metadata().map_err(unreadable)?.len();

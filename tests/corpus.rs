@@ -1,5 +1,6 @@
 //! Public sample records, which are no part of the project: every field against the oracle, and against what the Go
-//! plugin 0.17.1 gave for them. Reads the folder that `CLOUDTRAIL_CORPUS` names; without it, says so and ends.
+//! plugin 0.17.1 gave for them. Reads the folder that
+//! `CLOUDTRAIL_CORPUS` names: `CLOUDTRAIL_CORPUS=/path cargo test --test corpus`.
 #![forbid(unsafe_code)]
 
 mod oracle;
@@ -148,7 +149,7 @@ const OURS: &str = "ct.value ct.eventversion ct.vpcendpointaccountid ct.tlsdetai
 
 #[test]
 fn all_records_of_the_corpus_agree_with_the_oracle() {
-    let Some(corpus) = corpus() else { return };
+    let corpus = corpus();
     let plugin = support::plugin(r#"{"includeInsights":true}"#);
     let pointers = [
         "",
@@ -179,7 +180,7 @@ fn all_records_of_the_corpus_agree_with_the_oracle() {
 
 #[test]
 fn differences_to_the_go_plugin_are_those_that_are_meant() {
-    let Some(corpus) = corpus() else { return };
+    let corpus = corpus();
     let upstream = upstream(&corpus);
     let plugin = support::plugin("");
     let mut asker = Asker::new(&plugin, &[]);
@@ -262,14 +263,14 @@ fn differences_to_the_go_plugin_are_those_that_are_meant() {
     }
 }
 
-fn corpus() -> Option<PathBuf> {
-    let folder = std::env::var_os("CLOUDTRAIL_CORPUS");
-    if folder.is_none() {
-        println!(
-            "skipped: CLOUDTRAIL_CORPUS does not name a folder of sample records, which are no part of the project"
-        );
-    }
-    folder.map(PathBuf::from)
+fn corpus() -> PathBuf {
+    let folder = std::env::var_os("CLOUDTRAIL_CORPUS").unwrap_or_else(|| {
+        panic!(
+            "the environment variable CLOUDTRAIL_CORPUS names no folder of sample records; these tests need one: \
+             CLOUDTRAIL_CORPUS=/path cargo test --test corpus"
+        )
+    });
+    PathBuf::from(folder)
 }
 
 fn logs(corpus: &Path) -> Vec<PathBuf> {

@@ -5,6 +5,7 @@ use std::mem::MaybeUninit;
 use std::time::{Duration, Instant};
 
 use cloudtrail::host::Plugin;
+use indicatif::DecimalBytes;
 
 /// Running totals of a reading.
 pub struct Stats {
@@ -38,11 +39,11 @@ impl Stats {
         let mut err = io::stderr().lock();
         writeln!(
             err,
-            "{} events, {:.1} MB in {wall:.3} s: {:.0} events/s, {:.1} MB/s",
+            "{} events, {} in {wall:.3} s: {:.0} events/s, {}/s",
             self.events,
-            self.bytes as f64 / 1e6,
+            DecimalBytes(self.bytes),
             self.events as f64 / wall,
-            self.bytes as f64 / 1e6 / wall,
+            DecimalBytes((self.bytes as f64 / wall) as u64),
         )?;
         writeln!(
             err,

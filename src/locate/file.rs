@@ -37,9 +37,11 @@ impl Files {
             )
         };
         let metadata = fs::metadata(path).map_err(|error| {
-            refused(format!(
-                "cannot be opened: {error}; give a log file or a folder of log files"
-            ))
+            let wanted = match path.to_string_lossy().contains("://") {
+                true => "s3://<bucket>[/<prefix>] and sqs://<queue> are known, all else is a path",
+                false => "give a log file or a folder of log files",
+            };
+            refused(format!("cannot be opened: {error}; {wanted}"))
         })?;
         if metadata.is_file() {
             File::open(path).map_err(|error| refused(format!("cannot be opened: {error}")))?;
