@@ -1,10 +1,14 @@
 //! Objects in S3 to the decode threads: so many downloads at a time, as much in memory as fits.
 #![forbid(unsafe_code)]
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+mod reads;
+mod sizes;
+
+pub use self::reads::Reads;
+pub use self::sizes::Sizes;
+
+use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -17,63 +21,6 @@ use crate::gate::Held;
 use crate::log::{Log, Severity};
 use crate::metrics::Metrics;
 use crate::pipeline::{Feed, Place};
-
-/// Stored bytes that an object counts for whose size its notification does not say, as long as
-/// no larger one has come.
-const TYPICAL_BYTES: u64 = 64 << 10;
-
-/// What sizes objects have of which nobody says it: those of the largest lately.
-#[derive(Clone, Debug, Default)]
-pub struct Sizes(Arc<AtomicU64>);
-
-impl Sizes {
-    fn expected(&self) -> u64 {
-        self.0.load(Relaxed).max(TYPICAL_BYTES)
-    }
-
-    /// One large object makes small ones behind it wait for a while, not for ever.
-    fn seen(&self, bytes: u64) {
-        let before = self.0.load(Relaxed);
-        // Another thread may say something else in between; an estimate can bear that.
-        self.0.store(bytes.max(before - before / 16), Relaxed);
-    }
-}
-
-/// How long ago something may have been read from a bucket that can be read now. Shorter than the first pause before a
-/// message comes again.
-const RECENTLY: Duration = Duration::from_secs(3);
-
-/// When something was read from each bucket.
-///
-/// An object that may not be read while others of its bucket may is to blame itself. Where none may, a policy is, and is
-/// mended some day.
-#[derive(Clone, Debug, Default)]
-pub struct Reads(Arc<Mutex<HashMap<String, Instant>>>);
-
-impl Reads {
-    /// Buckets that are remembered.
-    const MOST: usize = 10_000;
-
-    fn read(&self, bucket: &str, now: Instant) {
-        let mut buckets = self.buckets();
-        if let Some(last) = buckets.get_mut(bucket) {
-            *last = now;
-        } else if buckets.len() < Self::MOST {
-            buckets.insert(bucket.to_owned(), now);
-        }
-    }
-
-    /// Whether something was just read.
-    fn recent(&self, bucket: &str, now: Instant) -> bool {
-        let buckets = self.buckets();
-        let last = buckets.get(bucket);
-        last.is_some_and(|last| now.duration_since(*last) < RECENTLY)
-    }
-
-    fn buckets(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// Downloads objects and hands them on.
 #[derive(Clone, Debug)]
@@ -207,34 +154,5 @@ impl Fetcher {
                 false => Failure::Passing,
             });
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_large_object_is_remembered_for_a_while() {
-        let sizes = Sizes::default();
-        assert_eq!(sizes.expected(), TYPICAL_BYTES);
-        sizes.seen(10 << 20);
-        assert_eq!(sizes.expected(), 10 << 20);
-        sizes.seen(100);
-        assert!(sizes.expected() > 9 << 20);
-        for _ in 0..1000 {
-            sizes.seen(100);
-        }
-        assert_eq!(sizes.expected(), TYPICAL_BYTES);
-    }
-
-    #[test]
-    fn only_what_is_denied_while_others_are_read_is_given_up() {
-        let (reads, start) = (Reads::default(), Instant::now());
-        assert!(!reads.recent("ours", start));
-        reads.read("ours", start);
-        assert!(reads.recent("ours", start));
-        assert!(!reads.recent("theirs", start));
-        assert!(!reads.recent("ours", start + RECENTLY));
     }
 }
