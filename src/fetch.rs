@@ -33,7 +33,7 @@ pub struct Fetcher {
     pub permits: Arc<Semaphore>,
     /// What is known of sizes that are not told.
     pub sizes: Sizes,
-    /// What was read of each bucket.
+    /// When something was read last.
     pub reads: Reads,
     /// Decompressed size over which an object is refused; no stored object may be larger either.
     pub max_object_bytes: u64,
@@ -137,7 +137,10 @@ impl Fetcher {
         self.metrics.errors_fetch.add(1);
         let (kind, lasting) = match error.kind {
             FetchErrorKind::NotFound => ("fetch_not_found", true),
-            FetchErrorKind::Denied => ("fetch_denied", self.reads.recent(bucket, Instant::now())),
+            FetchErrorKind::Denied => (
+                "fetch_denied",
+                self.reads.blames_object(bucket, Instant::now()),
+            ),
             FetchErrorKind::Refused => ("fetch_refused", true),
             FetchErrorKind::TooLarge => ("fetch_too_large", true),
             FetchErrorKind::Expired => ("fetch_expired", false),
