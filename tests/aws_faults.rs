@@ -3,10 +3,15 @@
 #![forbid(unsafe_code)]
 
 mod aws;
+mod fixtures;
 mod oracle;
 mod support;
 
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
+use std::{env, fs, thread};
 
 use aws::child::Ctcat;
 use aws::fault::{Fault, Rule};
@@ -250,4 +255,55 @@ fn sigterm_ends_it_at_once_whatever_it_waits_for() {
         assert_eq!(status.code(), Some(130), "{what}");
         assert!(took < Duration::from_secs(2), "{what}: {took:?}");
     }
+}
+
+/// A name that is being looked up cannot be called off. The thread that does it comes back when the host may have
+/// unloaded the library; the loader keeps that for a thread that has something to clean up there.
+#[test]
+fn a_library_that_goes_while_a_name_is_looked_up_does_no_harm() {
+    const NAME: &str = "a_library_that_goes_while_a_name_is_looked_up_does_no_harm";
+    if let (Some(slow), Some(server)) = (env::var_os("SLOW_NAMES"), env::var_os("SERVER")) {
+        let server = server.to_str().and_then(|server| server.parse().ok());
+        return go_while_a_name_is_looked_up(Path::new(&slow), server.expect("an address"));
+    }
+    let service = service();
+    service.create_queue("slow-names", json!({}));
+    let slow = Path::new(env!("CARGO_TARGET_TMPDIR")).join("slow-names");
+    // Left by an earlier run, perhaps.
+    let _ = fs::remove_file(&slow);
+    let child = Command::new(env::current_exe().expect("this test"))
+        .args(["--exact", NAME, "--nocapture"])
+        .env("LD_PRELOAD", fixtures::library("slow_names", &[]))
+        .env("SLOW_NAMES", &slow)
+        .env("SERVER", ministack().address.to_string())
+        .output()
+        .expect("a child");
+    let told = String::from_utf8_lossy(&child.stderr);
+    assert!(child.status.success(), "{:?}: {told}", child.status);
+}
+
+fn go_while_a_name_is_looked_up(slow: &Path, server: SocketAddr) {
+    let proxy = Proxy::before(server);
+    let endpoint = format!("http://localhost:{}", proxy.address.port());
+    let feed = Feed::new(&Settings::at(server).with_aws("endpoint", endpoint));
+    let mut reading = feed.open("sqs://slow-names");
+    // Each new connection looks the name up again.
+    proxy.rule(Rule::every("", Fault::Reset));
+    reading.until(PATIENCE, |_| proxy.count("ReceiveMessage") >= 3);
+    fs::write(slow, "").expect("a file");
+    reading.during(Duration::from_secs(2));
+    let started = Instant::now();
+    drop(reading);
+    assert!(started.elapsed() < Duration::from_secs(1));
+    assert_ne!(lookups(), 0, "the case is as it is meant");
+    drop(feed);
+    thread::sleep(Duration::from_secs(4));
+    assert_eq!(lookups(), 0);
+}
+
+/// Threads of the plugin's network that are still there.
+fn lookups() -> usize {
+    let tasks = fs::read_dir("/proc/self/task").expect("Linux");
+    let names = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("comm")).ok());
+    names.filter(|name| name.starts_with("ct-")).count()
 }

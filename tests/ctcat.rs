@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::LazyLock;
 
-use fixtures::fake_plugin;
 use serde_json::{Value, json};
 
-static SOUND: LazyLock<PathBuf> = LazyLock::new(|| fake_plugin(&[]));
-static FAULTY: LazyLock<PathBuf> = LazyLock::new(|| fake_plugin(&["WITH_FAULTS"]));
+static SOUND: LazyLock<PathBuf> = LazyLock::new(|| fixtures::library("fake_plugin", &[]));
+static FAULTY: LazyLock<PathBuf> =
+    LazyLock::new(|| fixtures::library("fake_plugin", &["WITH_FAULTS"]));
 
 fn ctcat(library: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ctcat"));

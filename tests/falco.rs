@@ -15,7 +15,6 @@ use aws::message::Message;
 use aws::server::{closed_address, ministack};
 use aws::service::Service;
 use aws::settings::Settings;
-use fixtures::fake_plugin;
 use serde_json::{Value, json};
 use support::falco::{self, Falco, text};
 use support::rules::{self, Records};
@@ -79,7 +78,7 @@ fn two_sources_are_read_side_by_side() {
     let scratch = Scratch::new("falco-two");
     let logs = support::testdata("logs");
     let mut config = falco::config(text(&logs));
-    let fake = json!({"name": "fake", "library_path": fake_plugin(&[]), "open_params": "normal"});
+    let fake = json!({"name": "fake", "library_path": fixtures::library("fake_plugin", &[]), "open_params": "normal"});
     config["plugins"]
         .as_array_mut()
         .expect("plugins")

@@ -11,7 +11,6 @@ use cloudtrail::host::{
     Capture, MetricKind, MetricValue, OwnedEvent, Plugin, Requests, Severity, Status, Value,
     ValueRef,
 };
-use fixtures::fake_plugin;
 
 /// Counts what each thread allocates.
 struct Counting;
@@ -37,7 +36,8 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-static LIBRARY: LazyLock<std::path::PathBuf> = LazyLock::new(|| fake_plugin(&["WITH_FAULTS"]));
+static LIBRARY: LazyLock<std::path::PathBuf> =
+    LazyLock::new(|| fixtures::library("fake_plugin", &["WITH_FAULTS"]));
 
 fn plugin() -> Plugin {
     Plugin::load(&LIBRARY, "").expect("the fake plugin loads")
@@ -60,9 +60,12 @@ fn load_error(library: &Path, config: &str) -> String {
 
 #[test]
 fn a_library_that_is_no_plugin_of_this_api_is_refused() {
-    let error = load_error(&fake_plugin(&["WITHOUT_DESTROY"]), "");
+    let error = load_error(&fixtures::library("fake_plugin", &["WITHOUT_DESTROY"]), "");
     assert!(error.contains("plugin_destroy"), "{error}");
-    let error = load_error(&fake_plugin(&["API_VERSION=\"3.12.0\""]), "");
+    let error = load_error(
+        &fixtures::library("fake_plugin", &["API_VERSION=\"3.12.0\""]),
+        "",
+    );
     assert!(error.contains("3.12.0"), "{error}");
     let error = load_error(Path::new("/no/such.so"), "");
     assert!(error.contains("/no/such.so"), "{error}");
