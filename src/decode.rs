@@ -456,10 +456,15 @@ impl<O: Outlet> RecordSink for Sink<'_, '_, O> {
                 "cut_off",
                 "the last record is cut off and skipped",
             ),
+            Damage::Unclosed => (
+                &metrics.damaged_cut_off,
+                "unclosed",
+                "it ends before its list of records does; what should follow is missing",
+            ),
             Damage::TooLong => (
                 &metrics.damaged_too_long,
                 "too_long",
-                "a record over 64 MiB is skipped",
+                "a record over 64 MiB, or of over four million objects and arrays, is skipped",
             ),
             Damage::GivenUp => (
                 &metrics.damaged_given_up,

@@ -63,14 +63,14 @@ impl Inflater {
         }
         let text = self.deflate.inflate(deflated, &mut self.text, len)?;
         let sound = crc32fast::hash(text) == checksum;
-        (sound && !repeats(file, trailer)).then_some(text)
+        (sound && !ends_earlier(file, trailer)).then_some(text)
     }
 }
 
-/// Does another member start behind a copy of the file's trailer? Then the text may be that of
-/// the first of several members that are alike: the decoder does not say where it stopped.
-fn repeats(file: &[u8], trailer: &[u8; TRAILER]) -> bool {
-    memchr::memmem::find_iter(&file[1..], &MEMBER).any(|at| file[..at + 1].ends_with(trailer))
+/// May the member that was read end before the file does? The decoder does not say where it
+/// stopped, but there the same trailer stands.
+fn ends_earlier(file: &[u8], trailer: &[u8; TRAILER]) -> bool {
+    memchr::memmem::find(&file[..file.len() - 1], trailer).is_some()
 }
 
 /// Length of a member's header (RFC 1952, section 2.3).
@@ -225,7 +225,6 @@ mod tests {
     fn a_normal_file_is_read_in_one_go() {
         let text = b"{\"Records\":[]}".repeat(1000);
         assert_eq!(whole(&gzip(&text), 1 << 20), Some(text));
-        assert_eq!(whole(&gzip(b""), 1 << 20), Some(Vec::new()));
     }
 
     #[test]
@@ -250,7 +249,7 @@ mod tests {
     #[test]
     fn a_smaller_file_behind_a_larger_one_is_read_alone() {
         let mut inflater = Inflater::default();
-        for text in [&b"a longer text"[..], b"short", b""] {
+        for text in [&b"a longer text"[..], b"short"] {
             assert_eq!(inflater.whole(&gzip(text), 100), Some(text));
         }
     }
@@ -268,11 +267,26 @@ mod tests {
     }
 
     #[test]
-    fn equal_members_are_not_mistaken_for_one() {
-        let file = gzip(b"same").repeat(3);
+    fn several_members_are_not_mistaken_for_the_first() {
+        let (same, other) = (gzip(b"same"), gzip(b"other"));
+        for between in [
+            &b""[..],
+            b"\0",
+            &other,
+            &[b"\0\0", &other[..], b"\0"].concat(),
+        ] {
+            let file = [&same[..], between, &same].concat();
+            assert_eq!(whole(&file, 100), None);
+            let (text, error) = read_all(&file);
+            assert!(text.starts_with(b"same") && text.ends_with(b"same") && text.len() > 4);
+            assert!(error.is_none(), "{error:?}");
+        }
+        let trailer = &same[same.len() - TRAILER..];
+        let file = [&same[..], b"xxx", trailer].concat();
         assert_eq!(whole(&file, 100), None);
-        let (text, error) = read_all(&file);
-        assert_eq!((&text[..], error.is_none()), (&b"samesamesame"[..], true));
+        assert!(read_all(&file).1.is_some());
+        // An empty text's trailer is zeros, which say nothing.
+        assert_eq!(whole(&gzip(b""), 100), None);
     }
 
     #[test]

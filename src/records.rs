@@ -13,7 +13,7 @@ mod search;
 mod shape;
 
 use crate::tape::{Scan, Scanner, TapeSpan, Tapes};
-use search::{Lost, RECOVERY_BUDGET, Search};
+use search::{Lost, Search};
 use shape::{Around, WrapperStart, around_records, records_inside, string_len, wrapper_start};
 
 /// Longest record that is delivered, in bytes. AWS writes up to 256 KiB.
@@ -53,6 +53,8 @@ pub enum Damage {
     NotAnObject,
     /// The object's last record is cut off by the end of the text.
     CutOff,
+    /// The text ends before its array of records does.
+    Unclosed,
     /// A record over [`MAX_RECORD`], or with more than [`MAX_CONTAINERS`](crate::tape::MAX_CONTAINERS) objects and arrays in it.
     TooLong,
     /// The rest of an object with too much damage to look through.
@@ -66,7 +68,9 @@ pub struct RecordReader {
     place: Place,
     /// Set while the next record is being looked for behind damage.
     lost: Option<Lost>,
-    budget: u64,
+    /// Bytes that were scanned in vain, and how many may be.
+    in_vain: u64,
+    allowed: u64,
     /// Bytes that earlier calls were done with.
     passed: u64,
     /// Bytes of all wrappers that were scanned whole.
@@ -106,7 +110,8 @@ impl RecordReader {
             scanner,
             place: Place::Top,
             lost: None,
-            budget: RECOVERY_BUDGET,
+            in_vain: 0,
+            allowed: 0,
             passed: 0,
             wrappers: 0,
         }
@@ -116,6 +121,7 @@ impl RecordReader {
     /// Returns how many bytes are done with; the rest must come again, with more behind it,
     /// unless this was the `last` text.
     pub fn feed(&mut self, text: &[u8], last: bool, sink: &mut impl RecordSink) -> usize {
+        self.allow(self.passed + text.len() as u64);
         let done = self.read(text, last, sink);
         self.passed += done as u64;
         done
@@ -138,6 +144,8 @@ impl RecordReader {
                 Damage::Unbalanced => Damage::CutOff,
                 other => other,
             });
+        } else if last && matches!(self.place, Place::Array { .. } | Place::Wrapper { .. }) {
+            sink.damage(Damage::Unclosed);
         }
         at
     }

@@ -7,12 +7,15 @@ use super::shape::{looks_like_record, may_start};
 use super::{Damage, MAX_RECORD, Place, RecordReader, RecordSink, Step};
 use crate::tape::Scan;
 
-/// Bytes that may be scanned in vain per object while looking for records behind damage: two
-/// seconds' work. A file made to need more is given up from there on.
-pub(super) const RECOVERY_BUDGET: u64 = 2 << 30;
+/// How often a text may be scanned in vain while looking for records behind damage, [`FREE`]
+/// bytes aside. A file made to need more is given up from there on.
+const TIMES: u64 = 512;
 
-/// The part of [`RECOVERY_BUDGET`] behind which records may only have [`CAREFUL_RECORD`] bytes.
-const CAREFUL_BEHIND: u64 = 1 << 30;
+/// Bytes that may be scanned in vain at any rate.
+const FREE: u64 = 64 << 20;
+
+/// Bytes that may be scanned in vain at most, however long the text is: two seconds' work.
+const MOST: u64 = 2 << 30;
 
 /// Longest record in an object with a lot of damage, in bytes.
 const CAREFUL_RECORD: usize = 512 << 10;
@@ -50,7 +53,7 @@ impl RecordReader {
     /// Gives up the value at `at`, on which `spent` bytes were scanned in vain, and looks for the
     /// next record from there on.
     pub(super) fn lose(&mut self, text: &[u8], at: usize, spent: usize) -> Step {
-        self.budget = self.budget.saturating_sub(spent as u64);
+        self.in_vain += spent as u64;
         self.lost = Some(Lost {
             damage: match text.len() - at < MAX_RECORD {
                 true => Damage::Unbalanced,
@@ -147,9 +150,8 @@ impl RecordReader {
             {
                 return Search::Unclear(start);
             }
-            let spent = self.spent(&scan, text, start) as u64;
-            self.budget = self.budget.saturating_sub(spent);
-            if self.budget == 0 || sink.abandoned() {
+            self.in_vain += self.spent(&scan, text, start) as u64;
+            if self.in_vain >= self.allowed || sink.abandoned() {
                 return Search::TooMuch;
             }
         }
@@ -168,9 +170,14 @@ impl RecordReader {
     /// Bytes that a record may have. Once much was scanned in vain, that is what AWS writes and
     /// some more: else each of thousands of records without an end would cost a scan of the rest.
     pub(super) fn reach(&self) -> usize {
-        match RECOVERY_BUDGET - self.budget < CAREFUL_BEHIND {
+        match self.in_vain <= self.allowed / 2 {
             true => MAX_RECORD,
             false => CAREFUL_RECORD,
         }
+    }
+
+    /// How much may be scanned in vain, with this many bytes of text seen.
+    pub(super) fn allow(&mut self, seen: u64) {
+        self.allowed = seen.saturating_mul(TIMES).saturating_add(FREE).min(MOST);
     }
 }

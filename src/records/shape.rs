@@ -79,7 +79,7 @@ pub(super) fn around_records(tape: Tape<'_>) -> Around {
             // The usual first key ends the question early.
             key if is_record_key(key) => return Around::Nothing,
             b"Records" if records.is_none() => records = Some(value),
-            b"detail" if tape.kind(value) == Kind::Object => detail = Some(value),
+            b"detail" if detail.is_none() => detail = Some(value),
             b"detail-type" => detail_type = true,
             _ => {}
         }
@@ -89,7 +89,7 @@ pub(super) fn around_records(tape: Tape<'_>) -> Around {
         (Some(value), _) => Around::NoRecords {
             null: tape.raw(value) == b"null",
         },
-        (None, Some(value)) if detail_type => {
+        (None, Some(value)) if detail_type && tape.kind(value) == Kind::Object => {
             Around::Detail(tape.start(value), tape.raw(value).len())
         }
         _ => Around::Nothing,

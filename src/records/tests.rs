@@ -115,6 +115,51 @@ fn a_cut_off_file_gives_its_whole_records() {
 }
 
 #[test]
+fn a_list_that_does_not_end_is_told() {
+    let first = record(0);
+    for text in [
+        format!(r#"{{"Records":[{first}"#),
+        format!(r#"{{"Records":[{first},"#),
+        format!(r#"{{"Records":[{first}]"#),
+        format!(r#"{{"a":1,"Records":[{first}"#),
+        format!("[{first},\n"),
+    ] {
+        assert_eq!(
+            read(&text),
+            (records(0..1), vec![Damage::Unclosed]),
+            "{text}"
+        );
+    }
+    assert_eq!(read(r#"{"Records":["#), (vec![], vec![Damage::Unclosed]));
+    // Valid, but for the end: what it takes for a part of itself is at least missed.
+    let others = format!("{},{}", record(1), record(2));
+    let open = first.replace(r#"]}"#, &format!(r#"],"x":[{others}]}}"#));
+    let (_, damaged) = read(&format!(r#"{{"Records":[{open}"#));
+    assert_eq!(damaged, [Damage::Unclosed]);
+}
+
+#[test]
+fn a_bracket_that_is_not_what_it_was_hides_nothing() {
+    let bad = record(1);
+    let bad = &bad[..bad.len() - 1];
+    for opening in ["[", "{"] {
+        let mut text = format!(
+            r#"{{"Records":[{},{bad},"z":"x"{opening},{}"#,
+            record(0),
+            record(2)
+        );
+        text.push_str(if opening == "[" { "]}" } else { "}]}" });
+        let (found, damaged) = read(&text);
+        let good = [record(0), record(2)];
+        assert!(
+            good.iter().all(|record| found.contains(record)),
+            "{text}: {found:?}"
+        );
+        assert!(!damaged.is_empty());
+    }
+}
+
+#[test]
 fn a_wrapper_without_an_array_is_no_record() {
     assert_eq!(read(r#"{"Records":null}"#), (vec![], vec![]));
     let object = format!(r#"{{"Records":{}}}"#, record(0));

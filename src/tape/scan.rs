@@ -18,8 +18,9 @@ pub enum Scan {
         len: usize,
         /// Its tape.
         tape: TapeSpan,
-        /// No string touches anything unquoted. Where one does, a quote may be missing: then
-        /// what should be inside of strings was read as outside, and the other way round.
+        /// No string touches anything unquoted, and no opening bracket the end of a value. Where
+        /// one does, a quote may be missing: then what should be inside of strings was read as
+        /// outside, and the other way round. Or a bracket is not what it was.
         sound: bool,
     },
     /// The text ends, or the limit is reached, before the container does.
@@ -180,6 +181,7 @@ fn scan_with<C: Classify>(text: &[u8], tapes: &mut Tapes) -> End {
         let behind_quote = quotes << 1 | quote_carry;
         let scalar_start = scalar & !behind_scalar;
         let touches = scalar & behind_quote | quotes & behind_scalar;
+        let behind_value = behind_quote | behind_scalar;
         scalar_carry = scalar >> 63;
         quote_carry = quotes >> 63;
         let brackets = masks.bracket & !in_string;
@@ -193,7 +195,8 @@ fn scan_with<C: Classify>(text: &[u8], tapes: &mut Tapes) -> End {
             let entry = (tapes.used - first_entry) as u32 + below.count_ones();
             let bracket = block[bit as usize];
             if bracket & 2 != 0 {
-                // `{` and `[`
+                // `{` and `[`, which have a colon or a comma between them and a value
+                touching |= behind_value & 1 << bit;
                 let number = tapes.containers.len() - first_container;
                 if number == MAX_CONTAINERS {
                     return End::TooMany(at + bit as usize);

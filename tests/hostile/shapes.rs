@@ -202,7 +202,7 @@ fn every_shape_of_file_gives_its_whole_records_and_counts_the_rest() {
             "cut before a record",
             text(&[r#"{"Records":["#, a, ","]),
             "a",
-            none,
+            cut_off,
         ),
         ("empty", Vec::new(), "", none),
         ("white space", b" \n\t\r\n ".repeat(1000), "", none),
