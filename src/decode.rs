@@ -33,6 +33,15 @@ const WHOLE_TEXT: usize = 32 << 20;
 /// The window starts with this and doubles for a record that does not fit.
 const WINDOW: usize = 1 << 20;
 
+/// Bytes of text that a decode thread may have in memory without asking.
+const SMALL: usize = 2 * WINDOW;
+
+/// A text of one record takes up to so many times its bytes, with the record's tape and its copy in a batch.
+const RECORD_COST: usize = 4;
+
+/// Bytes that the longest record may take up while it is read through a window.
+const LONGEST_COST: usize = RECORD_COST * 2 * MAX_RECORD;
+
 /// Bytes of events after which a batch is handed over: batch and tape stay in a core's cache.
 const BATCH_BYTES: usize = 512 << 10;
 
@@ -72,6 +81,12 @@ pub struct Limits {
 pub trait Outlet {
     /// Hands over `full` and leaves an empty batch in its place. Answers whether to go on.
     fn flush(&mut self, full: &mut Batch) -> bool;
+
+    /// Waits until the object may take up this many bytes of a decode thread's memory in all.
+    /// Answers whether to go on.
+    fn large(&mut self, _bytes: u64) -> bool {
+        true
+    }
 
     /// Whether the source is closed, so that nobody waits for batches any more.
     fn closed(&self) -> bool {
@@ -148,6 +163,13 @@ impl<'a> Decoder<'a> {
 
     /// An object whose stored bytes are in memory.
     fn memory(&mut self, object: &Object, stored: &[u8], outlet: &mut impl Outlet) -> Result<()> {
+        let text = match inflate::is_gzip(stored) {
+            true => inflate::told_len(stored),
+            false => stored.len(),
+        };
+        if text > SMALL && text <= WHOLE_TEXT && !outlet.large((RECORD_COST * text) as u64) {
+            return Ok(());
+        }
         if !inflate::is_gzip(stored) {
             if stored.len() as u64 > self.limits.max_object_bytes {
                 return Err(self.too_large(object));
@@ -209,7 +231,7 @@ impl<'a> Decoder<'a> {
             ),
         };
         // A window that grew for one huge record is not kept.
-        if window.len() <= 2 * WINDOW {
+        if window.len() <= SMALL {
             self.window = window;
         }
         result
@@ -266,6 +288,10 @@ impl<'a> Decoder<'a> {
             // Doubling keeps the work of scanning an unfinished record again in proportion.
             if filled > window.len() / 2 {
                 let longer = (window.len() * 2).min(2 * MAX_RECORD);
+                // All at once: who has a part of it already would keep that while waiting.
+                if longer > SMALL && !outlet.large(LONGEST_COST as u64) {
+                    return Ok(());
+                }
                 window.resize(longer, 0);
             }
         }

@@ -39,6 +39,12 @@ pub fn is_gzip(bytes: &[u8]) -> bool {
     bytes.starts_with(&MEMBER[..2])
 }
 
+/// Length of the text as a file of one member tells it, which need not be true.
+pub fn told_len(file: &[u8]) -> usize {
+    let len = file.last_chunk().map(|len| u32::from_le_bytes(*len));
+    len.map_or(0, |len| len as usize)
+}
+
 /// Inflates whole files, into memory that is used again for the next one.
 #[derive(Default)]
 pub struct Inflater {
@@ -54,7 +60,7 @@ impl Inflater {
         let deflated = file.get(header..file.len().checked_sub(TRAILER)?)?;
         let (_, trailer) = file.split_last_chunk::<TRAILER>()?;
         let checksum = u32::from_le_bytes(*trailer.first_chunk()?);
-        let len = u32::from_le_bytes(*trailer.last_chunk()?) as usize;
+        let len = told_len(file);
         if len > limit || len > deflated.len().saturating_mul(MAX_RATIO) {
             return None;
         }

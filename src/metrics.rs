@@ -58,9 +58,9 @@ metrics! {
     damaged_unbalanced c"damaged.unbalanced" true,
     /// Values in a record's place that are no objects.
     damaged_not_an_object c"damaged.not_an_object" true,
-    /// Last records that the end of their file cuts off.
+    /// Files that end inside a record or before their list of records does.
     damaged_cut_off c"damaged.cut_off" true,
-    /// Records over 64 MiB.
+    /// Records over 64 MiB, or of too many objects and arrays.
     damaged_too_long c"damaged.too_long" true,
     /// Files too damaged to look through.
     damaged_given_up c"damaged.given_up" true,

@@ -101,6 +101,8 @@ struct Shared {
     /// Batches that wait for the host. A gate of their own: batches must get through for stored
     /// bytes to become less.
     decoded: Gate,
+    /// Bytes that decode threads take up for large files and records.
+    large: Arc<Gate>,
     closed: AtomicBool,
     pool: (Sender<Batch>, Receiver<Batch>),
 }
@@ -138,6 +140,7 @@ impl Pipeline {
             demand,
             stored: Arc::new(Gate::new(stored)),
             decoded: Gate::new(settings.max_buffered_bytes - stored),
+            large: Arc::new(Gate::new(settings.max_buffered_bytes)),
             closed: AtomicBool::new(false),
             pool: bounded(POOLED),
         });
@@ -195,6 +198,7 @@ impl Pipeline {
                         if job.number != UNORDERED {
                             self.shared.stored.admit(job.number);
                             self.shared.decoded.admit(job.number);
+                            self.shared.large.admit(job.number);
                         }
                         self.current = Some(job);
                     }
@@ -241,6 +245,7 @@ impl Pipeline {
         self.shared.closed.store(true, Ordering::Relaxed);
         self.shared.stored.close();
         self.shared.decoded.close();
+        self.shared.large.close();
         // Whoever waits to hand something over finds nobody there.
         self.current = None;
         self.jobs = None;
@@ -368,8 +373,13 @@ fn decode_jobs(shared: &Shared, work: &Receiver<Job>) {
 
 /// Answers whether to go on.
 fn decode_job(shared: &Shared, decoder: &mut Decoder<'_>, job: &Job, objects: Vec<Object>) -> bool {
-    let mut outlet = JobOutlet { shared, job };
+    let mut outlet = JobOutlet {
+        shared,
+        job,
+        large: None,
+    };
     for object in objects {
+        outlet.large = None;
         // A fault in decoding costs the object, not the host.
         let decoded = catch_unwind(AssertUnwindSafe(|| decoder.decode(&object, &mut outlet)));
         let result = decoded.unwrap_or_else(|_| Err(fault(shared, &object)));
@@ -401,6 +411,8 @@ fn fault(shared: &Shared, object: &Object) -> Error {
 struct JobOutlet<'a> {
     shared: &'a Shared,
     job: &'a Job,
+    /// What the object at hand takes up beyond what each decode thread may.
+    large: Option<Held>,
 }
 
 impl Outlet for JobOutlet<'_> {
@@ -412,6 +424,17 @@ impl Outlet for JobOutlet<'_> {
         let batch = std::mem::replace(full, self.shared.pooled());
         self.shared.metrics.buffered_bytes.add(memory);
         self.job.batches.send(Ok(batch)).is_ok()
+    }
+
+    fn large(&mut self, bytes: u64) -> bool {
+        if self.large.as_ref().is_some_and(|held| held.grow(bytes)) {
+            return true;
+        }
+        self.large = match self.large.take() {
+            Some(held) => held.again(self.job.number, bytes),
+            None => self.shared.large.hold(self.job.number, bytes),
+        };
+        self.large.is_some()
     }
 
     fn closed(&self) -> bool {

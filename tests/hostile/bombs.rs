@@ -92,6 +92,23 @@ fn ten_million_of_the_smallest_records_arrive_in_bounded_memory() {
     assert!(peak < 120.0, "{peak} MB");
 }
 
+/// The text, its tape and its copy are each larger than what most machines give a thread.
+#[test]
+fn long_records_cost_the_memory_of_few_whatever_the_number_of_threads() {
+    let scratch = Scratch::new("hostile-long");
+    let strings = r#""","#.repeat(8 << 20);
+    let file = gzip(&wrap(&[format!(
+        r#"{{"eventTime":"2026-01-14T12:00:00Z","a":[{strings}""]}}"#
+    )]));
+    for number in 0..12 {
+        scratch.write(&format!("{number}.json.gz"), &file);
+    }
+    let config = r#"{"decodeThreads":12,"maxBufferedBytes":1048576}"#;
+    let (events, peak, given) = read_apart(scratch.path(), config);
+    assert_eq!((events, given.trouble()), (12, vec![]));
+    assert!(peak < 800.0, "{peak} MB");
+}
+
 /// A bracket is a byte or some of text and sixteen of tape.
 #[test]
 fn nesting_without_end_costs_bounded_memory() {
