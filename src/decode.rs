@@ -175,7 +175,14 @@ impl<'a> Decoder<'a> {
                 return Err(self.too_large(object));
             }
             self.count_bytes(stored.len() as u64, stored.len() as u64);
-            self.text(object, stored, outlet);
+            let records = self.text(object, stored, outlet);
+            // A page of some server, say, or nothing at all.
+            if records == 0 && object.name.ends_with(".gz") {
+                let name = Printable(&object.name);
+                let line =
+                    format!("{name}: is no gzip data, as its name says, and holds no record");
+                return Err(Error::new(ErrorKind::Gzip, line));
+            }
             return Ok(());
         }
         let limit = usize::try_from(self.limits.max_object_bytes).unwrap_or(usize::MAX);
@@ -195,13 +202,13 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// All of an object's text at once.
-    fn text(&mut self, object: &Object, text: &[u8], outlet: &mut impl Outlet) {
+    /// All of an object's text at once; how many records it has.
+    fn text(&mut self, object: &Object, text: &[u8], outlet: &mut impl Outlet) -> u64 {
         let mut reader = RecordReader::new(self.scanner);
         let mut told = Vec::new();
         let mut sink = Sink::new(self, object, &mut told, outlet);
         reader.feed(text, true, &mut sink);
-        sink.finish();
+        sink.finish()
     }
 
     /// An object of any size and state, through the window.
@@ -414,8 +421,9 @@ impl<'d, 'a, O: Outlet> Sink<'d, 'a, O> {
         }
     }
 
-    fn finish(self) {
+    fn finish(self) -> u64 {
         self.decoder.metrics.records.add(self.records);
+        self.records
     }
 
     /// Logs trouble of this kind, once for the object.

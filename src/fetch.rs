@@ -1,14 +1,11 @@
 //! Objects in S3 to the decode threads: so many downloads at a time, as much in memory as fits.
 #![forbid(unsafe_code)]
 
-mod reads;
 mod sizes;
 
-pub use self::reads::Reads;
 pub use self::sizes::Sizes;
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -22,6 +19,9 @@ use crate::log::{Log, Severity};
 use crate::metrics::Metrics;
 use crate::pipeline::{Feed, Place};
 
+/// Bytes that a download goes on to hold while it waits for its next try.
+const SMALL_BYTES: u64 = 64 << 10;
+
 /// Downloads objects and hands them on.
 #[derive(Clone, Debug)]
 pub struct Fetcher {
@@ -33,8 +33,6 @@ pub struct Fetcher {
     pub permits: Arc<Semaphore>,
     /// What is known of sizes that are not told.
     pub sizes: Sizes,
-    /// When something was read last.
-    pub reads: Reads,
     /// Decompressed size over which an object is refused; no stored object may be larger either.
     pub max_object_bytes: u64,
     /// An object that cannot be fetched ends the source.
@@ -93,7 +91,7 @@ impl Fetcher {
                     let _ = place.submit(vec![object]);
                 }
                 Ok(None) => {}
-                Err(error) => fetcher.failed(place, &bucket, error, ticket),
+                Err(error) => fetcher.failed(place, error, ticket),
             }
         });
         true
@@ -112,19 +110,21 @@ impl Fetcher {
             let room = Room {
                 max_bytes: self.max_object_bytes,
                 now: &|bytes| held.grow(bytes),
+                failed: &|| held.shrink(SMALL_BYTES),
             };
             let downloaded = self.clients.download(&wanted.bucket, &wanted.key, room);
             match downloaded.await? {
                 Download::Whole(stored) => {
                     held.shrink(stored.len() as u64);
                     self.sizes.seen(stored.len() as u64);
-                    self.reads.read(&wanted.bucket, Instant::now());
                     return Ok(Some(Content::Memory(stored, held)));
                 }
                 Download::NoRoom(bytes) => {
                     self.sizes.seen(bytes);
-                    let again = self.runtime.spawn_blocking(move || held.again(job, bytes));
-                    match again.await {
+                    // Now, not when a thread is free for the wait.
+                    let returning = held.leave();
+                    let again = move || returning.enter(job, bytes);
+                    match self.runtime.spawn_blocking(again).await {
                         Ok(Some(larger)) => held = larger,
                         _ => return Ok(None),
                     }
@@ -133,14 +133,11 @@ impl Fetcher {
         }
     }
 
-    fn failed(&self, place: Place, bucket: &str, error: FetchError, ticket: Option<Ticket>) {
+    fn failed(&self, place: Place, error: FetchError, ticket: Option<Ticket>) {
         self.metrics.errors_fetch.add(1);
         let (kind, lasting) = match error.kind {
             FetchErrorKind::NotFound => ("fetch_not_found", true),
-            FetchErrorKind::Denied => (
-                "fetch_denied",
-                self.reads.blames_object(bucket, Instant::now()),
-            ),
+            FetchErrorKind::Denied => ("fetch_denied", false),
             FetchErrorKind::Refused => ("fetch_refused", true),
             FetchErrorKind::TooLarge => ("fetch_too_large", true),
             FetchErrorKind::Expired => ("fetch_expired", false),

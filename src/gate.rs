@@ -49,24 +49,41 @@ impl Held {
         self.gate.changed.notify_all();
     }
 
-    /// Leaves, and waits until there is room for `bytes` of `job`: before all who come anew, or those who need little
-    /// would pass one who needs much for ever. `None`: the gate is closed.
-    pub fn again(self, job: u64, bytes: u64) -> Option<Held> {
+    /// Leaves, to come again with other needs: before all who come anew, or those who need little would pass one who
+    /// needs much for ever.
+    pub fn leave(self) -> Returning {
         let gate = Arc::clone(&self.gate);
         gate.state().returning += 1;
-        drop(self);
-        let mut state = gate.wait(job, bytes, |_| true);
-        state.returning -= 1;
-        gate.changed.notify_all();
-        let open = !state.closed;
-        drop(state);
-        open.then(|| Held::new(gate, bytes))
+        Returning { gate }
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
         self.gate.leave(*self.bytes.get_mut());
+    }
+}
+
+/// The right to come before others; see [`Held::leave`].
+#[derive(Debug)]
+pub struct Returning {
+    gate: Arc<Gate>,
+}
+
+impl Returning {
+    /// Waits until there is room for `bytes` of `job`. `None`: the gate is closed.
+    pub fn enter(self, job: u64, bytes: u64) -> Option<Held> {
+        let state = self.gate.wait(job, bytes, |_| true);
+        let open = !state.closed;
+        drop(state);
+        open.then(|| Held::new(Arc::clone(&self.gate), bytes))
+    }
+}
+
+impl Drop for Returning {
+    fn drop(&mut self) {
+        self.gate.state().returning -= 1;
+        self.gate.changed.notify_all();
     }
 }
 
@@ -194,10 +211,8 @@ mod tests {
         let gate = Arc::new(Gate::new(100));
         let first = gate.hold(1, 60).expect("room");
         let small = gate.hold(2, 10).expect("room");
-        let large = thread::spawn(move || small.again(2, 90).expect("room"));
-        while gate.state().returning == 0 {
-            thread::yield_now();
-        }
+        let large = small.leave();
+        let large = thread::spawn(move || large.enter(2, 90).expect("room"));
         let newcomer = {
             let gate = Arc::clone(&gate);
             thread::spawn(move || gate.enter(3, 20))

@@ -27,6 +27,9 @@ pub enum Severity {
     Info,
 }
 
+/// Time after which what was left out is told, if no line of its kind does.
+const QUIET: Duration = Duration::from_secs(5);
+
 /// Collects lines, of each kind of trouble only so many at once and so many a second: whoever can
 /// make trouble is not to fill the log.
 #[derive(Debug, Default)]
@@ -118,7 +121,12 @@ impl Log {
 
     /// Takes all lines out.
     pub fn take(&self) -> Vec<(Severity, String)> {
+        self.take_at(Instant::now())
+    }
+
+    fn take_at(&self, now: Instant) -> Vec<(Severity, String)> {
         let mut waiting = self.waiting();
+        waiting.tell_untold(now);
         let mut lines = Vec::from(std::mem::take(&mut waiting.lines));
         let dropped = std::mem::take(&mut waiting.dropped);
         if dropped > 0 {
@@ -137,6 +145,21 @@ impl Log {
 }
 
 impl Waiting {
+    /// Tells how much was left out where nothing follows that would.
+    fn tell_untold(&mut self, now: Instant) {
+        let mut lines = Vec::new();
+        for (name, kind) in &mut self.kinds {
+            if kind.untold > 0 && now.duration_since(kind.since) >= QUIET {
+                let untold = std::mem::take(&mut kind.untold);
+                kind.since = now;
+                lines.push(format!("{untold} more of the kind {name} were not told"));
+            }
+        }
+        for line in lines {
+            self.push(Severity::Warning, &line);
+        }
+    }
+
     fn push(&mut self, severity: Severity, line: &dyn fmt::Display) {
         if self.lines.len() == WAITING {
             self.dropped += 1;
@@ -187,6 +210,10 @@ mod tests {
         assert!(lines[0].1.contains("900 more"), "{lines:?}");
         (0..1000).for_each(|_| trouble(100_000));
         assert_eq!(log.take().len(), AT_ONCE as usize);
+        let later = start + Duration::from_secs(100_000) + QUIET;
+        let lines = log.take_at(later);
+        assert_eq!(lines[0].1, "900 more of the kind gzip were not told");
+        assert!(log.take_at(later + QUIET).is_empty());
     }
 
     #[test]

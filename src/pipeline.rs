@@ -431,7 +431,7 @@ impl Outlet for JobOutlet<'_> {
             return true;
         }
         self.large = match self.large.take() {
-            Some(held) => held.again(self.job.number, bytes),
+            Some(held) => held.leave().enter(self.job.number, bytes),
             None => self.shared.large.hold(self.job.number, bytes),
         };
         self.large.is_some()

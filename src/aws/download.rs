@@ -42,7 +42,7 @@ pub struct FetchError {
 pub enum FetchErrorKind {
     /// There is no such object or bucket. Lasting.
     NotFound,
-    /// It may not be read: this object alone, or nothing in the bucket as long as a policy is wrong.
+    /// It may not be read, which a policy may allow some day.
     Denied,
     /// The service refuses for another reason that lies in the object, such as that it is archived. Lasting.
     Refused,
@@ -71,6 +71,8 @@ pub struct Room<'a> {
     /// Whether so many bytes are all right now. It is asked before they are downloaded, or piece by piece where a server
     /// does not tell beforehand how many there are.
     pub now: &'a (dyn Fn(u64) -> bool + Sync),
+    /// Told of each try that failed: what it had need not be kept until the next one.
+    pub failed: &'a (dyn Fn() + Sync),
 }
 
 impl fmt::Display for FetchError {
@@ -96,7 +98,10 @@ impl Clients {
         key: &str,
         room: Room<'_>,
     ) -> Result<Download, FetchError> {
-        let fetch = |client: Client| fetch(client, bucket, key, room);
+        let fetch = async |client: Client| {
+            let fetched = fetch(client, bucket, key, room).await;
+            fetched.inspect_err(|_| (room.failed)())
+        };
         self.on_bucket(bucket, Tries::default(), fetch)
             .await
             .map_err(|failure| FetchError {
@@ -161,8 +166,9 @@ async fn fetch(
         if received > max_bytes {
             return Err(too_large(received, max_bytes));
         }
-        if !(room.now)(received) {
-            return Ok(Download::NoRoom(max_bytes));
+        if length.is_none() && !(room.now)(received) {
+            // There is no telling how many there will be.
+            return Ok(Download::NoRoom(received.saturating_mul(2).min(max_bytes)));
         }
         bytes.extend_from_slice(&chunk);
         last = Instant::now();

@@ -1,10 +1,11 @@
 //! Finds the log files at a local path.
 #![forbid(unsafe_code)]
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use walkdir::WalkDir;
+use walkdir::{DirEntry, WalkDir};
 
 use crate::decode::{Content, Object};
 use crate::error::{Error, ErrorKind, Result};
@@ -101,10 +102,25 @@ impl Files {
     }
 }
 
-/// All log files below `root`. Links are followed, loops of them are not.
+/// All log files below `root`. Links are followed, but no folder is read twice: links can make more paths than there is
+/// time for.
 fn walk(root: &Path, insights: bool, log: &Log) -> Vec<(PathBuf, u64)> {
     let mut files = Vec::new();
-    for entry in WalkDir::new(root).follow_links(true) {
+    let mut seen = HashSet::new();
+    let entries = WalkDir::new(root)
+        .follow_links(true)
+        // Which of several paths to a folder counts must not depend on the file system.
+        .sort_by_file_name()
+        .into_iter()
+        .filter_entry(|entry| {
+            let folder = entry
+                .file_type()
+                .is_dir()
+                .then(|| identity(entry))
+                .flatten();
+            folder.is_none_or(|folder| seen.insert(folder))
+        });
+    for entry in entries {
         let entry = match entry {
             Ok(entry) => entry,
             Err(error) => {
@@ -131,4 +147,17 @@ fn walk(root: &Path, insights: bool, log: &Log) -> Vec<(PathBuf, u64)> {
             .cmp(b.as_os_str().as_encoded_bytes())
     });
     files
+}
+
+/// What tells one folder from all others, by whatever path it was found.
+#[cfg(unix)]
+fn identity(folder: &DirEntry) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    let metadata = folder.metadata().ok()?;
+    Some((metadata.dev(), metadata.ino()))
+}
+
+#[cfg(not(unix))]
+fn identity(folder: &DirEntry) -> Option<PathBuf> {
+    folder.path().canonicalize().ok()
 }

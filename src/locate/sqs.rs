@@ -34,6 +34,9 @@ use lease::Leases;
 /// How long a message is leased where neither the configuration nor the queue says.
 const DEFAULT_LEASE: Duration = Duration::from_secs(30);
 
+/// Size up to which a message is believed: downloads that hold more would keep others out for a made-up object.
+const BELIEVED: u64 = 1 << 20;
+
 /// A queue that was found and can be read.
 #[derive(Debug)]
 pub struct Queue {
@@ -227,7 +230,7 @@ impl Queue {
             let wanted = Wanted {
                 bucket: object.bucket,
                 key: object.key,
-                size: object.size,
+                size: object.size.filter(|size| *size <= BELIEVED),
                 ticket: Some(ticket),
             };
             if !fetcher.fetch(feed, place, wanted) {

@@ -13,7 +13,7 @@ use crate::aws::Clients;
 use crate::config::OnError;
 use crate::decode::Limits;
 use crate::error::{Error, ErrorKind, Result};
-use crate::fetch::{Fetcher, Reads, Sizes};
+use crate::fetch::{Fetcher, Sizes};
 use crate::interval::Interval;
 use crate::locate::Location;
 use crate::locate::file::Files;
@@ -210,7 +210,6 @@ fn fetcher(state: &PluginState, runtime: &Runtime, clients: Clients) -> Fetcher 
         clients,
         permits: Arc::new(Semaphore::new(config.s3_download_concurrency as usize)),
         sizes: Sizes::default(),
-        reads: Reads::default(),
         max_object_bytes: config.max_object_bytes,
         fail_on_error: config.s3_on_error == OnError::Fail,
         metrics: Arc::clone(&state.metrics),

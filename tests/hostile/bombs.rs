@@ -97,9 +97,8 @@ fn ten_million_of_the_smallest_records_arrive_in_bounded_memory() {
 fn long_records_cost_the_memory_of_few_whatever_the_number_of_threads() {
     let scratch = Scratch::new("hostile-long");
     let strings = r#""","#.repeat(8 << 20);
-    let file = gzip(&wrap(&[format!(
-        r#"{{"eventTime":"2026-01-14T12:00:00Z","a":[{strings}""]}}"#
-    )]));
+    let long = format!(r#"{{"eventTime":"2026-01-14T12:00:00Z","a":[{strings}""]}}"#);
+    let file = gzip(&wrap(&[&long]));
     for number in 0..12 {
         scratch.write(&format!("{number}.json.gz"), &file);
     }

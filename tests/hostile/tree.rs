@@ -44,7 +44,25 @@ fn only_regular_files_of_a_folder_are_read_and_loops_end() {
         given.ids,
         ["a-0", "a-1", "b-0", "b-1", "c-0", "c-1", "a-0", "a-1"]
     );
-    assert_eq!((given.figure("objects"), given.trouble()), (6, vec![]));
+    // An empty file is no gzip file, whatever its name.
+    let trouble = vec![("errors.gzip", 1)];
+    assert_eq!((given.figure("objects"), given.trouble()), (6, trouble));
+}
+
+/// Each of thirty folders has two links to the next: that many paths lead to the last that no one could follow them all.
+#[test]
+fn a_folder_to_which_many_links_lead_is_read_once() {
+    let scratch = Scratch::new("hostile-links");
+    let folder = |number: usize| scratch.path().join(format!("{number:02}"));
+    scratch.write("30/log.json", &plain_log("r-", 2));
+    for number in 0..30 {
+        fs::create_dir(folder(number)).expect("a folder");
+        for link in ["left", "right"] {
+            symlink(folder(number + 1), folder(number).join(link)).expect("a link");
+        }
+    }
+    let given = read(&folder(0), "{}");
+    assert_eq!(given.ids, ["r-0", "r-1"]);
 }
 
 /// With one thread and no room for waiting batches, only the first files are read before the host asks.

@@ -24,8 +24,14 @@ const REQUESTS: usize = 16;
 /// Tries to delete before the message is left to come again.
 const TRIES: u32 = 5;
 
+/// Lasting failures that are to be seen here, before a message is given up that was received often enough.
+const SEEN_FAILING: u32 = 3;
+
 /// Pause for each time that a message was received already, before it is seen again.
 const PAUSE: Duration = Duration::from_secs(5);
+
+/// The longest such pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
 /// Something to be finished.
 #[derive(Debug)]
@@ -103,8 +109,11 @@ fn finish(
                 let Some(lease) = leases.end(lease) else {
                     continue;
                 };
-                match queue.fate(&lease, failure) {
-                    Fate::Delete => delete.push(lease.receipt),
+                match queue.fate(leases, &lease, failure) {
+                    Fate::Delete => {
+                        leases.forget(&lease);
+                        delete.push(lease.receipt);
+                    }
                     Fate::Return(pause) => back.push((lease.receipt, pause)),
                     Fate::Leave => {}
                 }
@@ -132,7 +141,7 @@ enum Fate {
 }
 
 impl Queue {
-    fn fate(&self, lease: &Lease, failure: Option<Failure>) -> Fate {
+    fn fate(&self, leases: &Leases, lease: &Lease, failure: Option<Failure>) -> Fate {
         let rules = &self.rules;
         if rules.delete && rules.delete_at_once {
             // It was deleted when it came.
@@ -146,6 +155,8 @@ impl Queue {
         };
         let exhausted = lease.receives >= rules.max_receives && !rules.redrive;
         if let Failure::Lasting(why) = failure
+            // It may have been received that often for reasons that have passed.
+            && leases.failed(lease) >= rules.max_receives.min(SEEN_FAILING)
             && exhausted
             && rules.delete
         {
@@ -160,7 +171,12 @@ impl Queue {
             return Fate::Delete;
         }
         self.metrics.messages_returned.add(1);
-        Fate::Return((PAUSE * lease.receives.min(60)).min(rules.lease))
+        // What came that often is not about to pass.
+        let longest = match lease.receives > rules.max_receives {
+            true => LONGEST_PAUSE,
+            false => rules.lease,
+        };
+        Fate::Return((PAUSE * lease.receives.min(60)).min(longest))
     }
 
     /// Deletes messages; what cannot be deleted comes again.

@@ -10,6 +10,9 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::Queue;
 use crate::log::Severity;
 
+/// Messages whose failures are counted; with more of them, counting begins anew.
+const MOST_FAILED: usize = 10_000;
+
 /// All leases that are held.
 #[derive(Debug, Default)]
 pub(super) struct Leases(Mutex<Table>);
@@ -18,11 +21,15 @@ pub(super) struct Leases(Mutex<Table>);
 struct Table {
     next: u64,
     held: HashMap<u64, Lease>,
+    /// How often each message failed for a lasting reason, by its ID.
+    failed: HashMap<String, u32>,
 }
 
 /// The right to work off one message.
 #[derive(Debug)]
 pub(super) struct Lease {
+    /// The message's ID, which is the same each time that it is received.
+    id: String,
     /// What the queue knows it by.
     pub(super) receipt: String,
     /// How often the message was received, this time included.
@@ -37,6 +44,7 @@ impl Leases {
     /// Takes up a message that was just received.
     pub(super) fn add(
         &self,
+        id: String,
         receipt: String,
         receives: u32,
         room: Option<OwnedSemaphorePermit>,
@@ -45,6 +53,7 @@ impl Leases {
         let number = table.next;
         table.next += 1;
         let lease = Lease {
+            id,
             receipt,
             receives,
             renewed: Instant::now(),
@@ -59,6 +68,22 @@ impl Leases {
     pub(super) fn end(&self, number: u64) -> Option<Lease> {
         let lease = self.table().held.remove(&number)?;
         (!lease.lost).then_some(lease)
+    }
+
+    /// Counts a lasting failure of a message and says how many that makes, as far as they were seen here.
+    pub(super) fn failed(&self, lease: &Lease) -> u32 {
+        let failed = &mut self.table().failed;
+        if failed.len() == MOST_FAILED && !failed.contains_key(&lease.id) {
+            failed.clear();
+        }
+        let count = failed.entry(lease.id.clone()).or_default();
+        *count += 1;
+        *count
+    }
+
+    /// Forgets a message, which is deleted.
+    pub(super) fn forget(&self, lease: &Lease) {
+        self.table().failed.remove(&lease.id);
     }
 
     /// Leases that were renewed `age` ago or longer: number and receipt.

@@ -180,7 +180,8 @@ impl Reader {
                 continue;
             };
             self.queue.metrics.messages_in_flight.add(1);
-            let lease = self.leases.add(receipt, receives, room.split(1));
+            let id = message.message_id.unwrap_or_default();
+            let lease = self.leases.add(id, receipt, receives, room.split(1));
             if self.messages.send(Message { lease, body }).await.is_err() {
                 return Ok(None);
             }
