@@ -121,12 +121,9 @@ impl Fetcher {
                 }
                 Download::NoRoom(bytes) => {
                     self.sizes.seen(bytes);
-                    // Now, not when a thread is free for the wait.
-                    let returning = held.leave();
-                    let again = move || returning.enter(job, bytes);
-                    match self.runtime.spawn_blocking(again).await {
-                        Ok(Some(larger)) => held = larger,
-                        _ => return Ok(None),
+                    match held.leave().enter(job, bytes).await {
+                        Some(larger) => held = larger,
+                        None => return Ok(None),
                     }
                 }
             }

@@ -4,6 +4,8 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::Notify;
+
 /// Lets batches through as long as they fit. The job that the host waits for always gets
 /// through: were it held back for batches of later jobs, nobody would ever go on.
 #[derive(Debug)]
@@ -11,6 +13,8 @@ pub struct Gate {
     max: u64,
     state: Mutex<State>,
     changed: Condvar,
+    /// The same, for those who return: they are many, and wait on no threads of their own.
+    changed_too: Notify,
 }
 
 /// Bytes that are inside of a [`Gate`] for as long as this lives.
@@ -46,7 +50,7 @@ impl Held {
         let less = self.bytes.load(Relaxed).saturating_sub(bytes);
         state.inside = state.inside.saturating_sub(less);
         self.bytes.fetch_sub(less, Relaxed);
-        self.gate.changed.notify_all();
+        self.gate.notify();
     }
 
     /// Leaves, to come again with other needs: before all who come anew, or those who need little would pass one who
@@ -72,18 +76,32 @@ pub struct Returning {
 
 impl Returning {
     /// Waits until there is room for `bytes` of `job`. `None`: the gate is closed.
-    pub fn enter(self, job: u64, bytes: u64) -> Option<Held> {
-        let state = self.gate.wait(job, bytes, |_| true);
-        let open = !state.closed;
-        drop(state);
-        open.then(|| Held::new(Arc::clone(&self.gate), bytes))
+    pub async fn enter(self, job: u64, bytes: u64) -> Option<Held> {
+        loop {
+            // What happens from here on wakes it, even before it waits.
+            let changed = self.gate.changed_too.notified();
+            if let Some(open) = self.try_enter(job, bytes) {
+                return open.then(|| Held::new(Arc::clone(&self.gate), bytes));
+            }
+            changed.await;
+        }
+    }
+
+    /// Whether the gate is open, if that is known or there is room.
+    fn try_enter(&self, job: u64, bytes: u64) -> Option<bool> {
+        let mut state = self.gate.state();
+        if !self.gate.lets_pass(&state, job, bytes) {
+            return None;
+        }
+        state.inside = state.inside.saturating_add(bytes);
+        Some(!state.closed)
     }
 }
 
 impl Drop for Returning {
     fn drop(&mut self) {
         self.gate.state().returning -= 1;
-        self.gate.changed.notify_all();
+        self.gate.notify();
     }
 }
 
@@ -104,27 +122,32 @@ impl Gate {
             max,
             state: Mutex::default(),
             changed: Condvar::new(),
+            changed_too: Notify::new(),
         }
     }
 
     /// Waits until `bytes` of `job` fit. `false`: the gate is closed.
     pub fn enter(&self, job: u64, bytes: u64) -> bool {
-        let state = self.wait(job, bytes, |state| state.returning == 0);
-        !state.closed
-    }
-
-    /// Waits until `bytes` of `job` fit and it is their turn, and counts them.
-    fn wait(&self, job: u64, bytes: u64, turn: fn(&State) -> bool) -> MutexGuard<'_, State> {
         let waits = |state: &mut State| {
-            let fits = state.inside == 0 || state.inside.saturating_add(bytes) <= self.max;
-            !(fits && turn(state) || job <= state.head || state.closed)
+            let turn = state.returning == 0 || state.closed || job <= state.head;
+            !(turn && self.lets_pass(state, job, bytes))
         };
         let mut state = self
             .changed
             .wait_while(self.state(), waits)
             .unwrap_or_else(PoisonError::into_inner);
         state.inside = state.inside.saturating_add(bytes);
-        state
+        !state.closed
+    }
+
+    fn lets_pass(&self, state: &State, job: u64, bytes: u64) -> bool {
+        let fits = state.inside == 0 || state.inside.saturating_add(bytes) <= self.max;
+        fits || job <= state.head || state.closed
+    }
+
+    fn notify(&self) {
+        self.changed.notify_all();
+        self.changed_too.notify_waiters();
     }
 
     /// As [`Gate::enter`], with a token that leaves when it is dropped; `None`: closed.
@@ -137,19 +160,19 @@ impl Gate {
     pub fn leave(&self, bytes: u64) {
         let mut state = self.state();
         state.inside = state.inside.saturating_sub(bytes);
-        self.changed.notify_all();
+        self.notify();
     }
 
     /// The host reads from `job` now.
     pub fn admit(&self, job: u64) {
         self.state().head = job;
-        self.changed.notify_all();
+        self.notify();
     }
 
     /// Everybody who waits, or comes later, is sent away.
     pub fn close(&self) {
         self.state().closed = true;
-        self.changed.notify_all();
+        self.notify();
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -211,8 +234,8 @@ mod tests {
         let gate = Arc::new(Gate::new(100));
         let first = gate.hold(1, 60).expect("room");
         let small = gate.hold(2, 10).expect("room");
-        let large = small.leave();
-        let large = thread::spawn(move || large.enter(2, 90).expect("room"));
+        let returning = small.leave();
+        assert_eq!(returning.try_enter(2, 90), None);
         let newcomer = {
             let gate = Arc::clone(&gate);
             thread::spawn(move || gate.enter(3, 20))
@@ -220,11 +243,30 @@ mod tests {
         thread::sleep(std::time::Duration::from_millis(50));
         assert!(!newcomer.is_finished(), "there is room, but not its turn");
         drop(first);
-        let held = large.join().expect("no panic");
+        assert_eq!(returning.try_enter(2, 90), Some(true));
+        let held = Held::new(Arc::clone(&gate), 90);
+        drop(returning);
         thread::sleep(std::time::Duration::from_millis(50));
         assert!(!newcomer.is_finished(), "there is no room");
         drop(held);
         assert!(newcomer.join().expect("no panic"));
+    }
+
+    #[test]
+    fn any_number_may_return() {
+        let gate = Arc::new(Gate::new(100));
+        let runtime = tokio::runtime::Builder::new_multi_thread().build();
+        let runtime = runtime.expect("threads");
+        let all: Vec<_> = (1..2000)
+            .map(|job| {
+                let returning = gate.hold(job, 0).expect("room").leave();
+                runtime.spawn(async move { returning.enter(job, 60).await.is_some() })
+            })
+            .collect();
+        for entered in all {
+            assert!(runtime.block_on(entered).expect("no panic"));
+        }
+        assert!(gate.enter(1, 100), "all have left");
     }
 
     #[test]

@@ -430,10 +430,8 @@ impl Outlet for JobOutlet<'_> {
         if self.large.as_ref().is_some_and(|held| held.grow(bytes)) {
             return true;
         }
-        self.large = match self.large.take() {
-            Some(held) => held.leave().enter(self.job.number, bytes),
-            None => self.shared.large.hold(self.job.number, bytes),
-        };
+        self.large = None;
+        self.large = self.shared.large.hold(self.job.number, bytes);
         self.large.is_some()
     }
 
