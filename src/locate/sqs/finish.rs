@@ -160,8 +160,8 @@ impl Queue {
             && exhausted
             && rules.delete
         {
-            self.log.trouble(
-                "queue_exhausted",
+            // The last that is heard of it, so it is said of each.
+            self.log.line(
                 Severity::Error,
                 format_args!(
                     "{}: a message was received {} times and failed for a lasting reason; it is deleted (sqsMaxReceives): {why}",
