@@ -175,9 +175,9 @@ impl<'a> Decoder<'a> {
                 return Err(self.too_large(object));
             }
             self.count_bytes(stored.len() as u64, stored.len() as u64);
-            let records = self.text(object, stored, outlet);
+            let sound = self.text(object, stored, outlet);
             // A page of some server, say, or nothing at all.
-            if records == 0 && object.name.ends_with(".gz") {
+            if !sound && object.name.ends_with(".gz") {
                 let name = Printable(&object.name);
                 let line =
                     format!("{name}: is no gzip data, as its name says, and holds no record");
@@ -202,13 +202,16 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// All of an object's text at once; how many records it has.
-    fn text(&mut self, object: &Object, text: &[u8], outlet: &mut impl Outlet) -> u64 {
+    /// All of an object's text at once. Whether there was a record, or a sound list of none.
+    fn text(&mut self, object: &Object, text: &[u8], outlet: &mut impl Outlet) -> bool {
         let mut reader = RecordReader::new(self.scanner);
         let mut told = Vec::new();
         let mut sink = Sink::new(self, object, &mut told, outlet);
         reader.feed(text, true, &mut sink);
-        sink.finish()
+        let nothing = text.trim_ascii().is_empty();
+        let sound = sink.records > 0 || !(sink.damaged || nothing);
+        sink.finish();
+        sound
     }
 
     /// An object of any size and state, through the window.
@@ -396,6 +399,7 @@ struct Sink<'d, 'a, O> {
     outlet: &'d mut O,
     admission: Admission,
     records: u64,
+    damaged: bool,
     stopped: bool,
 }
 
@@ -417,13 +421,13 @@ impl<'d, 'a, O: Outlet> Sink<'d, 'a, O> {
             outlet,
             admission,
             records: 0,
+            damaged: false,
             stopped: false,
         }
     }
 
-    fn finish(self) -> u64 {
+    fn finish(self) {
         self.decoder.metrics.records.add(self.records);
-        self.records
     }
 
     /// Logs trouble of this kind, once for the object.
@@ -473,6 +477,7 @@ impl<O: Outlet> RecordSink for Sink<'_, '_, O> {
     }
 
     fn damage(&mut self, damage: Damage) {
+        self.damaged = true;
         let metrics = self.decoder.metrics;
         let (counter, kind, what) = match damage {
             Damage::Unbalanced => (
