@@ -76,7 +76,8 @@ impl Inflater {
 /// May the member that was read end before the file does? The decoder does not say where it
 /// stopped, but there the same trailer stands.
 fn ends_earlier(file: &[u8], trailer: &[u8; TRAILER]) -> bool {
-    memchr::memmem::find(&file[..file.len() - 1], trailer).is_some()
+    memchr::memchr_iter(trailer[0], &file[..file.len() - TRAILER])
+        .any(|at| file[at..].starts_with(trailer))
 }
 
 /// Length of a member's header (RFC 1952, section 2.3), if there is nothing rare about it.

@@ -109,8 +109,8 @@ fn walk(root: &Path, insights: bool, log: &Log) -> Vec<(PathBuf, u64)> {
     let mut seen = HashSet::new();
     let entries = WalkDir::new(root)
         .follow_links(true)
-        // Which of several paths to a folder counts must not depend on the file system.
-        .sort_by_file_name()
+        // A folder's own before what it links to.
+        .sort_by_key(DirEntry::path_is_symlink)
         .into_iter()
         .filter_entry(|entry| {
             let folder = entry
