@@ -15,10 +15,10 @@ use std::path::{Path, PathBuf};
 use crate::batch::{Admission, Admitted, Batch};
 use crate::delivery::Ticket;
 use crate::error::{Error, ErrorKind, Result};
-use crate::gate::Held;
 use crate::inflate::{self, Inflater, Members};
 use crate::log::{Log, Printable, Severity};
 use crate::log_name;
+use crate::memory_budget::MemoryPermit;
 use crate::metrics::{Counter, Metrics};
 use crate::records::{Damage, MAX_RECORD, RecordReader, RecordSink};
 use crate::tape::{Scanner, TapeSpan, Tapes};
@@ -64,8 +64,8 @@ pub struct Object {
 pub enum Content {
     /// In a file.
     File(PathBuf),
-    /// In memory, which counts as held until they are decoded.
-    Memory(Vec<u8>, Held),
+    /// In memory, with the permit for it.
+    Memory(Vec<u8>, MemoryPermit),
 }
 
 /// What decoding needs to know from the configuration.

@@ -14,8 +14,8 @@ use crate::aws::{Clients, Download, FetchError, FetchErrorKind, Room};
 use crate::decode::{Content, Object};
 use crate::delivery::{Failure, Ticket};
 use crate::error::{Error, ErrorKind};
-use crate::gate::Held;
 use crate::log::{Log, Severity};
+use crate::memory_budget::MemoryPermit;
 use crate::metrics::Metrics;
 use crate::pipeline::{Feed, Place};
 
@@ -103,13 +103,13 @@ impl Fetcher {
         &self,
         place: &Place,
         wanted: &Wanted,
-        mut held: Held,
+        mut held: MemoryPermit,
     ) -> Result<Option<Content>, FetchError> {
         let job = place.job();
         loop {
             let room = Room {
                 max_bytes: self.max_object_bytes,
-                now: &|bytes| held.grow(bytes),
+                now: &|bytes| held.try_grow(bytes),
                 failed: &|| held.shrink(SMALL_BYTES),
             };
             let downloaded = self.clients.download(&wanted.bucket, &wanted.key, room);
@@ -121,7 +121,9 @@ impl Fetcher {
                 }
                 Download::NoRoom(bytes) => {
                     self.sizes.seen(bytes);
-                    match held.leave().enter(job, bytes).await {
+                    let budget = Arc::clone(held.budget());
+                    drop(held);
+                    match budget.acquire(job, bytes).await {
                         Some(larger) => held = larger,
                         None => return Ok(None),
                     }

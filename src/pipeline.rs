@@ -19,8 +19,8 @@ use crate::decode::{Decoder, Limits, Object, Outlet};
 use crate::delivery::Failure;
 use crate::demand::Demand;
 use crate::error::{Error, ErrorKind, Result};
-use crate::gate::{Gate, Held};
 use crate::log::{Log, Printable, Severity};
+use crate::memory_budget::{MemoryBudget, MemoryPermit, UNORDERED};
 use crate::metrics::Metrics;
 
 /// Batches of one job that may wait for the host.
@@ -28,9 +28,6 @@ const JOB_BATCHES: usize = 8;
 
 /// Cleared batches kept for use again.
 const POOLED: usize = 64;
-
-/// The number of jobs that come in any order. It is never the one that the host waits for.
-const UNORDERED: u64 = u64::MAX;
 
 /// How the pipeline works.
 #[derive(Clone, Copy, Debug)]
@@ -76,7 +73,7 @@ pub struct Feed {
     order: Sender<JobOutput>,
     jobs: u64,
     /// Where all jobs' batches go that come in any order.
-    unordered: Option<Sender<Result<Batch>>>,
+    unordered: Option<Sender<Result<QueuedBatch>>>,
 }
 
 /// A job's place in the order, taken before its objects are there. Dropped without objects, it
@@ -85,7 +82,7 @@ pub struct Feed {
 pub struct Place {
     number: u64,
     objects: Sender<Vec<Object>>,
-    batches: Sender<Result<Batch>>,
+    batches: Sender<Result<QueuedBatch>>,
     /// The job itself, as long as no decode thread can take it.
     waiting: Option<(Sender<Job>, Job)>,
 }
@@ -97,12 +94,12 @@ struct Shared {
     log: Arc<Log>,
     demand: Arc<Demand>,
     /// Stored bytes that wait for a decode thread.
-    stored: Arc<Gate>,
-    /// Batches that wait for the host. A gate of their own: batches must get through for stored
+    stored: Arc<MemoryBudget>,
+    /// Batches that wait for the host. A budget of their own: batches must get through for stored
     /// bytes to become less.
-    decoded: Gate,
+    decoded: Arc<MemoryBudget>,
     /// Bytes that decode threads take up for large files and records.
-    large: Arc<Gate>,
+    large: Arc<MemoryBudget>,
     closed: AtomicBool,
     pool: (Sender<Batch>, Receiver<Batch>),
 }
@@ -113,14 +110,49 @@ struct Job {
     number: u64,
     /// Brings the objects once.
     objects: Receiver<Vec<Object>>,
-    batches: Sender<Result<Batch>>,
+    batches: Sender<Result<QueuedBatch>>,
 }
 
 /// A job's batches, as far as they are ready.
 #[derive(Debug)]
 struct JobOutput {
     number: u64,
-    batches: Receiver<Result<Batch>>,
+    batches: Receiver<Result<QueuedBatch>>,
+}
+
+/// A batch that waits for the host, with the memory that it is counted for.
+#[derive(Debug)]
+struct QueuedBatch {
+    batch: Batch,
+    buffered: Buffered,
+}
+
+/// Counts bytes as buffered for as long as it lives: what is thrown away at close is not buffered any more either.
+#[derive(Debug)]
+struct Buffered {
+    permit: MemoryPermit,
+    metrics: Arc<Metrics>,
+}
+
+impl QueuedBatch {
+    fn new(batch: Batch, permit: MemoryPermit, metrics: &Arc<Metrics>) -> Self {
+        metrics.buffered_bytes.add(permit.bytes());
+        let metrics = Arc::clone(metrics);
+        let buffered = Buffered { permit, metrics };
+        QueuedBatch { batch, buffered }
+    }
+
+    /// The batch, which the host takes over.
+    fn into_batch(self) -> Batch {
+        drop(self.buffered);
+        self.batch
+    }
+}
+
+impl Drop for Buffered {
+    fn drop(&mut self) {
+        self.metrics.buffered_bytes.sub(self.permit.bytes());
+    }
 }
 
 impl Pipeline {
@@ -138,9 +170,9 @@ impl Pipeline {
             metrics,
             log,
             demand,
-            stored: Arc::new(Gate::new(stored)),
-            decoded: Gate::new(settings.max_buffered_bytes - stored),
-            large: Arc::new(Gate::new(settings.max_buffered_bytes)),
+            stored: Arc::new(MemoryBudget::new(stored)),
+            decoded: Arc::new(MemoryBudget::new(settings.max_buffered_bytes - stored)),
+            large: Arc::new(MemoryBudget::new(settings.max_buffered_bytes)),
             closed: AtomicBool::new(false),
             pool: bounded(POOLED),
         });
@@ -195,11 +227,9 @@ impl Pipeline {
                 };
                 match jobs.recv_deadline(deadline) {
                     Ok(job) => {
-                        if job.number != UNORDERED {
-                            self.shared.stored.admit(job.number);
-                            self.shared.decoded.admit(job.number);
-                            self.shared.large.admit(job.number);
-                        }
+                        self.shared.stored.set_head(job.number);
+                        self.shared.decoded.set_head(job.number);
+                        self.shared.large.set_head(job.number);
                         self.current = Some(job);
                     }
                     Err(RecvTimeoutError::Timeout) => return Ok(Next::Timeout),
@@ -208,9 +238,8 @@ impl Pipeline {
                 continue;
             };
             match current.batches.recv_deadline(deadline) {
-                Ok(Ok(batch)) => {
-                    self.shared.decoded.leave(batch.memory());
-                    self.shared.metrics.buffered_bytes.sub(batch.memory());
+                Ok(Ok(queued)) => {
+                    let batch = queued.into_batch();
                     done(&batch);
                     if batch.is_empty() {
                         self.recycle(batch);
@@ -289,8 +318,8 @@ impl Feed {
     }
 
     /// Waits until an object of this stored size may be fetched. `None`: the source is closed.
-    pub fn hold(&self, place: &Place, bytes: u64) -> Option<Held> {
-        self.shared.stored.hold(place.number, bytes)
+    pub fn hold(&self, place: &Place, bytes: u64) -> Option<MemoryPermit> {
+        self.shared.stored.acquire_blocking(place.number, bytes)
     }
 
     /// Whether the source is closed.
@@ -301,8 +330,8 @@ impl Feed {
     fn place_with(
         &self,
         number: u64,
-        batches: Sender<Result<Batch>>,
-        taken: Option<Receiver<Result<Batch>>>,
+        batches: Sender<Result<QueuedBatch>>,
+        taken: Option<Receiver<Result<QueuedBatch>>>,
     ) -> Option<Place> {
         if self.closed() {
             return None;
@@ -412,26 +441,31 @@ struct JobOutlet<'a> {
     shared: &'a Shared,
     job: &'a Job,
     /// What the object at hand takes up beyond what each decode thread may.
-    large: Option<Held>,
+    large: Option<MemoryPermit>,
 }
 
 impl Outlet for JobOutlet<'_> {
     fn flush(&mut self, full: &mut Batch) -> bool {
         let memory = full.memory();
-        if !self.shared.decoded.enter(self.job.number, memory) {
+        let decoded = &self.shared.decoded;
+        let Some(permit) = decoded.acquire_blocking(self.job.number, memory) else {
             return false;
-        }
+        };
         let batch = std::mem::replace(full, self.shared.pooled());
-        self.shared.metrics.buffered_bytes.add(memory);
-        self.job.batches.send(Ok(batch)).is_ok()
+        let queued = QueuedBatch::new(batch, permit, &self.shared.metrics);
+        self.job.batches.send(Ok(queued)).is_ok()
     }
 
     fn large(&mut self, bytes: u64) -> bool {
-        if self.large.as_ref().is_some_and(|held| held.grow(bytes)) {
+        if self
+            .large
+            .as_ref()
+            .is_some_and(|permit| permit.try_grow(bytes))
+        {
             return true;
         }
         self.large = None;
-        self.large = self.shared.large.hold(self.job.number, bytes);
+        self.large = self.shared.large.acquire_blocking(self.job.number, bytes);
         self.large.is_some()
     }
 
