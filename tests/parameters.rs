@@ -112,6 +112,16 @@ fn a_file_that_may_not_be_read_is_named_at_open() {
 }
 
 #[test]
+fn a_lost_log_that_cannot_be_written_is_named_at_open() {
+    let plugin = support::plugin(r#"{"lostLog":"/no/such/folder/lost.jsonl"}"#);
+    let logs = support::testdata("logs");
+    let error = refused(&plugin, logs.to_str().expect("UTF-8"));
+    for part in ["lostLog", "/no/such/folder/lost.jsonl", "No such file"] {
+        assert!(error.contains(part), "{error:?} does not name {part}");
+    }
+}
+
+#[test]
 fn records_of_insights_arrive_only_if_asked_for() {
     let logs = support::testdata("logs");
     let without = support::payloads(&support::plugin(""), &logs);
@@ -129,7 +139,8 @@ fn a_wrong_configuration_is_refused_with_key_and_value() {
     for (config, words) in [
         ("{", &["JSON"][..]),
         ("[]", &["object"]),
-        (r#"{"decodeThreads":0}"#, &["decodeThreads", "0", "64"]),
+        (r#"{"decodeThreads":-1}"#, &["decodeThreads", "-1", "64"]),
+        (r#"{"s3RetryFor":"soon"}"#, &["s3RetryFor", "soon", "30m"]),
         (r#"{"decodeThreads":65}"#, &["decodeThreads", "65", "64"]),
         (r#"{"decodeThreads":"four"}"#, &["decodeThreads", "four"]),
         (r#"{"sqsDelete":"yes"}"#, &["sqsDelete", "yes"]),
@@ -167,6 +178,8 @@ fn configuration_keys_match_in_any_case_and_unknown_ones_warn_with_the_nearest()
     for config in [
         "",
         "{}",
+        "null",
+        r#"{"decodeThreads":0,"sqsVisibilityTimeout":0}"#,
         r#"{"S3Interval":"5d"}"#,
         r#"{"s3interval":"5d","SQSDELETE":false,"useAsync":false}"#,
     ] {
@@ -194,6 +207,7 @@ fn the_schema_and_the_suggested_open_params_are_json() {
         .expect("a plugin")
         .expect("a schema");
     let schema: serde_json::Value = serde_json::from_str(&schema).expect("JSON");
+    assert_eq!(schema["type"], serde_json::json!(["object", "null"]));
     for key in [
         "sqsDelete",
         "s3DownloadConcurrency",

@@ -104,7 +104,7 @@ impl Queue {
     ) -> Result<Queue> {
         let url = clients.queue_url(name, &config.sqs_owner_account).await?;
         let attributes = attributes(&clients, &url, &log).await?;
-        let configured = config.sqs_visibility_timeout;
+        let configured = config.sqs_visibility_timeout();
         let (lease, own_lease) = match (configured, attributes.lease) {
             (Some(seconds), _) => (Duration::from_secs(u64::from(seconds)), true),
             // Such a queue hides nothing: its messages would be had again while they are in work.

@@ -62,6 +62,7 @@ impl Network {
 
 /// Opens what `params` point at.
 pub(super) fn open(state: &PluginState, params: &str) -> Result<Opened> {
+    state.log.set_lost_log(&state.config.lost_log)?;
     match Location::parse(params)? {
         Location::Path(path) => open_path(state, &path),
         Location::S3 { bucket, prefix } => open_s3(state, &bucket, &prefix),
