@@ -7,8 +7,8 @@
 #![forbid(unsafe_code)]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -65,26 +65,33 @@ pub struct Pipeline {
     threads: Vec<JoinHandle<()>>,
 }
 
-/// Takes objects from a feeder, which runs on a thread of its own.
+/// Where a source puts its objects. The source runs on a thread of its own, and says that it is complete with
+/// [`Feed::finish`]; a feed that is dropped without it was left by a fault, which the host gets as an error.
 #[derive(Debug)]
 pub struct Feed {
     shared: Arc<Shared>,
     work: Sender<Job>,
     order: Sender<JobOutput>,
     jobs: u64,
-    /// Where all jobs' batches go that come in any order.
-    unordered: Option<Sender<Result<QueuedBatch>>>,
+    finished: bool,
 }
 
-/// A job's place in the order, taken before its objects are there. Dropped without objects, it
-/// is a job that has none.
+/// Takes objects whose events may be delivered in any order. Clones feed the same source.
+#[derive(Clone, Debug)]
+pub struct UnorderedFeed {
+    shared: Arc<Shared>,
+    work: Sender<Job>,
+    batches: Sender<Result<QueuedBatch>>,
+}
+
+/// A job's place in the order, taken before its objects are downloaded. To be completed with objects, an error, or
+/// [`Place::skip`]; a place that is dropped otherwise is counted and logged as an internal error.
 #[derive(Debug)]
 pub struct Place {
+    shared: Arc<Shared>,
     number: u64,
-    objects: Sender<Vec<Object>>,
+    objects: Option<Sender<Vec<Object>>>,
     batches: Sender<Result<QueuedBatch>>,
-    /// The job itself, as long as no decode thread can take it.
-    waiting: Option<(Sender<Job>, Job)>,
 }
 
 #[derive(Debug)]
@@ -101,6 +108,8 @@ struct Shared {
     /// Bytes that decode threads take up for large files and records.
     large: Arc<MemoryBudget>,
     closed: AtomicBool,
+    /// Why the source ends, if not because it is complete.
+    failure: Mutex<Option<Error>>,
     pool: (Sender<Batch>, Receiver<Batch>),
 }
 
@@ -174,6 +183,7 @@ impl Pipeline {
             decoded: Arc::new(MemoryBudget::new(settings.max_buffered_bytes - stored)),
             large: Arc::new(MemoryBudget::new(settings.max_buffered_bytes)),
             closed: AtomicBool::new(false),
+            failure: Mutex::default(),
             pool: bounded(POOLED),
         });
         // What bounds the work is the order: a job has its place there first.
@@ -196,7 +206,7 @@ impl Pipeline {
             work,
             order,
             jobs: 0,
-            unordered: None,
+            finished: false,
         };
         pipeline.spawn("ct-feed".to_owned(), move || feed(handle))?;
         Ok(pipeline)
@@ -223,7 +233,7 @@ impl Pipeline {
         loop {
             let Some(current) = &self.current else {
                 let Some(jobs) = &self.jobs else {
-                    return Ok(Next::End);
+                    return self.shared.end();
                 };
                 match jobs.recv_deadline(deadline) {
                     Ok(job) => {
@@ -233,10 +243,15 @@ impl Pipeline {
                         self.current = Some(job);
                     }
                     Err(RecvTimeoutError::Timeout) => return Ok(Next::Timeout),
-                    Err(RecvTimeoutError::Disconnected) => return Ok(Next::End),
+                    Err(RecvTimeoutError::Disconnected) => return self.shared.end(),
                 }
                 continue;
             };
+            if current.number == UNORDERED
+                && let Some(error) = self.shared.failure().take()
+            {
+                return Err(error);
+            }
             match current.batches.recv_deadline(deadline) {
                 Ok(Ok(queued)) => {
                     let batch = queued.into_batch();
@@ -292,75 +307,99 @@ impl Drop for Pipeline {
 }
 
 impl Feed {
-    /// Adds a job; waits while enough of them are under way. Answers whether to go on.
+    /// Adds a job; waits while enough of them are under way. `false`: the source is closed.
     pub fn push(&mut self, objects: Vec<Object>) -> bool {
         self.place().is_some_and(|place| place.submit(objects))
     }
 
-    /// The next job's place in the order; waits while enough of them are under way. `None`: the
-    /// source is closed.
+    /// The next job's place in the order; waits while enough of them are under way. `None`: the source is closed.
     pub fn place(&mut self) -> Option<Place> {
-        let (batches, taken) = bounded(JOB_BATCHES);
+        if self.closed() {
+            return None;
+        }
         let number = self.jobs;
         self.jobs += 1;
-        self.place_with(number, batches, Some(taken))
-    }
-
-    /// A place for a job whose batches may come before those of jobs before it. A feeder uses
-    /// either these or [`Feed::place`].
-    pub fn unordered_place(&mut self) -> Option<Place> {
-        if let Some(batches) = self.unordered.clone() {
-            return self.place_with(UNORDERED, batches, None);
-        }
         let (batches, taken) = bounded(JOB_BATCHES);
-        self.unordered = Some(batches.clone());
-        self.place_with(UNORDERED, batches, Some(taken))
+        let (objects, brought) = bounded(1);
+        let output = JobOutput {
+            number,
+            batches: taken,
+        };
+        self.order.send(output).ok()?;
+        // Jobs are taken in order, whenever their objects arrive: so a decode thread always has the job that the host
+        // waits for, or one before it. Otherwise later jobs could occupy all threads, which a host that waits for an
+        // earlier one never empties.
+        let job = Job {
+            number,
+            objects: brought,
+            batches: batches.clone(),
+        };
+        self.work.send(job).ok()?;
+        Some(Place {
+            shared: Arc::clone(&self.shared),
+            number,
+            objects: Some(objects),
+            batches,
+        })
     }
 
-    /// Waits until an object of this stored size may be fetched. `None`: the source is closed.
-    pub fn hold(&self, place: &Place, bytes: u64) -> Option<MemoryPermit> {
-        self.shared.stored.acquire_blocking(place.number, bytes)
+    /// Takes objects in any order instead. A source uses either this or [`Feed::place`]. `None`: the source is closed.
+    pub fn unordered(&self) -> Option<UnorderedFeed> {
+        let (batches, taken) = bounded(JOB_BATCHES);
+        let output = JobOutput {
+            number: UNORDERED,
+            batches: taken,
+        };
+        self.order.send(output).ok()?;
+        Some(UnorderedFeed {
+            shared: Arc::clone(&self.shared),
+            work: self.work.clone(),
+            batches,
+        })
+    }
+
+    /// The source is complete: the host gets the end after the last event.
+    pub fn finish(mut self) {
+        self.finished = true;
     }
 
     /// Whether the source is closed.
     pub fn closed(&self) -> bool {
         self.shared.closed.load(Ordering::Relaxed)
     }
+}
 
-    fn place_with(
-        &self,
-        number: u64,
-        batches: Sender<Result<QueuedBatch>>,
-        taken: Option<Receiver<Result<QueuedBatch>>>,
-    ) -> Option<Place> {
-        if self.closed() {
-            return None;
+impl Drop for Feed {
+    fn drop(&mut self) {
+        if !self.finished && !self.closed() {
+            let line =
+                "the source stopped because of an internal error; what it had not read is not read";
+            self.shared.metrics.errors_internal.add(1);
+            self.shared.fail(Error::new(ErrorKind::Read, line));
         }
-        let (objects, brought) = bounded(1);
+    }
+}
+
+impl UnorderedFeed {
+    /// Has the objects decoded. `false`: the source is closed.
+    pub fn submit(&self, objects: Vec<Object>) -> bool {
+        let (bring, brought) = bounded(1);
         let job = Job {
-            number,
+            number: UNORDERED,
             objects: brought,
-            batches: batches.clone(),
+            batches: self.batches.clone(),
         };
-        if let Some(batches) = taken {
-            self.order.send(JobOutput { number, batches }).ok()?;
-        }
-        // Jobs in order are taken in order, whenever their objects are there: so a decode thread
-        // always has the job that the host waits for, or one that is already done. Otherwise all
-        // threads could be held up in later jobs, by a host that cannot get that far.
-        let waiting = match number {
-            UNORDERED => Some((self.work.clone(), job)),
-            _ => {
-                self.work.send(job).ok()?;
-                None
-            }
-        };
-        Some(Place {
-            number,
-            objects,
-            batches,
-            waiting,
-        })
+        bring.send(objects).is_ok() && self.work.send(job).is_ok()
+    }
+
+    /// Ends the source with this error.
+    pub fn fail(&self, error: Error) {
+        self.shared.fail(error);
+    }
+
+    /// Bounds the stored bytes that wait for a decode thread.
+    pub fn stored_budget(&self) -> &Arc<MemoryBudget> {
+        &self.shared.stored
     }
 }
 
@@ -370,19 +409,41 @@ impl Place {
         self.number
     }
 
-    /// Has the objects decoded. Answers whether anybody is still there for them.
-    pub fn submit(self, objects: Vec<Object>) -> bool {
-        let brought = self.objects.send(objects).is_ok();
-        match self.waiting {
-            Some((work, job)) => work.send(job).is_ok(),
-            None => brought,
-        }
+    /// Bounds the stored bytes that wait for a decode thread.
+    pub fn stored_budget(&self) -> &Arc<MemoryBudget> {
+        &self.shared.stored
+    }
+
+    /// Has the objects decoded. `false`: the source is closed.
+    pub fn submit(mut self, objects: Vec<Object>) -> bool {
+        // The channel has room for what is sent once.
+        let bring = self.objects.take();
+        bring.is_some_and(|bring| bring.send(objects).is_ok())
     }
 
     /// Ends the source with this error when the host gets here.
-    pub fn fail(self, error: Error) {
-        // Nobody there any more: then nobody needs to know.
-        let _ = self.batches.send(Err(error));
+    pub fn fail(mut self, error: Error) {
+        // Nothing else is sent for this job, so there is room; a closed source needs no error.
+        let _ = self.batches.try_send(Err(error));
+        self.objects = None;
+    }
+
+    /// The job has no objects, which has been reported.
+    pub fn skip(mut self) {
+        self.objects = None;
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if self.objects.is_some() && !self.shared.closed.load(Ordering::Relaxed) {
+            self.shared.metrics.errors_internal.add(1);
+            self.shared.log.trouble(
+                "internal",
+                Severity::Error,
+                "an object was dropped because of an internal error; it is not read",
+            );
+        }
     }
 }
 
@@ -475,6 +536,20 @@ impl Outlet for JobOutlet<'_> {
 }
 
 impl Shared {
+    /// Ends the source with this error, unless another one came first.
+    fn fail(&self, error: Error) {
+        self.failure().get_or_insert(error);
+    }
+
+    /// What the host gets after the last event.
+    fn end(&self) -> Result<Next> {
+        self.failure().take().map_or(Ok(Next::End), Err)
+    }
+
+    fn failure(&self) -> MutexGuard<'_, Option<Error>> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn pooled(&self) -> Batch {
         let mut batch = self.pool.1.try_recv().unwrap_or_default();
         batch.work_ahead(self.demand.wanted());

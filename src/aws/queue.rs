@@ -4,7 +4,7 @@
 use aws_sdk_sqs::config::retry::RetryConfig;
 
 use super::Clients;
-use super::failure::{Cause, Described, describe, is_region};
+use super::error::{AwsError, ErrorCause, describe, is_region};
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::Printable;
 use crate::quote::without_secrets;
@@ -44,11 +44,11 @@ impl Clients {
         let answer = answer.map_err(|error| {
             let failure = describe(&error);
             let hint = match failure.cause {
-                Cause::Missing => "; check the queue's name, its region and sqsOwnerAccount",
-                Cause::Denied => {
+                ErrorCause::NotFound => "; check the queue's name, its region and sqsOwnerAccount",
+                ErrorCause::AccessDenied => {
                     "; sqs:GetQueueUrl on the queue has to be allowed, or give the queue's URL"
                 }
-                Cause::Timeout | Cause::Transient => {
+                ErrorCause::Timeout | ErrorCause::Unavailable | ErrorCause::ForeignAnswer => {
                     "; check the network, the proxy, the region and aws.endpoint"
                 }
                 _ => "",
@@ -63,16 +63,21 @@ impl Clients {
 
 impl Clients {
     /// Why a queue whose URL is known cannot be read; `permission` is what the request needs.
-    pub(crate) fn queue_refused(&self, url: &str, permission: &str, failure: &Described) -> Error {
+    pub(crate) fn queue_refused(&self, url: &str, permission: &str, failure: &AwsError) -> Error {
         let hint = match (failure.cause, region_of(url)) {
-            (Cause::Missing | Cause::Denied | Cause::WrongRegion, Some(region))
-                if region != self.region =>
-            {
+            (
+                ErrorCause::NotFound | ErrorCause::AccessDenied | ErrorCause::WrongRegion,
+                Some(region),
+            ) if region != self.region => {
                 format!("; the queue is one of {region}, set aws.region to that")
             }
-            (Cause::Missing, _) => "; check the queue's URL, its region and its account".to_owned(),
-            (Cause::Denied, _) => format!("; {permission} on the queue has to be allowed"),
-            (Cause::Timeout | Cause::Transient, _) => {
+            (ErrorCause::NotFound, _) => {
+                "; check the queue's URL, its region and its account".to_owned()
+            }
+            (ErrorCause::AccessDenied, _) => {
+                format!("; {permission} on the queue has to be allowed")
+            }
+            (ErrorCause::Timeout | ErrorCause::Unavailable | ErrorCause::ForeignAnswer, _) => {
                 "; check the network, the proxy, the region and aws.endpoint".to_owned()
             }
             _ => String::new(),

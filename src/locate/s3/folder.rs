@@ -7,7 +7,7 @@ use tokio::sync::mpsc::Sender;
 
 use super::layout::{self, Kind, Node};
 use super::{Found, Selection};
-use crate::aws::{Cause, Clients, Described, Tries, describe};
+use crate::aws::{AwsError, Clients, ErrorCause, Tries, describe};
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::Printable;
 
@@ -220,14 +220,14 @@ impl Lister {
         };
         let answer = self
             .clients
-            .on_bucket(&self.bucket, Tries::default(), ask)
+            .on_bucket(&self.bucket, Tries::new(self.clients.policy()), ask)
             .await;
         answer.map_err(|failure| self.refused(query.prefix, &failure))
     }
 
-    fn refused(&self, prefix: &str, failure: &Described) -> Error {
+    fn refused(&self, prefix: &str, failure: &AwsError) -> Error {
         let hint = match failure.cause {
-            Cause::Denied => "; s3:ListBucket on the bucket has to be allowed",
+            ErrorCause::AccessDenied => "; s3:ListBucket on the bucket has to be allowed",
             _ => "",
         };
         let place = self.clients.place_of(&self.bucket);
