@@ -199,9 +199,21 @@ impl Queue {
         finished: &mpsc::UnboundedSender<Finished>,
     ) -> bool {
         let lease = message.lease;
-        let objects = match notification::recognise(&message.body) {
-            Notification::Objects(objects) => objects,
-            Notification::Quiet => Vec::new(),
+        let objects = match notification::parse(&message.body) {
+            Notification::Objects(parsed) if parsed.objects.is_empty() => {
+                self.metrics.messages_unknown.add(1);
+                return finished
+                    .send(Finished::rejected(lease, parsed.reason()))
+                    .is_ok();
+            }
+            Notification::Objects(parsed) => {
+                for problem in &parsed.problems {
+                    self.log
+                        .lost(&self.shown, problem, "the rest of the message is read");
+                }
+                parsed.objects
+            }
+            Notification::Ignored => Vec::new(),
             Notification::Unknown(kind) => {
                 self.metrics.messages_unknown.add(1);
                 self.log.once(
