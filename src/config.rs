@@ -3,7 +3,10 @@
 #![forbid(unsafe_code)]
 
 mod check;
+mod effect;
 mod given;
+
+pub use self::effect::Source;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -67,7 +67,7 @@ fn open_errors_name_the_thing() {
         assert!(error.contains(path), "{error:?} does not name {path}");
         assert_eq!(error.lines().count(), 1, "{error:?}");
     }
-    for path in ["S3://bucket", "file:///var/log", "https://queue"] {
+    for path in ["file:///var/log", "https://queue"] {
         let error = refused(&plugin, path);
         assert!(error.contains("sqs://<queue>"), "{error:?}");
     }
@@ -119,6 +119,36 @@ fn a_lost_log_that_cannot_be_written_is_named_at_open() {
     for part in ["lostLog", "/no/such/folder/lost.jsonl", "No such file"] {
         assert!(error.contains(part), "{error:?} does not name {part}");
     }
+}
+
+#[test]
+fn keys_without_effect_for_the_source_are_a_warning_that_names_them() {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let config = r#"{"S3Interval":"5d","sqsDelete":false,"useS3SNS":true,"decodeThreads":1,"aws":{"region":"eu-west-1"}}"#;
+    let plugin = Plugin::load_with_log(&support::library(), config, move |severity, text| {
+        let _ = sender.send((severity, text.to_owned()));
+    });
+    let plugin = plugin.unwrap_or_else(|error| panic!("{error}"));
+    support::payloads(&plugin, &support::testdata("logs"));
+    drop(plugin);
+    let warnings: Vec<_> = receiver
+        .iter()
+        .filter(|(severity, text)| *severity == Severity::Warning && text.contains("no effect"))
+        .map(|(_, text)| text)
+        .collect();
+    assert_eq!(
+        warnings,
+        ["init configuration: s3Interval, sqsDelete, aws.region have no effect for a local path"]
+    );
+}
+
+#[test]
+fn white_space_around_a_path_does_not_matter() {
+    let plugin = support::plugin("");
+    let logs = support::testdata("logs");
+    let padded = format!(" {}\n", logs.display());
+    let read = support::payloads(&plugin, std::path::Path::new(&padded));
+    assert_eq!(read, support::payloads(&plugin, &logs));
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::Region;
+use aws_sdk_s3::types::EncodingType;
 use tokio::time::{sleep, timeout};
 
 use super::Clients;
@@ -48,6 +49,8 @@ impl Clients {
                 .list_objects_v2()
                 .bucket(bucket)
                 .prefix(prefix)
+                // XML cannot express all characters that a key may have.
+                .encoding_type(EncodingType::Url)
                 .max_keys(1);
             match timeout(OPENING, request.send()).await {
                 Ok(Ok(page)) => Ok(!page.contents().is_empty()),

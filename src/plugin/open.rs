@@ -63,7 +63,11 @@ impl Network {
 /// Opens what `params` point at.
 pub(super) fn open(state: &PluginState, params: &str) -> Result<Opened> {
     state.log.set_lost_log(&state.config.lost_log)?;
-    match Location::parse(params)? {
+    let location = Location::parse(params)?;
+    if let Some(warning) = state.config.without_effect(location.source()) {
+        state.log.line(Severity::Warning, warning);
+    }
+    match location {
         Location::Path(path) => open_path(state, &path),
         Location::S3 { bucket, prefix } => open_s3(state, &bucket, &prefix),
         Location::Sqs(queue) => open_sqs(state, &queue),
