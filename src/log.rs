@@ -119,6 +119,14 @@ impl Log {
         }
     }
 
+    /// Adds a line about an object that is lost, wholly or in part. Never rate-limited: each lost object is named.
+    pub fn lost(&self, object: &str, cause: &str, outcome: &str) {
+        self.line(
+            Severity::Error,
+            format_args!("{object}: {cause}; {outcome}"),
+        );
+    }
+
     /// Takes all lines out.
     pub fn take(&self) -> Vec<(Severity, String)> {
         self.take_at(Instant::now())
