@@ -11,6 +11,8 @@ use std::sync::Arc;
 
 use ahead::Ahead;
 pub use ahead::Known;
+#[cfg(test)]
+pub(crate) use ahead::tests as test_support;
 
 use crate::delivery::Ticket;
 use crate::demand::Wanted;
@@ -179,6 +181,12 @@ impl Batch {
     #[inline]
     pub fn known(&self, number: usize, field: usize) -> Known {
         self.ahead.value(number, field)
+    }
+
+    /// All precomputed values.
+    #[cfg(test)]
+    pub(crate) fn precomputed_bytes(&self) -> &[u8] {
+        self.ahead.bytes()
     }
 
     /// Has the fields that are `wanted` worked out for each event to come. The batch is empty.

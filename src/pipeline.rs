@@ -8,8 +8,8 @@
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ use crate::decode::{Decoder, Limits, Object, Outlet};
 use crate::delivery::Failure;
 use crate::demand::Demand;
 use crate::error::{Error, ErrorKind, Result};
-use crate::log::{Log, Printable};
+use crate::log::{Log, Printable, Severity};
 use crate::memory_budget::{MemoryBudget, MemoryPermit, UNORDERED};
 use crate::metrics::Metrics;
 
@@ -105,6 +105,8 @@ struct Shared {
     /// Relaxed where it is read: it publishes no data, and a late look at it costs no more than a little work. What waits
     /// is woken by channels and budgets.
     closed: AtomicBool,
+    /// Why no more will come, where that is not because all was read.
+    fault: Mutex<Option<Error>>,
     pool: (Sender<Batch>, Receiver<Batch>),
 }
 
@@ -178,6 +180,7 @@ impl Pipeline {
             decoded: Arc::new(MemoryBudget::new(settings.max_buffered_bytes - stored)),
             large: Arc::new(MemoryBudget::new(settings.max_buffered_bytes)),
             closed: AtomicBool::new(false),
+            fault: Mutex::default(),
             pool: bounded(POOLED),
         });
         // Declared before the channels, and so dropped after them: where a thread cannot be started, those that wait for
@@ -194,8 +197,14 @@ impl Pipeline {
         pipeline.jobs = Some(jobs);
         for number in 0..settings.threads {
             let (shared, work) = (Arc::clone(&shared), work_taken.clone());
+            // The order ends with the last thread, and so after a thread has said that it failed.
+            let order = order.clone();
             pipeline.spawn(format!("ct-decode-{number}"), move || {
-                decode_jobs(&shared, &work)
+                let decoded = catch_unwind(AssertUnwindSafe(|| decode_jobs(&shared, &work)));
+                if decoded.is_err() {
+                    shared.broken("a decode thread");
+                }
+                drop(order);
             })?;
         }
         let handle = Feed {
@@ -205,7 +214,15 @@ impl Pipeline {
             jobs: 0,
             unordered: None,
         };
-        pipeline.spawn("ct-feed".to_owned(), move || feed(handle))?;
+        let shared = Arc::clone(&pipeline.shared);
+        let order = handle.order.clone();
+        pipeline.spawn("ct-feed".to_owned(), move || {
+            let fed = catch_unwind(AssertUnwindSafe(|| feed(handle)));
+            if fed.is_err() {
+                shared.broken("the thread that finds objects");
+            }
+            drop(order);
+        })?;
         Ok(pipeline)
     }
 
@@ -235,7 +252,7 @@ impl Pipeline {
                         self.current = Some(job);
                     }
                     Err(RecvTimeoutError::Timeout) => return Ok(Next::Timeout),
-                    Err(RecvTimeoutError::Disconnected) => return Ok(Next::End),
+                    Err(RecvTimeoutError::Disconnected) => return self.end(),
                 }
                 continue;
             };
@@ -258,6 +275,15 @@ impl Pipeline {
                 Err(RecvTimeoutError::Timeout) => return Ok(Next::Timeout),
                 Err(RecvTimeoutError::Disconnected) => self.current = None,
             }
+        }
+    }
+
+    /// Nothing more will come: because all was read, or because a thread failed.
+    fn end(&self) -> Result<Next> {
+        let fault = self.shared.fault.lock();
+        match fault.unwrap_or_else(PoisonError::into_inner).take() {
+            Some(error) => Err(error),
+            None => Ok(Next::End),
         }
     }
 
@@ -500,9 +526,23 @@ impl Outlet for JobOutlet<'_> {
 }
 
 impl Shared {
+    /// Says that a thread panicked outside of what is contained for each object.
+    fn broken(&self, thread: &str) {
+        self.metrics.errors_internal.add(1);
+        let line = format!(
+            "{thread} ended by an internal fault; the source ends with what was read before"
+        );
+        self.log.line(Severity::Error, &line);
+        let mut fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
+        *fault = Some(Error::new(ErrorKind::Read, line));
+    }
+
     fn pooled(&self) -> Batch {
         let mut batch = self.pool.1.try_recv().unwrap_or_default();
         batch.work_ahead(self.demand.wanted());
         batch
     }
 }
+
+#[cfg(test)]
+mod tests;

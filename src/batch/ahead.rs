@@ -147,6 +147,11 @@ impl Ahead {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.values
+    }
+
     /// Bytes that are in use.
     pub(super) fn used_bytes(&self) -> usize {
         self.values.len() + self.places.len() * size_of::<Place>()
