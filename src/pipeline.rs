@@ -6,8 +6,9 @@
 //! side by side. Batches come back through a pool.
 #![forbid(unsafe_code)]
 
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -36,7 +37,8 @@ pub struct Settings {
     pub threads: usize,
     /// Jobs that may be under way at once.
     pub jobs: usize,
-    /// Bytes that may wait for the host: a quarter as stored, the rest as batches.
+    /// Bytes that may wait: a quarter as stored, the rest as batches for the host. As many again may be in work on decode
+    /// threads, and what each of these takes without asking; see [`crate::decode`] for what one object takes.
     pub max_buffered_bytes: u64,
     /// An object that cannot be read ends the source, rather than being skipped.
     pub fail_on_error: bool,
@@ -107,6 +109,8 @@ struct Shared {
     decoded: Arc<MemoryBudget>,
     /// Bytes that decode threads take up for large files and records.
     large: Arc<MemoryBudget>,
+    /// Relaxed where it is read: it publishes no data, and a late look at it costs no more than a little work. What waits
+    /// is woken by channels and budgets.
     closed: AtomicBool,
     /// Why the source ends, if not because it is complete.
     failure: Mutex<Option<Error>>,
@@ -186,19 +190,28 @@ impl Pipeline {
             failure: Mutex::default(),
             pool: bounded(POOLED),
         });
-        // What bounds the work is the order: a job has its place there first.
-        let (work, work_taken) = unbounded();
-        let (order, jobs) = bounded(settings.jobs);
+        // Declared before the channels, and so dropped after them: where a thread cannot be started, those that wait for
+        // work see that no more will come, before they are joined.
         let mut pipeline = Pipeline {
             shared: Arc::clone(&shared),
-            jobs: Some(jobs),
+            jobs: None,
             current: None,
             threads: Vec::new(),
         };
+        // What bounds the work is the order: a job has its place there first.
+        let (work, work_taken) = unbounded();
+        let (order, jobs) = bounded(settings.jobs);
+        pipeline.jobs = Some(jobs);
         for number in 0..settings.threads {
             let (shared, work) = (Arc::clone(&shared), work_taken.clone());
+            // The order ends with the last thread, and so after a thread has said that it failed.
+            let order = order.clone();
             pipeline.spawn(format!("ct-decode-{number}"), move || {
-                decode_jobs(&shared, &work)
+                let decoded = catch_unwind(AssertUnwindSafe(|| decode_jobs(&shared, &work)));
+                if decoded.is_err() {
+                    shared.broken("a decode thread");
+                }
+                drop(order);
             })?;
         }
         let handle = Feed {
@@ -208,6 +221,7 @@ impl Pipeline {
             jobs: 0,
             finished: false,
         };
+        // A feed that is dropped by a panic reports it.
         pipeline.spawn("ct-feed".to_owned(), move || feed(handle))?;
         Ok(pipeline)
     }
@@ -216,12 +230,7 @@ impl Pipeline {
         let thread = thread::Builder::new()
             .name(name)
             .spawn(run)
-            .map_err(|error| {
-                Error::new(
-                    ErrorKind::Read,
-                    format!("a decode thread cannot be started: {error}"),
-                )
-            })?;
+            .map_err(|error| Error::new(ErrorKind::Read, no_thread(&error)))?;
         self.threads.push(thread);
         Ok(())
     }
@@ -286,14 +295,28 @@ impl Pipeline {
 
     /// Tells all threads to stop, without waiting for them.
     pub fn stop(&mut self) {
-        self.shared.closed.store(true, Ordering::Relaxed);
+        // Before the channels are emptied; see `Feed::place_with`.
+        self.shared.closed.store(true, Ordering::SeqCst);
         self.shared.stored.close();
         self.shared.decoded.close();
         self.shared.large.close();
-        // Whoever waits to hand something over finds nobody there.
-        self.current = None;
-        self.jobs = None;
+        // A dropped receiver ends waiting senders, but what is queued in a bounded channel lives on with it: each queued
+        // job's own receiver, and so a sender that waits for room there.
+        if let Some(current) = self.current.take() {
+            current.batches.try_iter().for_each(drop);
+        }
+        if let Some(jobs) = self.jobs.take() {
+            fence(Ordering::SeqCst);
+            jobs.try_iter().for_each(drop);
+        }
     }
+}
+
+/// Says that a thread cannot be started, and which limits may be the reason.
+pub fn no_thread(error: &io::Error) -> String {
+    format!(
+        "a thread cannot be started: {error}; raise the limit of processes and threads (ulimit -u, TasksMax= in systemd, pids.max of the container), or lower decodeThreads"
+    )
 }
 
 impl Drop for Pipeline {
@@ -326,6 +349,12 @@ impl Feed {
             batches: taken,
         };
         self.order.send(output).ok()?;
+        // Either this sees that the source was closed meanwhile, and the job is given up, or `Pipeline::stop` sees
+        // the job in the queue: both store first and look then, and these accesses have one total order.
+        fence(Ordering::SeqCst);
+        if self.closed() {
+            return None;
+        }
         // Jobs are taken in order, whenever their objects arrive: so a decode thread always has the job that the host
         // waits for, or one before it. Otherwise later jobs could occupy all threads, which a host that waits for an
         // earlier one never empties.
@@ -351,6 +380,12 @@ impl Feed {
             batches: taken,
         };
         self.order.send(output).ok()?;
+        // Either this sees that the source was closed meanwhile, and the job is given up, or `Pipeline::stop` sees
+        // the job in the queue: both store first and look then, and these accesses have one total order.
+        fence(Ordering::SeqCst);
+        if self.closed() {
+            return None;
+        }
         Some(UnorderedFeed {
             shared: Arc::clone(&self.shared),
             work: self.work.clone(),
@@ -472,7 +507,10 @@ fn decode_job(shared: &Shared, decoder: &mut Decoder<'_>, job: &Job, objects: Ve
         outlet.large = None;
         // A fault in decoding costs the object, not the host.
         let decoded = catch_unwind(AssertUnwindSafe(|| decoder.decode(&object, &mut outlet)));
-        let result = decoded.unwrap_or_else(|_| Err(fault(shared, &object)));
+        let result = decoded.unwrap_or_else(|_| {
+            decoder.recover();
+            Err(fault(shared, &object))
+        });
         match (result, object.ticket) {
             (Ok(()), ticket) => decoder.batch.tickets.extend(ticket),
             (Err(error), _) if shared.settings.fail_on_error => {
@@ -490,11 +528,11 @@ fn decode_job(shared: &Shared, decoder: &mut Decoder<'_>, job: &Job, objects: Ve
 
 /// Counts and logs that decoding panicked.
 fn fault(shared: &Shared, object: &Object) -> Error {
-    let name = Printable(&object.name);
-    let line = format!("{name}: decoding failed; the rest of it is skipped");
+    let (cause, outcome) = ("decoding failed", "the rest of it is skipped");
     shared.metrics.errors_internal.add(1);
-    shared.log.trouble("internal", Severity::Error, &line);
-    Error::new(ErrorKind::Read, line)
+    shared.log.lost(&object.name, cause, outcome);
+    let name = Printable(&object.name);
+    Error::new(ErrorKind::Read, format!("{name}: {cause}; {outcome}"))
 }
 
 /// Hands a job's batches to the host.
@@ -550,9 +588,22 @@ impl Shared {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Reports that a thread panicked outside of what is contained for each object.
+    fn broken(&self, thread: &str) {
+        self.metrics.errors_internal.add(1);
+        let line = format!(
+            "{thread} ended because of an internal error; the source ends with what was read before"
+        );
+        self.log.line(Severity::Error, &line);
+        self.fail(Error::new(ErrorKind::Read, line));
+    }
+
     fn pooled(&self) -> Batch {
         let mut batch = self.pool.1.try_recv().unwrap_or_default();
         batch.work_ahead(self.demand.wanted());
         batch
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,7 @@ use aws_sdk_s3::config::interceptors::AfterDeserializationInterceptorContextRef;
 use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_s3::error::BoxError;
 use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
+use aws_sdk_s3::operation::{RequestId, RequestIdExt};
 use aws_sdk_s3::types::EncodingType;
 use tokio::sync::mpsc::Sender;
 use tokio::time::sleep;
@@ -23,7 +24,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::log::Printable;
 
 /// Requests for a page whose answers are unusable, after which its prefix is given up.
-const PAGE_TRIES: u32 = 5;
+const PAGE_TRIES: u32 = 10;
 
 /// First and longest pause between these requests.
 const PAGE_PAUSES: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(4)];
@@ -255,6 +256,9 @@ impl Lister {
                 .customize()
                 .interceptor(WholeBody(Arc::clone(&complete)));
             let answer = request.send().await.map_err(|error| describe(&error))?;
+            if answer.request_id().is_none() && answer.extended_request_id().is_none() {
+                return Err(AwsError::foreign("a listing"));
+            }
             Ok((answer, complete.load(Ordering::Relaxed)))
         };
         let answer = self
