@@ -173,6 +173,11 @@ where
     E: ProvideErrorMetadata + StdError + 'static,
 {
     match error {
+        // The SDK reports an answer that it cannot parse as a service error with the status of a success.
+        SdkError::ServiceError(service) if service.raw().status().is_success() => {
+            unparsable(service.raw(), error)
+        }
+        SdkError::ResponseError(response) => unparsable(response.raw(), error),
         SdkError::ServiceError(service) => {
             let raw = service.raw();
             let (code, message) = (service.err().code(), service.err().message());
@@ -196,21 +201,22 @@ where
         SdkError::TimeoutError(_) => {
             AwsError::new(ErrorCause::Timeout, "Timeout", "no answer came in time")
         }
-        SdkError::ResponseError(response) => {
-            let status = response.raw().status().as_u16();
-            let message = format!(
-                "the answer cannot be parsed: {} (HTTP {status})",
-                chain(error)
-            );
-            // Cut off on the way, or not the service's.
-            let cause = match has_request_id(response.raw()) {
-                true => ErrorCause::Unavailable,
-                false => ErrorCause::ForeignAnswer,
-            };
-            AwsError::new(cause, "Response", message)
-        }
         other => unanswered(other),
     }
+}
+
+/// An answer that was cut off on the way, or is not the service's.
+fn unparsable(response: &HttpResponse, error: &(dyn StdError + 'static)) -> AwsError {
+    let status = response.status().as_u16();
+    let message = format!(
+        "the answer cannot be parsed: {} (HTTP {status})",
+        chain(error)
+    );
+    let cause = match has_request_id(response) {
+        true => ErrorCause::Unavailable,
+        false => ErrorCause::ForeignAnswer,
+    };
+    AwsError::new(cause, "Response", message)
 }
 
 fn has_request_id(response: &HttpResponse) -> bool {

@@ -15,6 +15,13 @@ use crate::log::{Printable, Severity};
 /// Entries of one request.
 const ENTRIES: usize = 10;
 
+/// Codes of failed entries that no further try changes.
+const FINAL_CODES: [&str; 3] = [
+    "ReceiptHandleIsInvalid",
+    "InvalidParameterValue",
+    "InvalidIdFormat",
+];
+
 /// Tries to delete before the messages are left to be received again.
 const TRIES: u32 = 5;
 
@@ -29,16 +36,23 @@ impl Queue {
                 Ok(Some(cause)) => cause,
                 Err(failure) => failure.to_string(),
             };
-            if attempt == TRIES {
+            let last = attempt == TRIES;
+            let next = match last {
+                true => "they will be received again",
+                false => "retrying",
+            };
+            if last || attempt == 1 {
                 self.log.trouble(
                     "queue_delete",
                     Severity::Warning,
                     format_args!(
-                        "{}: {} processed messages cannot be deleted: {cause}; they will be received again",
+                        "{}: {} processed messages cannot be deleted: {cause}; {next}",
                         self.shown,
                         left.len()
                     ),
                 );
+            }
+            if last {
                 return;
             }
             tokio::time::sleep(backoff.pause()).await;
@@ -70,7 +84,7 @@ impl Queue {
         let mut cause = None;
         for failed in reply.failed() {
             self.metrics.errors_queue.add(1);
-            if failed.sender_fault() {
+            if FINAL_CODES.iter().any(|code| failed.code().ends_with(code)) {
                 // A FIFO queue refuses to delete a message whose visibility timeout expired.
                 self.log.trouble(
                     "queue_delete",
