@@ -58,7 +58,7 @@ impl Rule {
         }
     }
 
-    /// Only where the request's decoded path has `part`: a bucket, a key, some of it.
+    /// Only where the request's decoded path and query have `part`: a bucket, a key, a prefix, some of it.
     pub fn of(mut self, part: impl Into<String>) -> Rule {
         self.part = part.into();
         self
@@ -124,4 +124,14 @@ pub fn refusal_of_entries(request: &Message, code: &str) -> Message {
     Message::new("HTTP/1.1 200 OK".to_owned())
         .with("content-type", "application/x-amz-json-1.0")
         .with_body(json!({"Successful": [], "Failed": failed}).to_string())
+}
+
+/// For [`Fault::Rewrite`] of `ReceiveMessage`: all messages were first received long ago, so that the plugin may give them up.
+pub fn first_received_long_ago(reply: &str) -> String {
+    let mut reply: Value = serde_json::from_str(reply).expect("JSON");
+    let messages = reply["Messages"].as_array_mut();
+    for message in messages.into_iter().flatten() {
+        message["Attributes"]["ApproximateFirstReceiveTimestamp"] = json!("1000");
+    }
+    reply.to_string()
 }

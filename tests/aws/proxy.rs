@@ -160,7 +160,7 @@ impl Shared {
         let fault = state
             .rules
             .iter_mut()
-            .find_map(|rule| rule.take(operation, &path));
+            .find_map(|rule| rule.take(operation, &format!("{path}?{}", url_decoded(query))));
         state.seen.push(Seen {
             at: Instant::now(),
             operation: operation.to_owned(),
