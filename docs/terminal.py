@@ -8,7 +8,7 @@ import re
 import sys
 from xml.sax.saxutils import escape
 
-COLUMNS = 112
+COLUMNS = 124
 FONT_SIZE = 13
 CELL_WIDTH = 7.8  # advance of common monospace fonts at FONT_SIZE
 LINE_HEIGHT = 19

@@ -27,7 +27,7 @@ const COMMANDS: [&str; 2] = ["cargo run --release -- testdata/logs", "cargo test
 
 /// The commands in the README's picture of a terminal.
 const TERMINAL: [&str; 2] = [
-    "ctcat testdata/logs | grep 'via 203.0.113.66' | head -n 15",
+    "ctcat testdata/logs | grep gómez",
     "ctcat -f ct.name,ct.error,ct.srcip testdata/logs | grep ct.error= | head -n 2",
 ];
 
