@@ -1,16 +1,17 @@
-//! The way to AWS: clients with region and credentials, one object's bytes, a queue's URL, and
-//! every failure as one line. Knows nothing of which objects are wanted or what is in them.
+//! Access to AWS: clients with region and credentials, one object's bytes, a queue's URL, the classification of
+//! failures and how long they are retried. Knows nothing of which objects are read or what is in them.
 //!
-//! Requests to S3 are tried again by [`retry`](self) here and not by the SDK, for two reasons: an
-//! answer that breaks off in its body is none of the SDK's business any more, and the SDK stops trying again at
-//! all when many requests failed, where a bucket that asks to slow down is to be read slowly.
-//! Requests to SQS are tried again by the SDK.
+//! Requests to S3 are retried here and not by the SDK, for two reasons: the SDK does not retry an answer that breaks off
+//! in its body, and it stops retrying when many requests fail, which is when an outage has to be waited out. Requests
+//! to SQS are retried by the SDK first.
 #![forbid(unsafe_code)]
 
+mod adaptive_limit;
+mod breaker;
 mod bucket;
 mod count;
 mod download;
-mod failure;
+mod error;
 mod http;
 mod queue;
 mod retry;
@@ -19,12 +20,15 @@ mod settings;
 use std::fmt;
 use std::sync::Arc;
 
+use aws_sdk_s3::config::StalledStreamProtectionConfig;
 use aws_sdk_s3::config::retry::{RetryConfig, RetryPartition};
 use aws_types::SdkConfig;
 
-pub use self::download::{Download, FetchError, FetchErrorKind, Room};
-pub use self::failure::{Cause, Described, describe};
-pub(crate) use self::retry::Tries;
+pub(crate) use self::adaptive_limit::Slot;
+pub(crate) use self::breaker::{Breaker, Breakers};
+pub(crate) use self::download::{Download, Downloaded, ObjectId, Room};
+pub use self::error::{AwsError, ErrorCause, ErrorClass, describe};
+pub(crate) use self::retry::{RetryPolicy, Tries};
 
 use crate::config::Config;
 use crate::error::Result;
@@ -32,13 +36,13 @@ use crate::log::Log;
 use crate::metrics::Metrics;
 use crate::quote::without_secrets;
 
-/// Clients of one open source. Clones share connections, credentials and what was learnt of buckets.
+/// Clients of one open source. Clones share connections, credentials and what was learned of buckets.
 #[derive(Clone)]
 pub struct Clients {
-    /// S3 in [`Clients::region`], which tries nothing again. A bucket of another region answers it with an error;
-    /// [`Clients::download`] and the listing follow such a bucket.
+    /// S3 in [`Clients::region`], which retries nothing. A bucket of another region answers it with an error;
+    /// downloads and listings follow such a bucket.
     pub s3: aws_sdk_s3::Client,
-    /// SQS in [`Clients::region`]; tries again by itself, three times in all.
+    /// SQS in [`Clients::region`]; retries by itself, three tries in all.
     pub sqs: aws_sdk_sqs::Client,
     /// The region that was configured or found, such as `eu-central-1`.
     pub region: String,
@@ -48,28 +52,40 @@ pub struct Clients {
 struct Shared {
     /// The endpoint that was configured, else empty.
     endpoint: String,
-    buckets: bucket::Regions,
+    policy: RetryPolicy,
+    breakers: Breakers,
+    regions: bucket::Regions,
     metrics: Arc<Metrics>,
     log: Arc<Log>,
 }
 
 impl Clients {
-    /// Makes clients with the region and credentials of `config.aws` and of the SDK's usual places.
+    /// Makes clients with the region and credentials of `config.aws` and of the SDK's default chain. Requests to S3
+    /// are retried by `policy`.
     ///
-    /// Asks for credentials once, so that what is wrong with them is known now; afterwards the SDK renews them.
-    /// Takes some seconds at most, even where nothing answers. Requests, and what is tried again, are counted in `metrics`.
+    /// Resolves the credentials once, so that a problem with them is reported now; afterwards the SDK renews them.
+    /// Takes some seconds at most, even where nothing answers. Requests and retries are counted in `metrics`.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Config`](crate::error::ErrorKind::Config) where a file or profile does not exist, there is no region, or there are no
     /// credentials, they have expired, or the role cannot be assumed.
-    pub async fn connect(config: &Config, metrics: Arc<Metrics>, log: Arc<Log>) -> Result<Clients> {
+    pub(crate) async fn connect(
+        config: &Config,
+        policy: RetryPolicy,
+        metrics: Arc<Metrics>,
+        log: Arc<Log>,
+    ) -> Result<Clients> {
         let aws = &config.aws;
         let (sdk, region) = settings::resolve(aws, http::client()).await?;
         let count = count::Count(Arc::clone(&metrics));
+        let concurrency = config.s3_download_concurrency as usize;
+        let denied_passes = policy == RetryPolicy::Queue;
         let shared = Shared {
             endpoint: aws.endpoint.clone(),
-            buckets: bucket::Regions::default(),
+            policy,
+            breakers: Breakers::new(concurrency, denied_passes, Arc::clone(&log)),
+            regions: bucket::Regions::default(),
             metrics,
             log,
         };
@@ -84,6 +100,32 @@ impl Clients {
     /// Where requests go, for messages: the region, and the endpoint if one was configured.
     pub fn place(&self) -> impl fmt::Display {
         self.place_in(&self.region)
+    }
+
+    /// How often requests are retried.
+    pub(crate) fn policy(&self) -> RetryPolicy {
+        self.shared.policy
+    }
+
+    /// The circuit breakers of all buckets.
+    pub(crate) fn breakers(&self) -> &Breakers {
+        &self.shared.breakers
+    }
+
+    /// Records a failed request to a bucket.
+    pub(crate) fn record(&self, breaker: &Breaker, failure: &AwsError) {
+        if failure.is_throttle() {
+            self.shared.metrics.throttles.add(1);
+        }
+        self.check_credentials(failure);
+        breaker.failed(failure);
+    }
+
+    /// Has the credentials resolved again if the service did not accept them.
+    pub(crate) fn check_credentials(&self, failure: &AwsError) {
+        if failure.cause == ErrorCause::Credentials {
+            // TODO
+        }
     }
 
     fn place_in(&self, region: &str) -> String {
@@ -107,12 +149,14 @@ fn s3(sdk: &SdkConfig, endpoint: &str, count: count::Count) -> aws_sdk_s3::Clien
     let mut builder = aws_sdk_s3::config::Builder::from(sdk)
         .timeout_config(http::s3_timeouts())
         .retry_config(RetryConfig::disabled())
+        // Downloads have a limit of their own; many of them on a slow link may each stand still for a while.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .retry_partition(RetryPartition::new("cloudtrail-s3"))
         .interceptor(count);
     if !endpoint.is_empty() {
         builder = builder.endpoint_url(endpoint);
     }
-    // An endpoint of one's own seldom has a DNS name for each bucket.
+    // A custom endpoint seldom has a DNS name for each bucket.
     if !endpoint.is_empty() || settings::has_endpoint(sdk, "S3") {
         builder = builder.force_path_style(true);
     }

@@ -11,6 +11,8 @@ use std::sync::Arc;
 
 use ahead::Ahead;
 pub use ahead::Known;
+#[cfg(test)]
+pub(crate) use ahead::tests as test_support;
 
 use crate::delivery::Ticket;
 use crate::demand::Wanted;
@@ -141,6 +143,11 @@ impl Batch {
         (self.bytes.len() + self.tapes.used_bytes() + records + values) as u64
     }
 
+    /// Bytes of memory held, in use or not.
+    pub fn capacity_bytes(&self) -> usize {
+        self.bytes.capacity() + self.tapes.capacity_bytes() + self.ahead.capacity_bytes()
+    }
+
     /// The addresses of all events, in order. The host may write to the events behind them as
     /// long as the batch is not cleared or dropped.
     pub fn addresses(&mut self) -> impl Iterator<Item = *mut u8> {
@@ -176,15 +183,35 @@ impl Batch {
         self.ahead.value(number, field)
     }
 
+    /// All precomputed values.
+    #[cfg(test)]
+    pub(crate) fn precomputed_bytes(&self) -> &[u8] {
+        self.ahead.bytes()
+    }
+
     /// Has the fields that are `wanted` worked out for each event to come. The batch is empty.
     pub fn work_ahead(&mut self, wanted: Arc<Wanted>) {
         self.ahead.want(wanted);
     }
 
+    /// Drops what a panic in [`Batch::push`] may have left of an event that is not whole. Whole ones stay.
+    pub fn drop_unfinished(&mut self) {
+        let whole = self.records.len();
+        self.starts.truncate(whole);
+        let end = self.starts.last().zip(self.records.last());
+        let end = end.map_or(0, |(start, entry)| {
+            start + event::PREFIX + entry.payload_len
+        });
+        self.bytes.truncate(end);
+        self.ahead.truncate(whole);
+        self.tapes
+            .truncate(self.records.last().map(|entry| entry.tape));
+        self.slots = Box::default();
+    }
+
     /// Makes the batch empty; keeps its memory unless that is more than is usual.
     pub fn clear(&mut self) {
-        let held = self.tapes.capacity_bytes() + self.ahead.capacity_bytes();
-        if self.bytes.capacity() + held > KEEP_BYTES {
+        if self.capacity_bytes() > KEEP_BYTES {
             *self = Batch::default();
             return;
         }

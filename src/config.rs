@@ -3,9 +3,12 @@
 #![forbid(unsafe_code)]
 
 mod check;
+mod effect;
 mod given;
 
-use std::time::{SystemTime, UNIX_EPOCH};
+pub use self::effect::Source;
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
@@ -14,83 +17,91 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::interval::Interval;
+use crate::interval::{self, Interval};
 use crate::log_name::is_account;
 use crate::quote::{quoted, without_secrets};
 
-/// Settings of the CloudTrail source, given to Falco as the plugin's `init_config`.
+/// The default of `s3RetryFor`.
+const DEFAULT_RETRY_FOR: Duration = Duration::from_secs(30 * 60);
+
+/// Settings of the CloudTrail source: the plugin's `init_config` in falco.yaml.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Config {
-    /// Whether messages that are done with are deleted from the queue. With false they come back when their lease ends.
+    /// Delete messages from the queue once they are processed. With false, they become visible again and are delivered again.
     pub sqs_delete: bool,
-    /// When a message is deleted: after all records that it led to were handed to Falco (delivered), or as soon as it arrives (received).
+    /// When to delete a message: after Falco received every record that it led to (delivered, at least once), or as soon as it is received (received, at most once).
     pub sqs_delete_when: SqsDeleteWhen,
-    /// Id of the AWS account that owns the queue. Empty: the account of the credentials.
+    /// ID of the AWS account that owns the queue. Empty: the account of the credentials.
     pub sqs_owner_account: String,
-    /// Seconds that one request waits at the queue for messages to arrive.
+    /// Long-poll time in seconds: how long a receive request waits for messages.
     #[schemars(range(min = 0, max = 20))]
     pub sqs_wait_seconds: u32,
-    /// Seconds that other readers do not see a message that was received; prolonged for as long as its objects are being read. Without this key the queue's own setting holds.
-    #[schemars(with = "u32", range(min = 1, max = 43200))]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub sqs_visibility_timeout: Option<u32>,
-    /// How often a message may fail for a lasting reason before it is deleted with an error. A queue that has a dead-letter queue decides by its own redrive policy.
+    /// Visibility timeout in seconds: how long a received message is hidden from other consumers. Extended while its objects are being read. 0: the queue's own setting.
+    #[schemars(range(min = 0, max = 43200))]
+    pub sqs_visibility_timeout: u32,
+    /// How often a message that fails permanently is received before it is deleted with an error, if the queue has no redrive policy. A queue with one decides by that policy.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub sqs_max_receives: u32,
-    /// Accepted for compatibility, without effect: the kind of a notification is seen in the message itself.
+    /// Accepted for compatibility, without effect: the format of a notification is recognized from the message.
     #[serde(rename = "useS3SNS")]
     pub use_s3_sns: bool,
-    /// How many objects are downloaded at the same time, and how many folders are listed at the same time.
+    /// Maximum number of concurrent downloads, and of concurrent listings.
     #[schemars(range(min = 1, max = 1024))]
     pub s3_download_concurrency: u32,
-    /// Which log files are read, by the time in their names: 5d (the last five days), 5d-2d, 2023-04-05T06:00:00Z, or a start and an end of either kind joined by a dash. Units are w, d, h, m and s. Empty: all.
+    /// Log files to read, by the time in their names: 5d (the last five days), 5d-2d, 2023-04-05T06:00:00Z, or a start and an end of either kind joined by a dash. Units are w, d, h, m and s. Empty: all.
     pub s3_interval: String,
-    /// Account ids, separated by commas, that are read from the bucket of an organization's trail. Empty: all.
+    /// Account IDs to read from the bucket of an organization trail, separated by commas. Empty: all.
     pub s3_account_list: String,
-    /// What becomes of an object that cannot be read even after retries: it is logged, counted and left out (skip), or the source ends with an error (fail).
+    /// What to do with an object that cannot be read after all retries: log, count and skip it (skip), or end the source with an error (fail).
     pub s3_on_error: OnError,
-    /// Accepted for compatibility, without effect: fields are extracted where they are asked for.
+    /// How long to retry an object or a listing of an s3:// source while its failure may be temporary, before s3OnError applies: a number and a unit (w, d, h, m or s), such as 90s, 30m or 2h; from 1s to 7d.
+    pub s3_retry_for: String,
+    /// Accepted for compatibility, without effect: fields are extracted on demand.
     pub use_async: bool,
-    /// Whether CloudTrail Insights records are delivered too.
+    /// Deliver CloudTrail Insights records too.
     pub include_insights: bool,
-    /// Threads that decompress and parse. Without this key: one for each processor core but one, and at least one.
-    #[schemars(with = "u32", range(min = 1, max = 64))]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub decode_threads: Option<u32>,
-    /// Bytes, compressed and decompressed, that may wait for Falco. Reading pauses at this mark; an object that is larger passes alone.
+    /// Number of threads that decompress and parse. 0: one less than the number of processor cores, at least one.
+    #[schemars(range(min = 0, max = 64))]
+    pub decode_threads: u32,
+    /// Memory budget in bytes for compressed and decompressed data that waits for Falco. Reading pauses at this limit; a single object larger than it is still read.
     #[schemars(range(min = 1))]
     pub max_buffered_bytes: u64,
-    /// Bytes that an object may have after decompression. A larger one is refused, logged and counted.
+    /// Maximum size of an object in bytes after decompression. A larger object is rejected, logged and counted.
     #[schemars(range(min = 1))]
     pub max_object_bytes: u64,
-    /// How AWS is reached. What is not given here comes from the environment, the shared files and the other usual places.
+    /// Path of a file that gets a JSON line for every object that is lost, with the cause; the log is then rate-limited. Empty: every lost object is logged.
+    pub lost_log: String,
+    /// How to connect to AWS. Settings that are missing here come from the default chain of the AWS SDK: environment, shared files, and so on.
     pub aws: Aws,
+    /// Names of the keys that the init configuration sets; those of inner objects as `outer.inner`.
+    #[serde(skip)]
+    pub given: Vec<String>,
 }
 
-/// How AWS is reached: the `aws` object of the [`Config`]. An empty string leaves a setting to the AWS SDK's defaults.
+/// How to connect to AWS: the `aws` object of the [`Config`]. An empty string leaves a setting to the AWS SDK's defaults.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Aws {
-    /// Profile to take from the shared files.
+    /// Profile in the shared files.
     pub profile: String,
-    /// Region of the queue, and of the bucket where that does not tell its own.
+    /// Region of the queue, and of buckets whose region cannot be determined.
     pub region: String,
     /// Path of the shared config file, instead of ~/.aws/config.
     pub config: String,
     /// Path of the shared credentials file, instead of ~/.aws/credentials.
     pub credentials: String,
-    /// URL at which S3 and SQS are reached instead of at AWS, such as http://localhost:4566. Buckets are then named in the path.
+    /// Endpoint URL for S3 and SQS, such as http://localhost:4566, with path-style addressing of buckets.
     pub endpoint: String,
     /// ARN of a role to assume.
     pub role_arn: String,
-    /// External id that the role asks of whoever assumes it.
+    /// External ID that the role's trust policy requires.
     pub external_id: String,
-    /// Name that the assumed session bears in the role's own logs.
+    /// Name of the assumed session, as the role's own logs show it.
     pub role_session_name: String,
-    /// Whether AWS's FIPS endpoints are used.
+    /// Use AWS's FIPS endpoints.
     pub use_fips: bool,
-    /// Whether AWS's endpoints for IPv4 and IPv6 are used.
+    /// Use AWS's dual-stack endpoints (IPv4 and IPv6).
     pub use_dualstack: bool,
 }
 
@@ -98,19 +109,19 @@ pub struct Aws {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SqsDeleteWhen {
-    /// After every record of every object that it names was handed to Falco: at least once.
+    /// After every record of every object that it names was delivered to Falco: at least once.
     Delivered,
-    /// At once: at most once.
+    /// On receipt: at most once.
     Received,
 }
 
-/// What becomes of an object that still fails after retries: `s3OnError`.
+/// What to do with an object that still fails after all retries: `s3OnError`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OnError {
-    /// It is logged, counted and left out.
+    /// Log, count and skip it.
     Skip,
-    /// It ends the source with an error.
+    /// End the source with an error.
     Fail,
 }
 
@@ -121,31 +132,45 @@ impl Default for Config {
             sqs_delete_when: SqsDeleteWhen::Delivered,
             sqs_owner_account: String::new(),
             sqs_wait_seconds: 20,
-            sqs_visibility_timeout: None,
+            sqs_visibility_timeout: 0,
             sqs_max_receives: 5,
             use_s3_sns: false,
             s3_download_concurrency: 32,
             s3_interval: String::new(),
             s3_account_list: String::new(),
             s3_on_error: OnError::Skip,
+            s3_retry_for: "30m".to_owned(),
             use_async: true,
             include_insights: false,
-            decode_threads: None,
+            decode_threads: 0,
             max_buffered_bytes: 256 << 20,
             max_object_bytes: 1 << 30,
+            lost_log: String::new(),
             aws: Aws::default(),
+            given: Vec::new(),
         }
     }
 }
 
 impl Config {
-    /// How many threads decompress and parse: what was given, else one less than there are cores, and at least one.
+    /// Number of threads that decompress and parse: the configured one, else one less than there are cores, at least one.
     pub fn decode_threads(&self) -> usize {
         match self.decode_threads {
-            Some(threads) => threads as usize,
-            None => std::thread::available_parallelism()
+            0 => std::thread::available_parallelism()
                 .map_or(1, |cores| cores.get().saturating_sub(1).clamp(1, 64)),
+            threads => threads as usize,
         }
+    }
+
+    /// The configured visibility timeout in seconds; `None` means the queue's own.
+    pub fn sqs_visibility_timeout(&self) -> Option<u32> {
+        Some(self.sqs_visibility_timeout).filter(|seconds| *seconds > 0)
+    }
+
+    /// How long temporary failures of an `s3://` source are retried.
+    pub fn s3_retry_for(&self) -> Duration {
+        // Values that were parsed are valid.
+        retry_for(&self.s3_retry_for).unwrap_or(DEFAULT_RETRY_FOR)
     }
 
     /// The accounts of `s3AccountList` in its order, each once; none means all accounts.
@@ -160,7 +185,7 @@ impl Config {
     }
 }
 
-/// Reads an init configuration: a JSON object, or blank text for one without keys.
+/// Reads an init configuration: a JSON object, or `null` or blank text for one without keys.
 ///
 /// Keys match in any case. The second value has one line for each key that is unknown or given
 /// twice (the last one counts), to be logged as warnings.
@@ -175,13 +200,16 @@ pub fn parse(text: &str) -> Result<(Config, Vec<String>)> {
     let config = check::config(given, &schema_value(), &mut warnings)?;
     Interval::parse(&config.s3_interval, now())?;
     check_accounts(&config.s3_account_list)?;
+    check_retry_for(&config.s3_retry_for)?;
     check_endpoint(&config.aws.endpoint)?;
     Ok((config, warnings))
 }
 
 /// The JSON schema (draft 7) of the init configuration, generated from [`Config`].
 pub fn schema() -> String {
-    format!("{:#}", schema_value())
+    let mut schema = schema_value();
+    accept_null(&mut schema);
+    format!("{schema:#}")
 }
 
 fn schema_value() -> Value {
@@ -191,6 +219,11 @@ fn schema_value() -> Value {
         .into_generator()
         .into_root_schema_for::<Config>()
         .to_value()
+}
+
+/// Falco passes an empty YAML mapping on as `null`, after checking it against the schema.
+fn accept_null(schema: &mut Value) {
+    schema["type"] = serde_json::json!(["object", "null"]);
 }
 
 /// Rewrites what schemars says in newer or rarer words, which Falco's validator need not know:
@@ -213,6 +246,26 @@ impl Transform for PlainKeywords {
 fn now() -> i64 {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
     since_epoch.map_or(0, |d| i64::try_from(d.as_secs()).unwrap_or(i64::MAX))
+}
+
+/// The value of `s3RetryFor`, if it is a duration and in range.
+fn retry_for(text: &str) -> Option<Duration> {
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    let range = Duration::from_secs(1)..=7 * DAY;
+    interval::duration(text).filter(|duration| range.contains(duration))
+}
+
+fn check_retry_for(text: &str) -> Result<()> {
+    match retry_for(text) {
+        Some(_) => Ok(()),
+        None => Err(Error::new(
+            ErrorKind::Config,
+            format!(
+                "s3RetryFor: {} is not allowed; allowed is a duration from 1s to 7d, such as \"90s\", \"30m\", \"2h\" or \"1d\"",
+                quoted(text)
+            ),
+        )),
+    }
 }
 
 fn check_accounts(list: &str) -> Result<()> {

@@ -3,6 +3,22 @@
 //! A normal log file is read and inflated whole, into memory that is used again for the next one.
 //! A large, damaged or several-member one goes through a window instead, so that memory does not
 //! grow with the file. Knows nothing of threads or of order; must not know fields.
+//!
+//! # Memory for one object
+//!
+//! Each decode thread takes up to [`THREAD_BYTES`] without asking. Beyond that an object takes what it asks
+//! [`Outlet::large`] for:
+//!
+//! * its text, up to 32 MiB, where it is inflated whole, and the file's bytes, up to 8 MiB;
+//! * for a record over 256 KiB its copy in the batch and its tape, which are mostly once and half its length. The tape is
+//!   counted when it has been written, so each thread may be ahead of the budget by one record's tape: up to 200 MiB for
+//!   one of nothing but brackets, a few times the record's length at most for anything else;
+//! * 512 MiB for an object that is read through the window and has a record over 1 MiB, of which it uses what its longest
+//!   record needs.
+//!
+//! An object from S3 is in memory as it is stored until it is decoded, whatever the budget: one of `n` stored bytes takes
+//! `n` plus the above (a 667 MB object of ordinary records takes 667 MB plus [`THREAD_BYTES`]). `maxObjectBytes` is the
+//! limit for that; a local file of any size takes the window only.
 #![forbid(unsafe_code)]
 
 use std::cell::Cell;
@@ -14,11 +30,11 @@ use std::path::{Path, PathBuf};
 
 use crate::batch::{Admission, Admitted, Batch};
 use crate::delivery::Ticket;
-use crate::error::{Error, ErrorKind, Result};
-use crate::gate::Held;
+use crate::error::{Error, ErrorKind};
 use crate::inflate::{self, Inflater, Members};
 use crate::log::{Log, Printable, Severity};
 use crate::log_name;
+use crate::memory_budget::MemoryPermit;
 use crate::metrics::{Counter, Metrics};
 use crate::records::{Damage, MAX_RECORD, RecordReader, RecordSink};
 use crate::tape::{Scanner, TapeSpan, Tapes};
@@ -36,7 +52,14 @@ const WINDOW: usize = 1 << 20;
 /// Bytes of text that a decode thread may have in memory without asking.
 const SMALL: usize = 2 * WINDOW;
 
-/// A text of one record takes up to so many times its bytes, with the record's tape and its copy in a batch.
+/// Bytes of memory that a decode thread may take without asking: small texts and windows, records up to [`LONG_RECORD`]
+/// with their tapes, the batch being filled and what buffers keep from one object to the next.
+pub const THREAD_BYTES: usize = 16 << 20;
+
+/// Length over which a record is counted by itself. AWS writes up to 256 KiB.
+const LONG_RECORD: usize = 256 << 10;
+
+/// A record takes up to so many times its bytes in the window, with its tape and its copy in a batch.
 const RECORD_COST: usize = 4;
 
 /// Bytes that the longest record may take up while it is read through a window.
@@ -64,8 +87,8 @@ pub struct Object {
 pub enum Content {
     /// In a file.
     File(PathBuf),
-    /// In memory, which counts as held until they are decoded.
-    Memory(Vec<u8>, Held),
+    /// In memory, with the permit for it.
+    Memory(Vec<u8>, MemoryPermit),
 }
 
 /// What decoding needs to know from the configuration.
@@ -107,6 +130,14 @@ pub struct Decoder<'a> {
     pub batch: Batch,
 }
 
+/// Why an object, or the rest of it, is lost.
+struct Lost {
+    kind: ErrorKind,
+    cause: String,
+    /// What happens now, or what to do.
+    outcome: &'static str,
+}
+
 impl<'a> Decoder<'a> {
     /// A decoder with no memory yet.
     pub fn new(limits: Limits, metrics: &'a Metrics, log: &'a Log, batch: Batch) -> Self {
@@ -124,25 +155,40 @@ impl<'a> Decoder<'a> {
 
     /// Decodes `object`. Whole records around damage have been delivered even where this is an
     /// error, which is counted and logged here.
-    pub fn decode(&mut self, object: &Object, outlet: &mut impl Outlet) -> Result<()> {
+    pub fn decode(&mut self, object: &Object, outlet: &mut impl Outlet) -> Result<(), Error> {
         let result = match &object.content {
             Content::File(path) => self.file(object, path, outlet),
             Content::Memory(stored, _) => self.memory(object, stored, outlet),
         };
         self.batch.objects += 1;
         self.metrics.objects.add(1);
-        if let Err(error) = &result {
-            error_counter(self.metrics, error.kind()).add(1);
-            self.log
-                .trouble(error.kind().name(), Severity::Error, error);
-        }
-        result
+        result.map_err(|lost| {
+            let Lost {
+                kind,
+                cause,
+                outcome,
+            } = lost;
+            error_counter(self.metrics, kind).add(1);
+            self.log.lost(&object.name, &cause, outcome);
+            let name = Printable(&object.name);
+            Error::new(kind, format!("{name}: {cause}; {outcome}"))
+        })
     }
 
-    fn file(&mut self, object: &Object, path: &Path, outlet: &mut impl Outlet) -> Result<()> {
-        let unreadable = |error: io::Error| {
-            let name = Printable(&object.name);
-            Error::new(ErrorKind::Read, format!("{name}: cannot be read: {error}"))
+    /// To be called after a panic in [`Decoder::decode`]: drops what it may have left half-written. Events before that
+    /// are whole and stay.
+    pub fn recover(&mut self) {
+        self.batch.drop_unfinished();
+        self.inflater = None;
+        self.stored = Vec::new();
+        self.window = Vec::new();
+    }
+
+    fn file(&mut self, object: &Object, path: &Path, outlet: &mut impl Outlet) -> Result<(), Lost> {
+        let unreadable = |error: io::Error| Lost {
+            kind: ErrorKind::Read,
+            cause: format!("cannot be read: {error}"),
+            outcome: "skipped",
         };
         let file = open(path).map_err(unreadable)?;
         let size = file.metadata().map_err(unreadable)?.len();
@@ -162,26 +208,36 @@ impl<'a> Decoder<'a> {
     }
 
     /// An object whose stored bytes are in memory.
-    fn memory(&mut self, object: &Object, stored: &[u8], outlet: &mut impl Outlet) -> Result<()> {
+    fn memory(
+        &mut self,
+        object: &Object,
+        stored: &[u8],
+        outlet: &mut impl Outlet,
+    ) -> Result<(), Lost> {
         let text = match inflate::is_gzip(stored) {
             true => inflate::told_len(stored),
             false => stored.len(),
         };
-        if text > SMALL && text <= WHOLE_TEXT && !outlet.large((RECORD_COST * text) as u64) {
+        let in_memory = match &object.content {
+            Content::File(_) if inflate::is_gzip(stored) => text + stored.len(),
+            _ => text,
+        };
+        if text > SMALL && text <= WHOLE_TEXT && !outlet.large(in_memory as u64) {
             return Ok(());
         }
         if !inflate::is_gzip(stored) {
             if stored.len() as u64 > self.limits.max_object_bytes {
-                return Err(self.too_large(object));
+                return Err(self.too_large());
             }
             self.count_bytes(stored.len() as u64, stored.len() as u64);
-            let sound = self.text(object, stored, outlet);
+            let sound = self.text(object, stored, in_memory, outlet);
             // A page of some server, say, or nothing at all.
             if !sound && object.name.ends_with(".gz") {
-                let name = Printable(&object.name);
-                let line =
-                    format!("{name}: is no gzip data, as its name says, and holds no record");
-                return Err(Error::new(ErrorKind::Gzip, line));
+                return Err(Lost {
+                    kind: ErrorKind::Gzip,
+                    cause: "is no gzip data, as its name says, and holds no record".to_owned(),
+                    outcome: "skipped",
+                });
             }
             return Ok(());
         }
@@ -190,7 +246,7 @@ impl<'a> Decoder<'a> {
         let whole = match inflater.whole(stored, limit.min(WHOLE_TEXT)) {
             Some(text) => {
                 self.count_bytes(stored.len() as u64, text.len() as u64);
-                self.text(object, text, outlet);
+                self.text(object, text, in_memory, outlet);
                 true
             }
             None => false,
@@ -203,10 +259,16 @@ impl<'a> Decoder<'a> {
     }
 
     /// All of an object's text at once. Whether there was a record, or a sound list of none.
-    fn text(&mut self, object: &Object, text: &[u8], outlet: &mut impl Outlet) -> bool {
+    fn text(
+        &mut self,
+        object: &Object,
+        text: &[u8],
+        in_memory: usize,
+        outlet: &mut impl Outlet,
+    ) -> bool {
         let mut reader = RecordReader::new(self.scanner);
         let mut told = Vec::new();
-        let mut sink = Sink::new(self, object, &mut told, outlet);
+        let mut sink = Sink::new(self, object, in_memory, &mut told, outlet);
         reader.feed(text, true, &mut sink);
         let nothing = text.trim_ascii().is_empty();
         let sound = sink.records > 0 || !(sink.damaged || nothing);
@@ -220,7 +282,7 @@ impl<'a> Decoder<'a> {
         object: &Object,
         mut stored: impl BufRead,
         outlet: &mut impl Outlet,
-    ) -> Result<()> {
+    ) -> Result<(), Lost> {
         let mut window = std::mem::take(&mut self.window);
         let gzip = stored.fill_buf().map(inflate::is_gzip);
         let count = &Cell::new(0);
@@ -255,7 +317,7 @@ impl<'a> Decoder<'a> {
         stored: &Cell<u64>,
         window: &mut Vec<u8>,
         outlet: &mut impl Outlet,
-    ) -> Result<()> {
+    ) -> Result<(), Lost> {
         let mut reader = RecordReader::new(self.scanner);
         let mut told = Vec::new();
         let mut result = Ok(());
@@ -275,18 +337,18 @@ impl<'a> Decoder<'a> {
                     }
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                     Err(error) => {
-                        result = Err(self.broken(object, kind, &error));
+                        result = Err(broken(kind, &error));
                         end = true;
                     }
                 }
             }
             if total > self.limits.max_object_bytes {
-                return Err(self.too_large(object));
+                return Err(self.too_large());
             }
             if outlet.closed() {
                 return Ok(());
             }
-            let mut sink = Sink::new(self, object, &mut told, outlet);
+            let mut sink = Sink::new(self, object, window.len(), &mut told, outlet);
             let used = reader.feed(&window[..filled], end, &mut sink);
             let stopped = sink.stopped;
             sink.finish();
@@ -313,27 +375,25 @@ impl<'a> Decoder<'a> {
         self.metrics.bytes_out.add(text);
     }
 
-    fn broken(&self, object: &Object, kind: ErrorKind, error: &io::Error) -> Error {
-        let name = Printable(&object.name);
-        let what = match kind {
-            ErrorKind::Gzip => "its gzip data is damaged or cut off",
-            _ => "it could not be read to its end",
-        };
-        Error::new(
-            kind,
-            format!("{name}: {what} ({error}); the records before that are delivered"),
-        )
-    }
-
-    fn too_large(&self, object: &Object) -> Error {
-        let name = Printable(&object.name);
+    fn too_large(&self) -> Lost {
         let limit = self.limits.max_object_bytes;
-        Error::new(
-            ErrorKind::TooLarge,
-            format!(
-                "{name}: decompresses to more than {limit} bytes and is refused; raise maxObjectBytes if it is a log file"
-            ),
-        )
+        Lost {
+            kind: ErrorKind::TooLarge,
+            cause: format!("decompresses to more than {limit} bytes and is refused"),
+            outcome: "raise maxObjectBytes if it is a log file",
+        }
+    }
+}
+
+fn broken(kind: ErrorKind, error: &io::Error) -> Lost {
+    let what = match kind {
+        ErrorKind::Gzip => "its gzip data is damaged or cut off",
+        _ => "it could not be read to its end",
+    };
+    Lost {
+        kind,
+        cause: format!("{what} ({error})"),
+        outcome: "the records before that are delivered",
     }
 }
 
@@ -394,6 +454,8 @@ impl<R: BufRead> BufRead for Counted<'_, R> {
 struct Sink<'d, 'a, O> {
     decoder: &'d mut Decoder<'a>,
     object: &'d Object,
+    /// Bytes of its text, and of what else there is of it, that are in memory.
+    in_memory: usize,
     /// Kinds of trouble that were logged for this object.
     told: &'d mut Vec<&'static str>,
     outlet: &'d mut O,
@@ -407,6 +469,7 @@ impl<'d, 'a, O: Outlet> Sink<'d, 'a, O> {
     fn new(
         decoder: &'d mut Decoder<'a>,
         object: &'d Object,
+        in_memory: usize,
         told: &'d mut Vec<&'static str>,
         outlet: &'d mut O,
     ) -> Self {
@@ -417,6 +480,7 @@ impl<'d, 'a, O: Outlet> Sink<'d, 'a, O> {
         Sink {
             decoder,
             object,
+            in_memory,
             told,
             outlet,
             admission,
@@ -441,6 +505,14 @@ impl<'d, 'a, O: Outlet> Sink<'d, 'a, O> {
         self.decoder.log.trouble(kind, Severity::Error, line);
     }
 
+    /// Has the memory for a long record counted, whose tape is there and whose copy will be. Answers whether to go on.
+    #[cold]
+    fn count_long(&mut self, len: usize) -> bool {
+        let bytes = self.in_memory + len + self.decoder.batch.capacity_bytes();
+        self.stopped |= !self.outlet.large(bytes as u64);
+        !self.stopped
+    }
+
     fn flush_if_full(&mut self) {
         let batch = &mut self.decoder.batch;
         if batch.event_bytes() >= BATCH_BYTES || batch.len() >= BATCH_EVENTS {
@@ -456,6 +528,9 @@ impl<O: Outlet> RecordSink for Sink<'_, '_, O> {
 
     fn record(&mut self, text: &[u8], tape: TapeSpan) -> bool {
         self.records += 1;
+        if text.len() > LONG_RECORD && !self.count_long(text.len()) {
+            return false;
+        }
         let metrics = self.decoder.metrics;
         match self.decoder.batch.push(text, tape, self.admission) {
             Admitted::Event => self.flush_if_full(),

@@ -1,39 +1,50 @@
-//! What became of the objects that a message names: known only when the host has come back for
-//! more, and so has processed the last event of the last of them.
+//! Acknowledgement of a message's objects: what became of each is known only when the host has come back for more, and
+//! so has processed the last event of the last of them.
 #![forbid(unsafe_code)]
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Goes with one object from its notification to the host. Dropped without a word (the source is
-/// closed, say), it leaves its message as it is.
+/// Travels with one object from its notification to the host, and reports what became of it exactly once: delivered,
+/// failed, or, when it is dropped, neither.
 #[derive(Debug)]
-pub struct Ticket(Arc<Tracker>);
+pub struct Ticket {
+    tracker: Arc<Tracker>,
+    object: usize,
+    settled: bool,
+}
 
 /// Why an object was not delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// It may work the next time.
+    /// It can be delivered the next time.
     Passing,
-    /// It will not work however often it is tried; with a line that names the object and the cause.
+    /// It cannot be delivered however often it is tried; with a line that names the object and the cause.
     Lasting(String),
 }
 
-/// All objects of one message.
-struct Tracker {
-    state: Mutex<State>,
+/// What became of a message's objects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settled {
+    /// Which objects were delivered, in their order.
+    pub delivered: Vec<bool>,
+    /// Why not all were: [`Failure::Passing`] if any object can be delivered the next time.
+    pub failure: Option<Failure>,
 }
+
+/// All objects of one message.
+struct Tracker(Mutex<State>);
 
 struct State {
     remaining: usize,
-    /// One object may work the next time.
+    delivered: Vec<bool>,
     passing: bool,
-    /// How many will not, and what is said of the first.
+    /// Objects that failed permanently, and the line of the first.
     lasting: Option<(usize, String)>,
     /// Called once, when nothing remains.
     done: Option<Done>,
 }
 
-type Done = Box<dyn FnOnce(Option<Failure>) + Send>;
+type Done = Box<dyn FnOnce(Settled) + Send>;
 
 impl std::fmt::Debug for Tracker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -41,43 +52,60 @@ impl std::fmt::Debug for Tracker {
     }
 }
 
-/// Tickets for `objects` objects. When all of them were delivered or have failed, `done` is told
-/// what failed: as long as one object may work the next time, there is to be a next time. At
-/// once, for none.
-pub fn tickets(objects: usize, done: impl FnOnce(Option<Failure>) + Send + 'static) -> Vec<Ticket> {
+/// Tickets for `objects` objects. `done` is called when all of them are settled; at once for none.
+pub fn tickets(objects: usize, done: impl FnOnce(Settled) + Send + 'static) -> Vec<Ticket> {
     if objects == 0 {
-        done(None);
+        done(Settled {
+            delivered: Vec::new(),
+            failure: None,
+        });
         return Vec::new();
     }
-    let tracker = Arc::new(Tracker {
-        state: Mutex::new(State {
-            remaining: objects,
-            passing: false,
-            lasting: None,
-            done: Some(Box::new(done)),
-        }),
-    });
-    (0..objects).map(|_| Ticket(Arc::clone(&tracker))).collect()
+    let tracker = Arc::new(Tracker(Mutex::new(State {
+        remaining: objects,
+        delivered: vec![false; objects],
+        passing: false,
+        lasting: None,
+        done: Some(Box::new(done)),
+    })));
+    let ticket = |object| Ticket {
+        tracker: Arc::clone(&tracker),
+        object,
+        settled: false,
+    };
+    (0..objects).map(ticket).collect()
 }
 
 impl Ticket {
     /// All of the object's events were handed over and processed.
-    pub fn delivered(self) {
-        self.0.settle(None);
+    pub fn delivered(mut self) {
+        self.settle(None);
     }
 
     /// It could not be delivered, or not all of it.
-    pub fn failed(self, failure: Failure) {
-        self.0.settle(Some(failure));
+    pub fn failed(mut self, failure: Failure) {
+        self.settle(Some(failure));
+    }
+
+    fn settle(&mut self, failure: Option<Failure>) {
+        if !std::mem::replace(&mut self.settled, true) {
+            self.tracker.settle(self.object, failure);
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.settle(Some(Failure::Passing));
     }
 }
 
 impl Tracker {
-    fn settle(&self, failure: Option<Failure>) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+    fn settle(&self, object: usize, failure: Option<Failure>) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         state.remaining -= 1;
         match (failure, &mut state.lasting) {
-            (None, _) => {}
+            (None, _) => state.delivered[object] = true,
             (Some(Failure::Passing), _) => state.passing = true,
             (Some(Failure::Lasting(_)), Some((objects, _))) => *objects += 1,
             (Some(Failure::Lasting(line)), none) => *none = Some((1, line)),
@@ -85,7 +113,6 @@ impl Tracker {
         if state.remaining > 0 {
             return;
         }
-        let done = state.done.take();
         let failure = match (state.passing, state.lasting.take()) {
             (true, _) => Some(Failure::Passing),
             (false, None) => None,
@@ -97,9 +124,11 @@ impl Tracker {
                 )))
             }
         };
+        let delivered = std::mem::take(&mut state.delivered);
+        let done = state.done.take();
         drop(state);
         if let Some(done) = done {
-            done(failure);
+            done(Settled { delivered, failure });
         }
     }
 }
@@ -109,48 +138,61 @@ mod tests {
     use super::*;
     use std::sync::mpsc;
 
-    fn told(objects: usize, settle: impl FnOnce(Vec<Ticket>)) -> Option<Option<Failure>> {
-        let (send, told) = mpsc::channel();
-        settle(tickets(objects, move |failure| {
-            let _ = send.send(failure);
+    fn settled(objects: usize, settle: impl FnOnce(Vec<Ticket>)) -> Option<Settled> {
+        let (send, settled) = mpsc::channel();
+        settle(tickets(objects, move |outcome| {
+            let _ = send.send(outcome);
         }));
-        told.try_recv().ok()
+        settled.try_recv().ok()
     }
 
-    #[test]
-    fn a_message_is_done_with_its_last_object() {
-        let all = |tickets: Vec<Ticket>| tickets.into_iter().for_each(Ticket::delivered);
-        assert_eq!(told(3, all), Some(None));
-        assert_eq!(told(0, all), Some(None));
-        let all_but_one =
-            |tickets: Vec<Ticket>| tickets.into_iter().skip(1).for_each(Ticket::delivered);
-        assert_eq!(
-            told(3, all_but_one),
-            None,
-            "a dropped ticket leaves the message alone"
-        );
-    }
-
-    #[test]
-    fn a_message_stays_while_one_of_its_objects_may_work() {
-        let lasting = |name: &str| Some(Failure::Lasting(format!("{name}: NoSuchKey")));
-        let told_of = |failures: Vec<Option<Failure>>| {
-            told(failures.len(), |tickets| {
-                for (ticket, failure) in tickets.into_iter().zip(failures) {
-                    match failure {
-                        None => ticket.delivered(),
-                        Some(failure) => ticket.failed(failure),
-                    }
+    fn failure_of(failures: Vec<Option<Failure>>) -> Option<Failure> {
+        let outcome = settled(failures.len(), |tickets| {
+            for (ticket, failure) in tickets.into_iter().zip(failures) {
+                match failure {
+                    None => ticket.delivered(),
+                    Some(failure) => ticket.failed(failure),
                 }
-            })
+            }
+        });
+        outcome.expect("all are settled").failure
+    }
+
+    #[test]
+    fn message_is_settled_with_its_last_object() {
+        let all = |tickets: Vec<Ticket>| tickets.into_iter().for_each(Ticket::delivered);
+        let outcome = settled(3, all).expect("all are settled");
+        assert_eq!((outcome.delivered, outcome.failure), (vec![true; 3], None));
+        assert!(settled(0, all).is_some());
+        let keep_one = |tickets: Vec<Ticket>| {
+            let mut tickets = tickets.into_iter();
+            std::mem::forget(tickets.next());
+            tickets.for_each(Ticket::delivered);
         };
+        assert_eq!(settled(3, keep_one), None, "one is still on its way");
+    }
+
+    #[test]
+    fn dropped_ticket_reports_its_object_as_not_delivered() {
+        let drop_one = |mut tickets: Vec<Ticket>| {
+            drop(tickets.remove(1));
+            tickets.into_iter().for_each(Ticket::delivered);
+        };
+        let outcome = settled(3, drop_one).expect("all are settled");
+        assert_eq!(outcome.delivered, [true, false, true]);
+        assert_eq!(outcome.failure, Some(Failure::Passing));
+    }
+
+    #[test]
+    fn message_is_kept_while_one_of_its_objects_can_succeed() {
+        let lasting = |name: &str| Some(Failure::Lasting(format!("{name}: NoSuchKey")));
         let passing = Some(Failure::Passing);
         assert_eq!(
-            told_of(vec![lasting("a"), passing.clone(), lasting("b"), None]),
-            Some(passing)
+            failure_of(vec![lasting("a"), passing.clone(), lasting("b"), None]),
+            passing
         );
-        assert_eq!(told_of(vec![None, lasting("b")]), Some(lasting("b")));
+        assert_eq!(failure_of(vec![None, lasting("b")]), lasting("b"));
         let both = Failure::Lasting("a: NoSuchKey (and 1 more of its objects)".to_owned());
-        assert_eq!(told_of(vec![lasting("a"), lasting("b")]), Some(Some(both)));
+        assert_eq!(failure_of(vec![lasting("a"), lasting("b")]), Some(both));
     }
 }

@@ -19,6 +19,12 @@ impl Demand {
         Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// All fields that can be.
+    #[cfg(test)]
+    pub(crate) fn all() -> Demand {
+        Demand(Mutex::new(Arc::new(Wanted::of(|_| true))))
+    }
+
     fn set(&self, wanted: Wanted) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(wanted);
     }

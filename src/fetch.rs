@@ -1,4 +1,5 @@
-//! Objects in S3 to the decode threads: so many downloads at a time, as much in memory as fits.
+//! Downloads an object for the decode threads: as many at a time as the source and its bucket allow, as much in memory
+//! as fits, and again for as long as its failures are transient.
 #![forbid(unsafe_code)]
 
 mod sizes;
@@ -6,150 +7,181 @@ mod sizes;
 pub use self::sizes::Sizes;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::sleep;
 
-use crate::aws::{Clients, Download, FetchError, FetchErrorKind, Room};
-use crate::decode::{Content, Object};
-use crate::delivery::{Failure, Ticket};
-use crate::error::{Error, ErrorKind};
-use crate::gate::Held;
-use crate::log::{Log, Severity};
+use crate::aws::{
+    AwsError, Breaker, Clients, Download, Downloaded, ErrorClass, ObjectId, Room, Slot, Tries,
+};
+use crate::decode::Content;
+use crate::log::Log;
+use crate::memory_budget::{MemoryBudget, MemoryPermit};
 use crate::metrics::Metrics;
-use crate::pipeline::{Feed, Place};
 
-/// Bytes that a download goes on to hold while it waits for its next try.
-const SMALL_BYTES: u64 = 64 << 10;
+/// The longest pause for which the bytes of a broken-off download are kept in memory.
+const KEEP_PARTIAL: Duration = Duration::from_secs(5);
 
-/// Downloads objects and hands them on.
+/// Downloads objects. Clones share all limits.
 #[derive(Clone, Debug)]
 pub struct Fetcher {
-    /// Where the downloads run.
-    pub runtime: Handle,
-    /// What talks to S3.
+    /// Access to S3.
     pub clients: Clients,
-    /// One permit for each download at a time.
-    pub permits: Arc<Semaphore>,
-    /// What is known of sizes that are not told.
+    /// One permit for each concurrent download (`s3DownloadConcurrency`).
+    pub downloads: Arc<Semaphore>,
+    /// Estimates sizes that are not known beforehand.
     pub sizes: Sizes,
     /// Decompressed size over which an object is refused; no stored object may be larger either.
     pub max_object_bytes: u64,
-    /// An object that cannot be fetched ends the source.
+    /// An object that cannot be fetched ends the source (`s3OnError: fail`).
     pub fail_on_error: bool,
-    /// Counts what fails.
+    /// Counts retries and failures.
     pub metrics: Arc<Metrics>,
-    /// Tells what fails.
+    /// Where failures are logged.
     pub log: Arc<Log>,
 }
 
-/// One object to fetch.
-#[derive(Debug)]
-pub struct Wanted {
-    /// Its bucket.
-    pub bucket: String,
-    /// Its key.
-    pub key: String,
+/// Where an object's stored bytes are accounted for.
+pub(crate) struct Account<'a> {
+    /// Bounds the stored bytes of the source.
+    pub(crate) budget: &'a Arc<MemoryBudget>,
+    /// The object's job.
+    pub(crate) job: u64,
     /// Its stored size, where that is known.
-    pub size: Option<u64>,
-    /// Who wants to know what became of it.
-    pub ticket: Option<Ticket>,
+    pub(crate) size: Option<u64>,
+}
+
+/// Why an object was given up.
+#[derive(Debug)]
+pub(crate) struct GivenUp {
+    /// The last failure.
+    pub(crate) error: AwsError,
+    /// Whether it might still have succeeded later.
+    pub(crate) transient: bool,
+}
+
+/// What became of an object.
+pub(crate) enum Fetched {
+    /// Its stored bytes.
+    Content(Content),
+    /// It cannot be had.
+    GivenUp(GivenUp),
+    /// The source was closed.
+    Closed,
+}
+
+/// The permits of one request, and the memory for its answer.
+struct Admitted {
+    memory: MemoryPermit,
+    _slot: Slot,
+    _download: Option<OwnedSemaphorePermit>,
 }
 
 impl Fetcher {
-    /// Starts a download, after waiting until it may start. Runs on a feeder's thread. Answers
-    /// whether to go on.
-    pub fn fetch(&self, feed: &Feed, place: Place, wanted: Wanted) -> bool {
-        let permits = Arc::clone(&self.permits);
-        let Ok(permit) = self.runtime.block_on(permits.acquire_owned()) else {
-            return false;
-        };
-        // A size out of a message is what somebody wrote there; nothing larger is downloaded.
-        let told = wanted.size.map(|size| size.min(self.max_object_bytes));
-        let bytes = told.unwrap_or_else(|| self.sizes.expected());
-        let Some(held) = feed.hold(&place, bytes) else {
-            return false;
-        };
-        let fetcher = self.clone();
-        self.runtime.spawn(async move {
-            let downloaded = fetcher.download(&place, &wanted, held).await;
-            drop(permit);
-            let Wanted {
-                bucket,
-                key,
-                ticket,
-                ..
-            } = wanted;
-            match downloaded {
-                Ok(Some(content)) => {
-                    let object = Object {
-                        name: format!("s3://{bucket}/{key}"),
-                        content,
-                        ticket,
-                    };
-                    // Nobody there any more: the source is closed.
-                    let _ = place.submit(vec![object]);
-                }
-                Ok(None) => {}
-                Err(error) => fetcher.failed(place, error, ticket),
-            }
-        });
-        true
-    }
-
-    /// Downloads an object for which `held` may turn out too small: then it waits until there is room for all of it. A
-    /// server does not wait that long with half of an answer, so it is asked once more. `None`: the source is closed.
-    async fn download(
+    /// Downloads `object`. `retrying` is called with each failure that is going to be retried, and the pause.
+    pub(crate) async fn fetch(
         &self,
-        place: &Place,
-        wanted: &Wanted,
-        mut held: Held,
-    ) -> Result<Option<Content>, FetchError> {
-        let job = place.job();
+        object: &ObjectId,
+        account: Account<'_>,
+        mut retrying: impl FnMut(&AwsError),
+    ) -> Fetched {
+        let breaker = self.clients.breakers().of(&object.bucket);
+        let mut tries = Tries::new(self.clients.policy());
+        let mut download = Download::new(object);
+        // A size in a message is what its sender wrote; nothing larger than this is downloaded.
+        let known = account.size.map(|size| size.min(self.max_object_bytes));
+        let mut bytes = known.unwrap_or_else(|| self.sizes.expected());
+        let mut memory: Option<MemoryPermit> = None;
         loop {
+            let Some(admitted) = self.admit(&breaker, &account, bytes, memory.take()).await else {
+                return Fetched::Closed;
+            };
             let room = Room {
                 max_bytes: self.max_object_bytes,
-                now: &|bytes| held.grow(bytes),
-                failed: &|| held.shrink(SMALL_BYTES),
+                reserve: &|bytes| admitted.memory.try_grow(bytes),
             };
-            let downloaded = self.clients.download(&wanted.bucket, &wanted.key, room);
-            match downloaded.await? {
-                Download::Whole(stored) => {
-                    held.shrink(stored.len() as u64);
+            let result = download.request(&self.clients, room).await;
+            let Admitted {
+                memory: used,
+                _slot: slot,
+                _download: permit,
+            } = admitted;
+            drop((slot, permit));
+            let error = match result {
+                Ok(Downloaded::Whole(stored)) => {
+                    self.clients.breakers().succeeded(&breaker, tries.causes());
+                    used.shrink(stored.len() as u64);
                     self.sizes.seen(stored.len() as u64);
-                    return Ok(Some(Content::Memory(stored, held)));
+                    return Fetched::Content(Content::Memory(stored, used));
                 }
-                Download::NoRoom(bytes) => {
-                    self.sizes.seen(bytes);
-                    match held.leave().enter(job, bytes).await {
-                        Some(larger) => held = larger,
-                        None => return Ok(None),
-                    }
+                Ok(Downloaded::NoRoom(needed)) => {
+                    // The memory is released first: who waits for more must not hold some.
+                    self.sizes.seen(needed);
+                    download.discard();
+                    bytes = needed;
+                    continue;
                 }
+                Err(error) => error,
+            };
+            self.clients.record(&breaker, &error);
+            let Some(pause) = tries.after(&error, &breaker) else {
+                return Fetched::GivenUp(self.give_up(error));
+            };
+            self.metrics.retries.add(1);
+            retrying(&error);
+            if download.kept() > 0 && pause <= KEEP_PARTIAL {
+                bytes = bytes.max(used.bytes());
+                memory = Some(used);
+            } else {
+                download.discard();
+                drop(used);
+            }
+            tokio::select! {
+                () = sleep(pause) => {}
+                () = breaker.recovered() => {}
             }
         }
     }
 
-    fn failed(&self, place: Place, error: FetchError, ticket: Option<Ticket>) {
+    /// Waits for the right to make a request, and for memory unless there is some already. `None`: the source is closed.
+    ///
+    /// Nothing waits for memory while it holds a slot: in an ordered source, the memory may belong to later jobs, which
+    /// wait for this one.
+    async fn admit(
+        &self,
+        breaker: &Arc<Breaker>,
+        account: &Account<'_>,
+        bytes: u64,
+        mut memory: Option<MemoryPermit>,
+    ) -> Option<Admitted> {
+        loop {
+            let slot = breaker.slot().await;
+            let download = Arc::clone(&self.downloads).acquire_owned().await.ok();
+            if account.budget.is_closed() {
+                return None;
+            }
+            if memory.is_none() {
+                memory = account.budget.try_acquire(account.job, bytes);
+            }
+            if let Some(memory) = memory.take() {
+                return Some(Admitted {
+                    memory,
+                    _slot: slot,
+                    _download: download,
+                });
+            }
+            drop((slot, download));
+            memory = Some(account.budget.acquire(account.job, bytes).await?);
+        }
+    }
+
+    fn give_up(&self, error: AwsError) -> GivenUp {
         self.metrics.errors_fetch.add(1);
-        let (kind, lasting) = match error.kind {
-            FetchErrorKind::NotFound => ("fetch_not_found", true),
-            FetchErrorKind::Denied => ("fetch_denied", false),
-            FetchErrorKind::Refused => ("fetch_refused", true),
-            FetchErrorKind::TooLarge => ("fetch_too_large", true),
-            FetchErrorKind::Expired => ("fetch_expired", false),
-            FetchErrorKind::Transient => ("fetch_transient", false),
+        let transient = match error.cause.class() {
+            ErrorClass::TransientSource | ErrorClass::TransientObject => true,
+            ErrorClass::BrieflyTransient | ErrorClass::Permanent => false,
         };
-        self.log.trouble(kind, Severity::Error, &error.message);
-        if self.fail_on_error {
-            place.fail(Error::new(ErrorKind::Read, error.message));
-            return;
-        }
-        if let Some(ticket) = ticket {
-            ticket.failed(match lasting {
-                true => Failure::Lasting(error.message),
-                false => Failure::Passing,
-            });
-        }
+        GivenUp { error, transient }
     }
 }

@@ -1,6 +1,8 @@
 //! The span of time that `s3Interval` selects logs by; it sees times only, never files or buckets.
 #![forbid(unsafe_code)]
 
+use std::time::Duration;
+
 use crate::error::{Error, ErrorKind, Result};
 use crate::quote::quoted;
 use crate::timestamp;
@@ -101,21 +103,36 @@ fn moment(text: &str, now: i64) -> Option<(i64, &str)> {
     match text.as_bytes().get(digits)? {
         b'-' => absolute(text),
         unit if digits > 0 => {
-            let seconds = match unit {
-                b'w' => 7 * 24 * 60 * 60,
-                b'd' => 24 * 60 * 60,
-                b'h' => 60 * 60,
-                b'm' => 60,
-                b's' => 1,
-                _ => return None,
-            };
             // More digits than an i64 has is before 1970 just as well.
             let count: i64 = text[..digits].parse().unwrap_or(i64::MAX);
-            let before = count.saturating_mul(seconds);
+            let before = count.saturating_mul(unit_seconds(*unit)?);
             Some((now.saturating_sub(before).max(0), &text[digits + 1..]))
         }
         _ => None,
     }
+}
+
+/// Seconds of the unit that follows a number in a duration.
+fn unit_seconds(unit: u8) -> Option<i64> {
+    Some(match unit {
+        b'w' => 7 * 24 * 60 * 60,
+        b'd' => 24 * 60 * 60,
+        b'h' => 60 * 60,
+        b'm' => 60,
+        b's' => 1,
+        _ => return None,
+    })
+}
+
+/// Reads a duration such as `90s`, `30m`, `2h`, `1d` or `1w`.
+pub(crate) fn duration(text: &str) -> Option<Duration> {
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let seconds = unit_seconds(*unit.as_bytes().first()?)?.unsigned_abs();
+    let count: u64 = digits.parse().unwrap_or(u64::MAX);
+    Some(Duration::from_secs(count.saturating_mul(seconds)))
 }
 
 /// `YYYY-MM-DDTHH:MM:SSZ` at the head of `text`.
@@ -170,6 +187,29 @@ mod tests {
             ("0d", 0),
         ] {
             assert_eq!(ends(text), (Some(NOW - seconds), None), "{text}");
+        }
+    }
+
+    #[test]
+    fn durations_are_a_number_and_a_unit() {
+        for (text, seconds) in [
+            ("90s", 90),
+            ("030m", 1800),
+            ("2h", 7200),
+            ("1d", 86_400),
+            ("1w", 604_800),
+            ("0s", 0),
+        ] {
+            assert_eq!(duration(text), Some(Duration::from_secs(seconds)), "{text}");
+        }
+        assert_eq!(
+            duration(&format!("{}w", "9".repeat(99))),
+            Some(Duration::from_secs(u64::MAX))
+        );
+        for text in [
+            "", "s", "90", "90 s", " 90s", "-1s", "+1s", "1.5h", "1H", "1é", "é", "1m30s",
+        ] {
+            assert_eq!(duration(text), None, "{text:?}");
         }
     }
 

@@ -19,7 +19,7 @@
 //!
 //! *Delivery* turns files into events. [`locate`] reads the open parameters and names the files.
 //! [`pipeline`] has the threads: it gives files to decode threads, several small ones at a time,
-//! and hands the batches on in the files' order, while a [`gate`] lets no more wait than is
+//! and hands the batches on in the files' order, while a [`memory_budget`] lets no more wait than is
 //! allowed. A ticket of [`delivery`] tells when the host is done with a file. [`decode`] takes one
 //! file through [`inflate`] and [`records`] into a [`batch`]. While a record's end is looked for,
 //! its [`tape`] is written: the places of all values in it. So the text is scanned once, and
@@ -39,7 +39,7 @@
 //!
 //! | Layer | Modules |
 //! |---|---|
-//! | what knows nothing of the others | [`error`], [`metrics`], [`log`], `quote`, [`backoff`], [`timestamp`], [`mod@text`], [`tape`], [`event`], [`inflate`], [`gate`], [`delivery`] |
+//! | what knows nothing of the others | [`error`], [`metrics`], [`log`], `quote`, [`backoff`], [`timestamp`], [`mod@text`], [`tape`], [`event`], [`inflate`], [`memory_budget`], [`delivery`] |
 //! | what CloudTrail writes | [`log_name`], [`interval`], [`records`], [`slots`] |
 //! | what a person configures | [`config`] |
 //! | records and their values | [`field`], [`demand`], [`batch`] |
@@ -67,13 +67,13 @@ pub mod event;
 pub mod extract;
 pub mod fetch;
 pub mod field;
-pub mod gate;
 pub mod host;
 pub mod inflate;
 pub mod interval;
 pub mod locate;
 pub mod log;
 pub mod log_name;
+pub mod memory_budget;
 pub mod metrics;
 pub mod pipeline;
 mod plugin;

@@ -8,7 +8,11 @@ pub mod sqs;
 
 use std::path::PathBuf;
 
+use crate::config::Source;
 use crate::error::{Error, ErrorKind, Result};
+use crate::log::Printable;
+use crate::log_name::is_account;
+use crate::quote::without_secrets;
 
 /// What the open parameters point at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,14 +26,24 @@ pub enum Location {
         /// What the keys start with.
         prefix: String,
     },
-    /// A queue's name or URL.
+    /// A queue's name, URL or ARN.
     Sqs(String),
 }
 
+/// A queue as an ARN names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct QueueArn<'a> {
+    pub(crate) region: &'a str,
+    /// The account that owns the queue.
+    pub(crate) account: &'a str,
+    pub(crate) name: &'a str,
+}
+
 impl Location {
-    /// Reads open parameters; every text that is no URL of a known scheme is a path.
+    /// Parses open parameters; every text that is no URL of a known scheme is a path.
     pub fn parse(params: &str) -> Result<Location> {
-        let incomplete = |what: &str| {
+        let refused = |what: &str| {
+            let params = Printable(without_secrets(params));
             Error::new(
                 ErrorKind::OpenParams,
                 format!(
@@ -37,51 +51,151 @@ impl Location {
                 ),
             )
         };
-        if params.is_empty() {
-            return Err(incomplete("nothing to open"));
+        let trimmed = params.trim();
+        if trimmed.is_empty() {
+            return Err(refused("nothing to open"));
         }
-        if let Some(rest) = params.strip_prefix("s3://") {
+        if let Some(rest) = after_scheme(trimmed, "s3://") {
             let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
             if bucket.is_empty() {
-                return Err(incomplete("the bucket's name is missing"));
+                return Err(refused("the bucket's name is missing"));
             }
             return Ok(Location::S3 {
                 bucket: bucket.to_owned(),
                 prefix: prefix.to_owned(),
             });
         }
-        if let Some(queue) = params.strip_prefix("sqs://") {
+        if let Some(queue) = after_scheme(trimmed, "sqs://") {
+            let queue = queue.trim().trim_end_matches('/').trim_end();
             if queue.is_empty() {
-                return Err(incomplete("the queue's name is missing"));
+                return Err(refused("the queue's name is missing"));
+            }
+            if is_arn(queue) && queue_arn(queue).is_none() {
+                return Err(refused(
+                    "the queue's ARN is not arn:aws:sqs:<region>:<account>:<name>",
+                ));
             }
             return Ok(Location::Sqs(queue.to_owned()));
         }
-        Ok(Location::Path(PathBuf::from(params)))
+        // A file's name may begin or end with a space.
+        let exact = PathBuf::from(params);
+        let path = if exact.exists() {
+            exact
+        } else {
+            PathBuf::from(trimmed)
+        };
+        Ok(Location::Path(path))
     }
+
+    /// The kind of source.
+    pub fn source(&self) -> Source {
+        match self {
+            Location::Path(_) => Source::Path,
+            Location::S3 { .. } => Source::S3,
+            Location::Sqs(_) => Source::Sqs,
+        }
+    }
+}
+
+/// What follows `scheme`, which is matched without regard to case.
+fn after_scheme<'p>(params: &'p str, scheme: &str) -> Option<&'p str> {
+    let (start, rest) = params.split_at_checked(scheme.len())?;
+    start.eq_ignore_ascii_case(scheme).then_some(rest)
+}
+
+fn is_arn(queue: &str) -> bool {
+    queue.starts_with("arn:")
+}
+
+/// Parses `arn:<partition>:sqs:<region>:<account>:<name>`.
+pub(crate) fn queue_arn(arn: &str) -> Option<QueueArn<'_>> {
+    let parts: Vec<&str> = arn.split(':').collect();
+    let ["arn", partition, "sqs", region, account, name] = parts[..] else {
+        return None;
+    };
+    let complete = !partition.is_empty() && !region.is_empty() && !name.is_empty();
+    (complete && is_account(account)).then_some(QueueArn {
+        region,
+        account,
+        name,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn every_form_is_told_apart() {
-        let s3 = |bucket: &str, prefix: &str| Location::S3 {
+    fn s3(bucket: &str, prefix: &str) -> Location {
+        Location::S3 {
             bucket: bucket.to_owned(),
             prefix: prefix.to_owned(),
-        };
+        }
+    }
+
+    fn queue(name: &str) -> Location {
+        Location::Sqs(name.to_owned())
+    }
+
+    #[test]
+    fn each_form_is_parsed() {
         assert_eq!(Location::parse("s3://b"), Ok(s3("b", "")));
         assert_eq!(Location::parse("s3://b/AWSLogs/"), Ok(s3("b", "AWSLogs/")));
-        assert_eq!(
-            Location::parse("sqs://q"),
-            Ok(Location::Sqs("q".to_owned()))
-        );
+        assert_eq!(Location::parse("sqs://q"), Ok(queue("q")));
         assert_eq!(Location::parse("/a b"), Ok(Location::Path("/a b".into())));
     }
 
     #[test]
-    fn what_names_nothing_is_refused_with_what_is_accepted() {
-        for params in ["", "s3://", "s3:///prefix", "sqs://"] {
+    fn white_space_upper_case_and_trailing_slashes_do_not_matter() {
+        assert_eq!(
+            Location::parse(" S3://Bucket/Key/ \n"),
+            Ok(s3("Bucket", "Key/"))
+        );
+        for params in ["sqs://q/", " sqs://q ", "\tSQS://q//\n", "Sqs:// q /"] {
+            assert_eq!(Location::parse(params), Ok(queue("q")), "{params:?}");
+        }
+        let url = "https://sqs.eu-west-1.amazonaws.com/123456789012/q";
+        assert_eq!(Location::parse(&format!("sqs://{url}/")), Ok(queue(url)));
+        assert_eq!(
+            Location::parse(" /no/such "),
+            Ok(Location::Path("/no/such".into()))
+        );
+    }
+
+    #[test]
+    fn an_arn_names_a_queue_its_owner_and_its_region() {
+        for arn in [
+            "arn:aws:sqs:eu-west-1:123456789012:q.fifo",
+            "arn:aws-cn:sqs:eu-west-1:123456789012:q.fifo",
+        ] {
+            assert_eq!(Location::parse(&format!("sqs://{arn}/")), Ok(queue(arn)));
+            let expected = QueueArn {
+                region: "eu-west-1",
+                account: "123456789012",
+                name: "q.fifo",
+            };
+            assert_eq!(queue_arn(arn), Some(expected));
+        }
+        for arn in [
+            "arn:aws:sns:eu-west-1:123456789012:q",
+            "arn:aws:sqs:eu-west-1:1234:q",
+            "arn:aws:sqs:eu-west-1:123456789012:",
+            "arn:aws:sqs::123456789012:q",
+            "arn:aws:sqs:eu-west-1:123456789012:q:x",
+            "arn:",
+        ] {
+            let error = Location::parse(&format!("sqs://{arn}"))
+                .expect_err(arn)
+                .to_string();
+            assert!(
+                error.contains("arn:aws:sqs:<region>:<account>:<name>"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn incomplete_parameters_are_refused_with_what_is_accepted() {
+        for params in ["", "  ", "s3://", "S3:///prefix", "sqs://", "sqs:// / "] {
             let error = Location::parse(params).expect_err(params).to_string();
             assert!(error.contains("s3://<bucket>"), "{error}");
         }

@@ -1,20 +1,38 @@
-//! Lines for the host's log. Any thread may write; the host's own thread takes them out, since
-//! the plugin API does not promise that its log function may be called from others.
+//! Log lines on their way to the host. Any thread may add a line; the host's own thread collects
+//! them, because the plugin API does not promise that its log function is thread-safe.
 #![forbid(unsafe_code)]
 
-use std::collections::{HashMap, HashSet, VecDeque};
+mod lost;
+
+use std::collections::{HashMap, HashSet};
 use std::fmt::{self, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-/// Lines kept for a host that does not call for a while.
-const WAITING: usize = 256;
+use self::lost::LostLog;
+use crate::error::Result;
 
-/// Lines of one kind of trouble that may follow each other at once.
-const AT_ONCE: u32 = 100;
+/// Queued lines that may be dropped. A host that does not call for a while needs no more.
+const QUEUE: usize = 256;
 
-/// Time after which one more of a kind may follow.
-const ONE_MORE: Duration = Duration::from_secs(1);
+/// Queued lines that name lost objects. They are the only record of the loss, so the bound only protects
+/// the host's memory: 128 MiB at worst, some 15 MiB with keys as CloudTrail writes them.
+const LOST_QUEUE: usize = 65_536;
+
+/// Bytes of a line. A key takes up to 1,024 bytes, more when escaped; a service's message has no limit.
+const LINE_BYTES: usize = 2048;
+
+/// Lines of one kind that may follow each other at once.
+const BURST: u32 = 100;
+
+/// Interval at which another line of an exhausted kind is let through.
+const REFILL: Duration = Duration::from_secs(1);
+
+/// Flush interval for the count of suppressed messages.
+const FLUSH: Duration = Duration::from_secs(5);
+
+/// Limiter key of lines about objects that the lost log records.
+const LOST: &str = "lost objects";
 
 /// How much a line matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,54 +45,62 @@ pub enum Severity {
     Info,
 }
 
-/// Time after which what was left out is told, if no line of its kind does.
-const QUIET: Duration = Duration::from_secs(5);
-
-/// Collects lines, of each kind of trouble only so many at once and so many a second: whoever can
-/// make trouble is not to fill the log.
+/// Queue of log lines with a rate limit for each kind of message, because anyone who can cause an error
+/// must not be able to flood the log. Lines that name a lost object are exempt, see [`Log::lost`].
 #[derive(Debug, Default)]
-pub struct Log(Mutex<Waiting>);
+pub struct Log {
+    queue: Mutex<Queue>,
+    /// File of lost objects. Locked on its own: a slow disk delays nobody who only logs.
+    lost: Mutex<Option<LostLog>>,
+}
 
 #[derive(Debug, Default)]
-struct Waiting {
-    lines: VecDeque<(Severity, String)>,
+struct Queue {
+    lines: Vec<(Severity, String)>,
+    /// Queued lines that name a lost object.
+    essential: usize,
     dropped: u64,
-    kinds: HashMap<&'static str, Kind>,
-    /// Kinds that are told once.
-    told: HashSet<&'static str>,
+    dropped_essential: u64,
+    limiters: HashMap<&'static str, Limiter>,
+    /// Kinds that are logged only once and were logged.
+    logged: HashSet<&'static str>,
 }
 
-/// A kind of trouble.
+/// Token bucket for the lines of one kind.
 #[derive(Debug)]
-struct Kind {
-    /// How many lines may follow at once.
-    left: u32,
-    /// When that was last made more.
-    since: Instant,
-    /// Lines left out since the last one.
-    untold: u64,
+struct Limiter {
+    tokens: u32,
+    refilled: Instant,
+    /// Lines suppressed since the last one.
+    suppressed: u64,
 }
 
-impl Kind {
-    /// What is to be said behind a line, if it may be told now.
-    fn tell(&mut self, now: Instant) -> Option<String> {
-        let more = now.duration_since(self.since).as_secs() / ONE_MORE.as_secs();
-        if more > 0 {
-            self.left = AT_ONCE.min(
-                self.left
-                    .saturating_add(more.min(u64::from(AT_ONCE)) as u32),
-            );
-            self.since = now;
+impl Limiter {
+    fn new(now: Instant) -> Self {
+        Limiter {
+            tokens: BURST,
+            refilled: now,
+            suppressed: 0,
         }
-        if self.left == 0 {
-            self.untold += 1;
+    }
+
+    /// Takes a token. The result is the suffix for the line, or `None` if the line is suppressed.
+    fn admit(&mut self, now: Instant) -> Option<String> {
+        let more = now.duration_since(self.refilled).as_secs() / REFILL.as_secs();
+        if more > 0 {
+            let more = more.min(u64::from(BURST)) as u32;
+            self.tokens = BURST.min(self.tokens.saturating_add(more));
+            self.refilled = now;
+        }
+        if self.tokens == 0 {
+            self.suppressed += 1;
             return None;
         }
-        self.left -= 1;
-        Some(match (std::mem::take(&mut self.untold), self.left) {
-            (0, 0) => " (more of this kind are counted, and one a second is told)".to_owned(),
+        self.tokens -= 1;
+        Some(match (std::mem::take(&mut self.suppressed), self.tokens) {
+            (0, 0) => " (further messages of this kind are limited to one a second)".to_owned(),
             (0, _) => String::new(),
-            (untold, _) => format!(" ({untold} more of this kind before it were not told)"),
+            (suppressed, _) => format!(" ({})", similar(suppressed)),
         })
     }
 }
@@ -82,96 +108,184 @@ impl Kind {
 impl Log {
     /// Adds a line.
     pub fn line(&self, severity: Severity, line: impl fmt::Display) {
-        self.waiting().push(severity, &line);
+        self.queue().push(severity, &line);
     }
 
-    /// Adds a line about trouble of this `kind`, unless there were very many of them lately.
+    /// Adds a line unless the rate limit of its `kind` is reached; suppressed lines are counted.
     pub fn trouble(&self, kind: &'static str, severity: Severity, line: impl fmt::Display) {
-        self.trouble_at(Instant::now(), kind, severity, line);
+        self.limited_at(Instant::now(), kind, severity, &line);
     }
 
-    fn trouble_at(
+    fn limited_at(
         &self,
         now: Instant,
         kind: &'static str,
         severity: Severity,
-        line: impl fmt::Display,
+        line: &dyn fmt::Display,
     ) {
-        let mut waiting = self.waiting();
-        let kind = waiting.kinds.entry(kind).or_insert(Kind {
-            left: AT_ONCE,
-            since: now,
-            untold: 0,
-        });
-        if let Some(rest) = kind.tell(now) {
-            waiting.push(severity, &format_args!("{line}{rest}"));
+        let mut queue = self.queue();
+        let limiter = queue.limiters.entry(kind);
+        let limiter = limiter.or_insert_with(|| Limiter::new(now));
+        if let Some(suffix) = limiter.admit(now) {
+            queue.push(severity, &format_args!("{line}{suffix}"));
         }
     }
 
-    /// Adds a line about trouble of this `kind` the first time only.
+    /// Adds the first line of this `kind` and suppresses all later ones.
     pub fn once(&self, kind: &'static str, severity: Severity, line: impl fmt::Display) {
-        let mut waiting = self.waiting();
-        if waiting.told.insert(kind) {
-            waiting.push(
+        let mut queue = self.queue();
+        if queue.logged.insert(kind) {
+            queue.push(
                 severity,
-                &format_args!("{line} (more of this kind are counted, but not logged)"),
+                &format_args!("{line} (further messages of this kind are counted, not logged)"),
             );
         }
     }
 
-    /// Takes all lines out.
+    /// Names an object or message that is lost: why, and what was done about it. Never rate-limited, unless a
+    /// lost log records every loss.
+    pub fn lost(&self, object: &str, cause: &str, outcome: &str) {
+        self.lost_at(Instant::now(), object, cause, outcome);
+    }
+
+    fn lost_at(&self, now: Instant, object: &str, cause: &str, outcome: &str) {
+        let line = format!("{object}: {cause}; {outcome}");
+        let mut failure = None;
+        let recorded = match &mut *lock(&self.lost) {
+            Some(file) => file
+                .append(object, cause, outcome, SystemTime::now())
+                .map_err(|error| {
+                    failure = Some(format!(
+                        "lostLog: {} cannot be written: {error}",
+                        file.path()
+                    ))
+                })
+                .is_ok(),
+            None => false,
+        };
+        if let Some(failure) = failure {
+            self.once("lostLog", Severity::Error, failure);
+        }
+        match recorded {
+            true => self.limited_at(now, LOST, Severity::Error, &line),
+            false => self.queue().push_lost(line),
+        }
+    }
+
+    /// Opens the file that records every lost object from now on; an empty `path` changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`](crate::error::ErrorKind::Config) with the path and the reason if the file cannot be opened for appending.
+    pub fn set_lost_log(&self, path: &str) -> Result<()> {
+        if path.is_empty() {
+            return Ok(());
+        }
+        // Opening it again follows a rotation that moved the old file away.
+        let file = LostLog::open(path)?;
+        *lock(&self.lost) = Some(file);
+        Ok(())
+    }
+
+    /// Removes and returns all queued lines.
     pub fn take(&self) -> Vec<(Severity, String)> {
         self.take_at(Instant::now())
     }
 
     fn take_at(&self, now: Instant) -> Vec<(Severity, String)> {
-        let mut waiting = self.waiting();
-        waiting.tell_untold(now);
-        let mut lines = Vec::from(std::mem::take(&mut waiting.lines));
-        let dropped = std::mem::take(&mut waiting.dropped);
-        if dropped > 0 {
-            lines.push((
-                Severity::Warning,
-                format!("{dropped} more log lines were dropped"),
-            ));
-        }
-        lines
+        self.queue().take(now)
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        // A panic while holding it leaves nothing worse than a line missing.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        lock(&self.queue)
     }
 }
 
-impl Waiting {
-    /// Tells how much was left out where nothing follows that would.
-    fn tell_untold(&mut self, now: Instant) {
-        let mut lines = Vec::new();
-        for (name, kind) in &mut self.kinds {
-            if kind.untold > 0 && now.duration_since(kind.since) >= QUIET {
-                let untold = std::mem::take(&mut kind.untold);
-                kind.since = now;
-                lines.push(format!("{untold} more of the kind {name} were not told"));
-            }
-        }
-        for line in lines {
-            self.push(Severity::Warning, &line);
-        }
-    }
-
+impl Queue {
     fn push(&mut self, severity: Severity, line: &dyn fmt::Display) {
-        if self.lines.len() == WAITING {
+        if self.lines.len() - self.essential >= QUEUE {
             self.dropped += 1;
             return;
         }
-        self.lines
-            .push_back((severity, Printable(line.to_string()).to_string()));
+        self.lines.push((severity, printable(&line.to_string())));
+    }
+
+    fn push_lost(&mut self, line: String) {
+        if self.essential >= LOST_QUEUE {
+            self.dropped_essential += 1;
+            return;
+        }
+        self.essential += 1;
+        self.lines.push((Severity::Error, printable(&line)));
+    }
+
+    fn take(&mut self, now: Instant) -> Vec<(Severity, String)> {
+        self.essential = 0;
+        let mut lines = std::mem::take(&mut self.lines);
+        for (kind, limiter) in &mut self.limiters {
+            if limiter.suppressed > 0 && now.duration_since(limiter.refilled) >= FLUSH {
+                limiter.refilled = now;
+                let suppressed = similar(std::mem::take(&mut limiter.suppressed));
+                lines.push((Severity::Warning, format!("{kind}: {suppressed}")));
+            }
+        }
+        for (severity, dropped, what) in [
+            (
+                Severity::Error,
+                &mut self.dropped_essential,
+                "lines about lost objects",
+            ),
+            (Severity::Warning, &mut self.dropped, "log lines"),
+        ] {
+            if *dropped > 0 {
+                let dropped = grouped(std::mem::take(dropped));
+                lines.push((
+                    severity,
+                    format!("{dropped} {what} dropped: the host did not collect them in time"),
+                ));
+            }
+        }
+        lines
     }
 }
 
-/// Shows text with its control characters escaped: names of files and objects are written by
-/// whoever can put one there.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic while holding it costs one line at worst.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn similar(suppressed: u64) -> String {
+    match suppressed {
+        1 => "1 similar message suppressed".to_owned(),
+        _ => format!("{} similar messages suppressed", grouped(suppressed)),
+    }
+}
+
+/// A number with its thousands separated by commas.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// The line with control characters escaped, cut at [`LINE_BYTES`].
+fn printable(line: &str) -> String {
+    let mut text = Printable(line).to_string();
+    if text.len() > LINE_BYTES {
+        text.truncate(text.floor_char_boundary(LINE_BYTES));
+        text.push('…');
+    }
+    text
+}
+
+/// Displays text with its control characters escaped: names of files and objects are written by
+/// anyone who can create one.
 #[derive(Clone, Debug)]
 pub struct Printable<T>(pub T);
 
@@ -188,61 +302,4 @@ impl<T: AsRef<str>> fmt::Display for Printable<T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn trouble_of_one_kind_does_not_fill_the_log() {
-        let (log, start) = (Log::default(), Instant::now());
-        let trouble = |seconds: u64| {
-            let now = start + Duration::from_secs(seconds);
-            log.trouble_at(now, "gzip", Severity::Error, "damaged");
-        };
-        (0..1000).for_each(|_| trouble(0));
-        let lines = log.take();
-        assert_eq!(lines.len(), AT_ONCE as usize);
-        assert_eq!(lines[0].1, "damaged");
-        assert!(lines[99].1.contains("one a second"), "{lines:?}");
-        trouble(1);
-        trouble(1);
-        let lines = log.take();
-        assert_eq!(lines.len(), 1);
-        assert!(lines[0].1.contains("900 more"), "{lines:?}");
-        (0..1000).for_each(|_| trouble(100_000));
-        assert_eq!(log.take().len(), AT_ONCE as usize);
-        let later = start + Duration::from_secs(100_000) + QUIET;
-        let lines = log.take_at(later);
-        assert_eq!(lines[0].1, "900 more of the kind gzip were not told");
-        assert!(log.take_at(later + QUIET).is_empty());
-    }
-
-    #[test]
-    fn what_is_told_once_is_told_for_each_kind() {
-        let log = Log::default();
-        for _ in 0..3 {
-            log.once("one", Severity::Error, "one");
-            log.once("two", Severity::Error, "two");
-        }
-        let lines = log.take();
-        assert_eq!(lines.len(), 2, "{lines:?}");
-        assert!(lines[0].1.starts_with("one (more"), "{lines:?}");
-    }
-
-    #[test]
-    fn lines_are_bounded_and_the_loss_is_told() {
-        let log = Log::default();
-        for _ in 0..WAITING + 3 {
-            log.line(Severity::Info, "x");
-        }
-        let lines = log.take();
-        assert_eq!(lines.len(), WAITING + 1);
-        assert_eq!(lines[WAITING].1, "3 more log lines were dropped");
-    }
-
-    #[test]
-    fn control_characters_cannot_reach_a_terminal() {
-        let log = Log::default();
-        log.line(Severity::Info, "a\u{1b}[31m\nb");
-        assert_eq!(log.take()[0].1, "a\\u{1b}[31m\\nb");
-    }
-}
+mod tests;

@@ -54,6 +54,8 @@ metrics! {
     skipped_no_time c"skipped.no_time" true,
     /// Digest files' contents.
     skipped_digest c"skipped.digest" true,
+    /// Objects named by messages that are not logs of CloudTrail by their key.
+    skipped_not_a_log c"skipped.not_a_log" true,
     /// Stretches of text whose braces or quotes do not balance.
     damaged_unbalanced c"damaged.unbalanced" true,
     /// Values in a record's place that are no objects.
@@ -88,16 +90,18 @@ metrics! {
     messages_received c"messages.received" true,
     /// Messages deleted from the queue.
     messages_deleted c"messages.deleted" true,
-    /// Leases on messages that were prolonged.
+    /// Visibility timeouts of messages that were extended.
     messages_extended c"messages.extended" true,
     /// Messages left to the queue because an object of theirs failed.
     messages_returned c"messages.returned" true,
     /// Messages that are no notification of a log file.
     messages_unknown c"messages.unknown" true,
-    /// Leases that ended before their message was done with.
+    /// Visibility timeouts that expired before their message was processed.
     messages_lost c"messages.lost" true,
-    /// Messages that are being worked off.
+    /// Messages received and not yet settled.
     messages_in_flight c"messages.in_flight" false,
+    /// Messages kept hidden while an object of theirs waits for a retry.
+    messages_parked c"messages.parked" false,
     /// Time of the newest event so far, in seconds since 1970; its distance to now is the lag.
     newest_event_time c"newest_event_time" false,
     /// Bytes decoded and waiting for the host.

@@ -6,9 +6,10 @@
 //! side by side. Batches come back through a pool.
 #![forbid(unsafe_code)]
 
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -19,8 +20,8 @@ use crate::decode::{Decoder, Limits, Object, Outlet};
 use crate::delivery::Failure;
 use crate::demand::Demand;
 use crate::error::{Error, ErrorKind, Result};
-use crate::gate::{Gate, Held};
 use crate::log::{Log, Printable, Severity};
+use crate::memory_budget::{MemoryBudget, MemoryPermit, UNORDERED};
 use crate::metrics::Metrics;
 
 /// Batches of one job that may wait for the host.
@@ -29,9 +30,6 @@ const JOB_BATCHES: usize = 8;
 /// Cleared batches kept for use again.
 const POOLED: usize = 64;
 
-/// The number of jobs that come in any order. It is never the one that the host waits for.
-const UNORDERED: u64 = u64::MAX;
-
 /// How the pipeline works.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
@@ -39,7 +37,8 @@ pub struct Settings {
     pub threads: usize,
     /// Jobs that may be under way at once.
     pub jobs: usize,
-    /// Bytes that may wait for the host: a quarter as stored, the rest as batches.
+    /// Bytes that may wait: a quarter as stored, the rest as batches for the host. As many again may be in work on decode
+    /// threads, and what each of these takes without asking; see [`crate::decode`] for what one object takes.
     pub max_buffered_bytes: u64,
     /// An object that cannot be read ends the source, rather than being skipped.
     pub fail_on_error: bool,
@@ -68,26 +67,33 @@ pub struct Pipeline {
     threads: Vec<JoinHandle<()>>,
 }
 
-/// Takes objects from a feeder, which runs on a thread of its own.
+/// Where a source puts its objects. The source runs on a thread of its own, and says that it is complete with
+/// [`Feed::finish`]; a feed that is dropped without it was left by a fault, which the host gets as an error.
 #[derive(Debug)]
 pub struct Feed {
     shared: Arc<Shared>,
     work: Sender<Job>,
     order: Sender<JobOutput>,
     jobs: u64,
-    /// Where all jobs' batches go that come in any order.
-    unordered: Option<Sender<Result<Batch>>>,
+    finished: bool,
 }
 
-/// A job's place in the order, taken before its objects are there. Dropped without objects, it
-/// is a job that has none.
+/// Takes objects whose events may be delivered in any order. Clones feed the same source.
+#[derive(Clone, Debug)]
+pub struct UnorderedFeed {
+    shared: Arc<Shared>,
+    work: Sender<Job>,
+    batches: Sender<Result<QueuedBatch>>,
+}
+
+/// A job's place in the order, taken before its objects are downloaded. To be completed with objects, an error, or
+/// [`Place::skip`]; a place that is dropped otherwise is counted and logged as an internal error.
 #[derive(Debug)]
 pub struct Place {
+    shared: Arc<Shared>,
     number: u64,
-    objects: Sender<Vec<Object>>,
-    batches: Sender<Result<Batch>>,
-    /// The job itself, as long as no decode thread can take it.
-    waiting: Option<(Sender<Job>, Job)>,
+    objects: Option<Sender<Vec<Object>>>,
+    batches: Sender<Result<QueuedBatch>>,
 }
 
 #[derive(Debug)]
@@ -97,13 +103,17 @@ struct Shared {
     log: Arc<Log>,
     demand: Arc<Demand>,
     /// Stored bytes that wait for a decode thread.
-    stored: Arc<Gate>,
-    /// Batches that wait for the host. A gate of their own: batches must get through for stored
+    stored: Arc<MemoryBudget>,
+    /// Batches that wait for the host. A budget of their own: batches must get through for stored
     /// bytes to become less.
-    decoded: Gate,
+    decoded: Arc<MemoryBudget>,
     /// Bytes that decode threads take up for large files and records.
-    large: Arc<Gate>,
+    large: Arc<MemoryBudget>,
+    /// Relaxed where it is read: it publishes no data, and a late look at it costs no more than a little work. What waits
+    /// is woken by channels and budgets.
     closed: AtomicBool,
+    /// Why the source ends, if not because it is complete.
+    failure: Mutex<Option<Error>>,
     pool: (Sender<Batch>, Receiver<Batch>),
 }
 
@@ -113,14 +123,49 @@ struct Job {
     number: u64,
     /// Brings the objects once.
     objects: Receiver<Vec<Object>>,
-    batches: Sender<Result<Batch>>,
+    batches: Sender<Result<QueuedBatch>>,
 }
 
 /// A job's batches, as far as they are ready.
 #[derive(Debug)]
 struct JobOutput {
     number: u64,
-    batches: Receiver<Result<Batch>>,
+    batches: Receiver<Result<QueuedBatch>>,
+}
+
+/// A batch that waits for the host, with the memory that it is counted for.
+#[derive(Debug)]
+struct QueuedBatch {
+    batch: Batch,
+    buffered: Buffered,
+}
+
+/// Counts bytes as buffered for as long as it lives: what is thrown away at close is not buffered any more either.
+#[derive(Debug)]
+struct Buffered {
+    permit: MemoryPermit,
+    metrics: Arc<Metrics>,
+}
+
+impl QueuedBatch {
+    fn new(batch: Batch, permit: MemoryPermit, metrics: &Arc<Metrics>) -> Self {
+        metrics.buffered_bytes.add(permit.bytes());
+        let metrics = Arc::clone(metrics);
+        let buffered = Buffered { permit, metrics };
+        QueuedBatch { batch, buffered }
+    }
+
+    /// The batch, which the host takes over.
+    fn into_batch(self) -> Batch {
+        drop(self.buffered);
+        self.batch
+    }
+}
+
+impl Drop for Buffered {
+    fn drop(&mut self) {
+        self.metrics.buffered_bytes.sub(self.permit.bytes());
+    }
 }
 
 impl Pipeline {
@@ -138,25 +183,35 @@ impl Pipeline {
             metrics,
             log,
             demand,
-            stored: Arc::new(Gate::new(stored)),
-            decoded: Gate::new(settings.max_buffered_bytes - stored),
-            large: Arc::new(Gate::new(settings.max_buffered_bytes)),
+            stored: Arc::new(MemoryBudget::new(stored)),
+            decoded: Arc::new(MemoryBudget::new(settings.max_buffered_bytes - stored)),
+            large: Arc::new(MemoryBudget::new(settings.max_buffered_bytes)),
             closed: AtomicBool::new(false),
+            failure: Mutex::default(),
             pool: bounded(POOLED),
         });
-        // What bounds the work is the order: a job has its place there first.
-        let (work, work_taken) = unbounded();
-        let (order, jobs) = bounded(settings.jobs);
+        // Declared before the channels, and so dropped after them: where a thread cannot be started, those that wait for
+        // work see that no more will come, before they are joined.
         let mut pipeline = Pipeline {
             shared: Arc::clone(&shared),
-            jobs: Some(jobs),
+            jobs: None,
             current: None,
             threads: Vec::new(),
         };
+        // What bounds the work is the order: a job has its place there first.
+        let (work, work_taken) = unbounded();
+        let (order, jobs) = bounded(settings.jobs);
+        pipeline.jobs = Some(jobs);
         for number in 0..settings.threads {
             let (shared, work) = (Arc::clone(&shared), work_taken.clone());
+            // The order ends with the last thread, and so after a thread has said that it failed.
+            let order = order.clone();
             pipeline.spawn(format!("ct-decode-{number}"), move || {
-                decode_jobs(&shared, &work)
+                let decoded = catch_unwind(AssertUnwindSafe(|| decode_jobs(&shared, &work)));
+                if decoded.is_err() {
+                    shared.broken("a decode thread");
+                }
+                drop(order);
             })?;
         }
         let handle = Feed {
@@ -164,8 +219,9 @@ impl Pipeline {
             work,
             order,
             jobs: 0,
-            unordered: None,
+            finished: false,
         };
+        // A feed that is dropped by a panic reports it.
         pipeline.spawn("ct-feed".to_owned(), move || feed(handle))?;
         Ok(pipeline)
     }
@@ -174,12 +230,7 @@ impl Pipeline {
         let thread = thread::Builder::new()
             .name(name)
             .spawn(run)
-            .map_err(|error| {
-                Error::new(
-                    ErrorKind::Read,
-                    format!("a decode thread cannot be started: {error}"),
-                )
-            })?;
+            .map_err(|error| Error::new(ErrorKind::Read, no_thread(&error)))?;
         self.threads.push(thread);
         Ok(())
     }
@@ -191,26 +242,28 @@ impl Pipeline {
         loop {
             let Some(current) = &self.current else {
                 let Some(jobs) = &self.jobs else {
-                    return Ok(Next::End);
+                    return self.shared.end();
                 };
                 match jobs.recv_deadline(deadline) {
                     Ok(job) => {
-                        if job.number != UNORDERED {
-                            self.shared.stored.admit(job.number);
-                            self.shared.decoded.admit(job.number);
-                            self.shared.large.admit(job.number);
-                        }
+                        self.shared.stored.set_head(job.number);
+                        self.shared.decoded.set_head(job.number);
+                        self.shared.large.set_head(job.number);
                         self.current = Some(job);
                     }
                     Err(RecvTimeoutError::Timeout) => return Ok(Next::Timeout),
-                    Err(RecvTimeoutError::Disconnected) => return Ok(Next::End),
+                    Err(RecvTimeoutError::Disconnected) => return self.shared.end(),
                 }
                 continue;
             };
+            if current.number == UNORDERED
+                && let Some(error) = self.shared.failure().take()
+            {
+                return Err(error);
+            }
             match current.batches.recv_deadline(deadline) {
-                Ok(Ok(batch)) => {
-                    self.shared.decoded.leave(batch.memory());
-                    self.shared.metrics.buffered_bytes.sub(batch.memory());
+                Ok(Ok(queued)) => {
+                    let batch = queued.into_batch();
                     done(&batch);
                     if batch.is_empty() {
                         self.recycle(batch);
@@ -242,14 +295,28 @@ impl Pipeline {
 
     /// Tells all threads to stop, without waiting for them.
     pub fn stop(&mut self) {
-        self.shared.closed.store(true, Ordering::Relaxed);
+        // Before the channels are emptied; see `Feed::place_with`.
+        self.shared.closed.store(true, Ordering::SeqCst);
         self.shared.stored.close();
         self.shared.decoded.close();
         self.shared.large.close();
-        // Whoever waits to hand something over finds nobody there.
-        self.current = None;
-        self.jobs = None;
+        // A dropped receiver ends waiting senders, but what is queued in a bounded channel lives on with it: each queued
+        // job's own receiver, and so a sender that waits for room there.
+        if let Some(current) = self.current.take() {
+            current.batches.try_iter().for_each(drop);
+        }
+        if let Some(jobs) = self.jobs.take() {
+            fence(Ordering::SeqCst);
+            jobs.try_iter().for_each(drop);
+        }
     }
+}
+
+/// Says that a thread cannot be started, and which limits may be the reason.
+pub fn no_thread(error: &io::Error) -> String {
+    format!(
+        "a thread cannot be started: {error}; raise the limit of processes and threads (ulimit -u, TasksMax= in systemd, pids.max of the container), or lower decodeThreads"
+    )
 }
 
 impl Drop for Pipeline {
@@ -263,75 +330,111 @@ impl Drop for Pipeline {
 }
 
 impl Feed {
-    /// Adds a job; waits while enough of them are under way. Answers whether to go on.
+    /// Adds a job; waits while enough of them are under way. `false`: the source is closed.
     pub fn push(&mut self, objects: Vec<Object>) -> bool {
         self.place().is_some_and(|place| place.submit(objects))
     }
 
-    /// The next job's place in the order; waits while enough of them are under way. `None`: the
-    /// source is closed.
+    /// The next job's place in the order; waits while enough of them are under way. `None`: the source is closed.
     pub fn place(&mut self) -> Option<Place> {
-        let (batches, taken) = bounded(JOB_BATCHES);
+        if self.closed() {
+            return None;
+        }
         let number = self.jobs;
         self.jobs += 1;
-        self.place_with(number, batches, Some(taken))
-    }
-
-    /// A place for a job whose batches may come before those of jobs before it. A feeder uses
-    /// either these or [`Feed::place`].
-    pub fn unordered_place(&mut self) -> Option<Place> {
-        if let Some(batches) = self.unordered.clone() {
-            return self.place_with(UNORDERED, batches, None);
-        }
         let (batches, taken) = bounded(JOB_BATCHES);
-        self.unordered = Some(batches.clone());
-        self.place_with(UNORDERED, batches, Some(taken))
+        let (objects, brought) = bounded(1);
+        let output = JobOutput {
+            number,
+            batches: taken,
+        };
+        self.order.send(output).ok()?;
+        // Either this sees that the source was closed meanwhile, and the job is given up, or `Pipeline::stop` sees
+        // the job in the queue: both store first and look then, and these accesses have one total order.
+        fence(Ordering::SeqCst);
+        if self.closed() {
+            return None;
+        }
+        // Jobs are taken in order, whenever their objects arrive: so a decode thread always has the job that the host
+        // waits for, or one before it. Otherwise later jobs could occupy all threads, which a host that waits for an
+        // earlier one never empties.
+        let job = Job {
+            number,
+            objects: brought,
+            batches: batches.clone(),
+        };
+        self.work.send(job).ok()?;
+        Some(Place {
+            shared: Arc::clone(&self.shared),
+            number,
+            objects: Some(objects),
+            batches,
+        })
     }
 
-    /// Waits until an object of this stored size may be fetched. `None`: the source is closed.
-    pub fn hold(&self, place: &Place, bytes: u64) -> Option<Held> {
-        self.shared.stored.hold(place.number, bytes)
+    /// Takes objects in any order instead. A source uses either this or [`Feed::place`]. `None`: the source is closed.
+    pub fn unordered(&self) -> Option<UnorderedFeed> {
+        let (batches, taken) = bounded(JOB_BATCHES);
+        let output = JobOutput {
+            number: UNORDERED,
+            batches: taken,
+        };
+        self.order.send(output).ok()?;
+        // Either this sees that the source was closed meanwhile, and the job is given up, or `Pipeline::stop` sees
+        // the job in the queue: both store first and look then, and these accesses have one total order.
+        fence(Ordering::SeqCst);
+        if self.closed() {
+            return None;
+        }
+        Some(UnorderedFeed {
+            shared: Arc::clone(&self.shared),
+            work: self.work.clone(),
+            batches,
+        })
+    }
+
+    /// The source is complete: the host gets the end after the last event.
+    pub fn finish(mut self) {
+        self.finished = true;
     }
 
     /// Whether the source is closed.
     pub fn closed(&self) -> bool {
         self.shared.closed.load(Ordering::Relaxed)
     }
+}
 
-    fn place_with(
-        &self,
-        number: u64,
-        batches: Sender<Result<Batch>>,
-        taken: Option<Receiver<Result<Batch>>>,
-    ) -> Option<Place> {
-        if self.closed() {
-            return None;
+impl Drop for Feed {
+    fn drop(&mut self) {
+        if !self.finished && !self.closed() {
+            let line =
+                "the source stopped because of an internal error; what it had not read is not read";
+            self.shared.metrics.errors_internal.add(1);
+            self.shared.fail(Error::new(ErrorKind::Read, line));
         }
-        let (objects, brought) = bounded(1);
+    }
+}
+
+impl UnorderedFeed {
+    /// Has the objects decoded. `false`: the source is closed.
+    pub fn submit(&self, objects: Vec<Object>) -> bool {
+        let (bring, brought) = bounded(1);
         let job = Job {
-            number,
+            number: UNORDERED,
             objects: brought,
-            batches: batches.clone(),
+            batches: self.batches.clone(),
         };
-        if let Some(batches) = taken {
-            self.order.send(JobOutput { number, batches }).ok()?;
-        }
-        // Jobs in order are taken in order, whenever their objects are there: so a decode thread
-        // always has the job that the host waits for, or one that is already done. Otherwise all
-        // threads could be held up in later jobs, by a host that cannot get that far.
-        let waiting = match number {
-            UNORDERED => Some((self.work.clone(), job)),
-            _ => {
-                self.work.send(job).ok()?;
-                None
-            }
-        };
-        Some(Place {
-            number,
-            objects,
-            batches,
-            waiting,
-        })
+        bring.send(objects).is_ok() && self.work.send(job).is_ok()
+    }
+
+    /// Ends the source with this error.
+    pub fn fail(&self, error: Error) {
+        self.shared.fail(error);
+    }
+
+    /// Bounds the stored bytes that wait for a decode thread.
+    pub fn stored_budget(&self) -> &Arc<MemoryBudget> {
+        &self.shared.stored
     }
 }
 
@@ -341,19 +444,41 @@ impl Place {
         self.number
     }
 
-    /// Has the objects decoded. Answers whether anybody is still there for them.
-    pub fn submit(self, objects: Vec<Object>) -> bool {
-        let brought = self.objects.send(objects).is_ok();
-        match self.waiting {
-            Some((work, job)) => work.send(job).is_ok(),
-            None => brought,
-        }
+    /// Bounds the stored bytes that wait for a decode thread.
+    pub fn stored_budget(&self) -> &Arc<MemoryBudget> {
+        &self.shared.stored
+    }
+
+    /// Has the objects decoded. `false`: the source is closed.
+    pub fn submit(mut self, objects: Vec<Object>) -> bool {
+        // The channel has room for what is sent once.
+        let bring = self.objects.take();
+        bring.is_some_and(|bring| bring.send(objects).is_ok())
     }
 
     /// Ends the source with this error when the host gets here.
-    pub fn fail(self, error: Error) {
-        // Nobody there any more: then nobody needs to know.
-        let _ = self.batches.send(Err(error));
+    pub fn fail(mut self, error: Error) {
+        // Nothing else is sent for this job, so there is room; a closed source needs no error.
+        let _ = self.batches.try_send(Err(error));
+        self.objects = None;
+    }
+
+    /// The job has no objects, which has been reported.
+    pub fn skip(mut self) {
+        self.objects = None;
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if self.objects.is_some() && !self.shared.closed.load(Ordering::Relaxed) {
+            self.shared.metrics.errors_internal.add(1);
+            self.shared.log.trouble(
+                "internal",
+                Severity::Error,
+                "an object was dropped because of an internal error; it is not read",
+            );
+        }
     }
 }
 
@@ -382,7 +507,10 @@ fn decode_job(shared: &Shared, decoder: &mut Decoder<'_>, job: &Job, objects: Ve
         outlet.large = None;
         // A fault in decoding costs the object, not the host.
         let decoded = catch_unwind(AssertUnwindSafe(|| decoder.decode(&object, &mut outlet)));
-        let result = decoded.unwrap_or_else(|_| Err(fault(shared, &object)));
+        let result = decoded.unwrap_or_else(|_| {
+            decoder.recover();
+            Err(fault(shared, &object))
+        });
         match (result, object.ticket) {
             (Ok(()), ticket) => decoder.batch.tickets.extend(ticket),
             (Err(error), _) if shared.settings.fail_on_error => {
@@ -400,11 +528,11 @@ fn decode_job(shared: &Shared, decoder: &mut Decoder<'_>, job: &Job, objects: Ve
 
 /// Counts and logs that decoding panicked.
 fn fault(shared: &Shared, object: &Object) -> Error {
-    let name = Printable(&object.name);
-    let line = format!("{name}: decoding failed; the rest of it is skipped");
+    let (cause, outcome) = ("decoding failed", "the rest of it is skipped");
     shared.metrics.errors_internal.add(1);
-    shared.log.trouble("internal", Severity::Error, &line);
-    Error::new(ErrorKind::Read, line)
+    shared.log.lost(&object.name, cause, outcome);
+    let name = Printable(&object.name);
+    Error::new(ErrorKind::Read, format!("{name}: {cause}; {outcome}"))
 }
 
 /// Hands a job's batches to the host.
@@ -412,26 +540,31 @@ struct JobOutlet<'a> {
     shared: &'a Shared,
     job: &'a Job,
     /// What the object at hand takes up beyond what each decode thread may.
-    large: Option<Held>,
+    large: Option<MemoryPermit>,
 }
 
 impl Outlet for JobOutlet<'_> {
     fn flush(&mut self, full: &mut Batch) -> bool {
         let memory = full.memory();
-        if !self.shared.decoded.enter(self.job.number, memory) {
+        let decoded = &self.shared.decoded;
+        let Some(permit) = decoded.acquire_blocking(self.job.number, memory) else {
             return false;
-        }
+        };
         let batch = std::mem::replace(full, self.shared.pooled());
-        self.shared.metrics.buffered_bytes.add(memory);
-        self.job.batches.send(Ok(batch)).is_ok()
+        let queued = QueuedBatch::new(batch, permit, &self.shared.metrics);
+        self.job.batches.send(Ok(queued)).is_ok()
     }
 
     fn large(&mut self, bytes: u64) -> bool {
-        if self.large.as_ref().is_some_and(|held| held.grow(bytes)) {
+        if self
+            .large
+            .as_ref()
+            .is_some_and(|permit| permit.try_grow(bytes))
+        {
             return true;
         }
         self.large = None;
-        self.large = self.shared.large.hold(self.job.number, bytes);
+        self.large = self.shared.large.acquire_blocking(self.job.number, bytes);
         self.large.is_some()
     }
 
@@ -441,9 +574,36 @@ impl Outlet for JobOutlet<'_> {
 }
 
 impl Shared {
+    /// Ends the source with this error, unless another one came first.
+    fn fail(&self, error: Error) {
+        self.failure().get_or_insert(error);
+    }
+
+    /// What the host gets after the last event.
+    fn end(&self) -> Result<Next> {
+        self.failure().take().map_or(Ok(Next::End), Err)
+    }
+
+    fn failure(&self) -> MutexGuard<'_, Option<Error>> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reports that a thread panicked outside of what is contained for each object.
+    fn broken(&self, thread: &str) {
+        self.metrics.errors_internal.add(1);
+        let line = format!(
+            "{thread} ended because of an internal error; the source ends with what was read before"
+        );
+        self.log.line(Severity::Error, &line);
+        self.fail(Error::new(ErrorKind::Read, line));
+    }
+
     fn pooled(&self) -> Batch {
         let mut batch = self.pool.1.try_recv().unwrap_or_default();
         batch.work_ahead(self.demand.wanted());
         batch
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -67,7 +67,7 @@ fn open_errors_name_the_thing() {
         assert!(error.contains(path), "{error:?} does not name {path}");
         assert_eq!(error.lines().count(), 1, "{error:?}");
     }
-    for path in ["S3://bucket", "file:///var/log", "https://queue"] {
+    for path in ["file:///var/log", "https://queue"] {
         let error = refused(&plugin, path);
         assert!(error.contains("sqs://<queue>"), "{error:?}");
     }
@@ -112,6 +112,46 @@ fn a_file_that_may_not_be_read_is_named_at_open() {
 }
 
 #[test]
+fn a_lost_log_that_cannot_be_written_is_named_at_open() {
+    let plugin = support::plugin(r#"{"lostLog":"/no/such/folder/lost.jsonl"}"#);
+    let logs = support::testdata("logs");
+    let error = refused(&plugin, logs.to_str().expect("UTF-8"));
+    for part in ["lostLog", "/no/such/folder/lost.jsonl", "No such file"] {
+        assert!(error.contains(part), "{error:?} does not name {part}");
+    }
+}
+
+#[test]
+fn keys_without_effect_for_the_source_are_a_warning_that_names_them() {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let config = r#"{"S3Interval":"5d","sqsDelete":false,"useS3SNS":true,"decodeThreads":1,"aws":{"region":"eu-west-1"}}"#;
+    let plugin = Plugin::load_with_log(&support::library(), config, move |severity, text| {
+        let _ = sender.send((severity, text.to_owned()));
+    });
+    let plugin = plugin.unwrap_or_else(|error| panic!("{error}"));
+    support::payloads(&plugin, &support::testdata("logs"));
+    drop(plugin);
+    let warnings: Vec<_> = receiver
+        .iter()
+        .filter(|(severity, text)| *severity == Severity::Warning && text.contains("no effect"))
+        .map(|(_, text)| text)
+        .collect();
+    assert_eq!(
+        warnings,
+        ["init configuration: s3Interval, sqsDelete, aws.region have no effect for a local path"]
+    );
+}
+
+#[test]
+fn white_space_around_a_path_does_not_matter() {
+    let plugin = support::plugin("");
+    let logs = support::testdata("logs");
+    let padded = format!(" {}\n", logs.display());
+    let read = support::payloads(&plugin, std::path::Path::new(&padded));
+    assert_eq!(read, support::payloads(&plugin, &logs));
+}
+
+#[test]
 fn records_of_insights_arrive_only_if_asked_for() {
     let logs = support::testdata("logs");
     let without = support::payloads(&support::plugin(""), &logs);
@@ -129,7 +169,8 @@ fn a_wrong_configuration_is_refused_with_key_and_value() {
     for (config, words) in [
         ("{", &["JSON"][..]),
         ("[]", &["object"]),
-        (r#"{"decodeThreads":0}"#, &["decodeThreads", "0", "64"]),
+        (r#"{"decodeThreads":-1}"#, &["decodeThreads", "-1", "64"]),
+        (r#"{"s3RetryFor":"soon"}"#, &["s3RetryFor", "soon", "30m"]),
         (r#"{"decodeThreads":65}"#, &["decodeThreads", "65", "64"]),
         (r#"{"decodeThreads":"four"}"#, &["decodeThreads", "four"]),
         (r#"{"sqsDelete":"yes"}"#, &["sqsDelete", "yes"]),
@@ -167,6 +208,8 @@ fn configuration_keys_match_in_any_case_and_unknown_ones_warn_with_the_nearest()
     for config in [
         "",
         "{}",
+        "null",
+        r#"{"decodeThreads":0,"sqsVisibilityTimeout":0}"#,
         r#"{"S3Interval":"5d"}"#,
         r#"{"s3interval":"5d","SQSDELETE":false,"useAsync":false}"#,
     ] {
@@ -194,6 +237,7 @@ fn the_schema_and_the_suggested_open_params_are_json() {
         .expect("a plugin")
         .expect("a schema");
     let schema: serde_json::Value = serde_json::from_str(&schema).expect("JSON");
+    assert_eq!(schema["type"], serde_json::json!(["object", "null"]));
     for key in [
         "sqsDelete",
         "s3DownloadConcurrency",

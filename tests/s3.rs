@@ -392,6 +392,111 @@ fn three_keys_a_page_make_no_difference() {
     }
 }
 
+/// A bucket of 30 objects below `AWSLogs/1/`, read ten keys a page through a proxy that has `rule` for listings.
+fn listing_with(name: &str, rule: impl FnOnce() -> Rule) -> (Vec<String>, Feed, Proxy) {
+    let service = service();
+    service.create_bucket(name);
+    for number in 0..30 {
+        let log = gzip(&plain_log(&format!("{number:02}-"), 1));
+        service.put(name, &format!("AWSLogs/1/{number:02}.json.gz"), log);
+    }
+    let proxy = Proxy::before(ministack().address);
+    proxy.keys_per_page(10);
+    proxy.rule(rule());
+    let feed = Feed::new(&Settings::at(proxy.address));
+    let read = feed.read_all(&format!("s3://{name}/AWSLogs/1/"));
+    (read, feed, proxy)
+}
+
+#[test]
+fn a_page_that_is_not_whole_is_requested_again() {
+    let all: Vec<String> = (0..30).map(|number| format!("{number:02}-0")).collect();
+    let cut_in_a_tag = |page: &str| page[..page.len() * 2 / 3].to_owned();
+    let cut_between_objects = |page: &str| {
+        let end = page
+            .match_indices("</Contents>")
+            .nth(4)
+            .map(|(at, end)| at + end.len());
+        page[..end.unwrap_or(page.len())].to_owned()
+    };
+    let wrong_count = |page: &str| page.replace("<KeyCount>10<", "<KeyCount>11<");
+    let no_token = |page: &str| page.replace("NextContinuationToken", "Other");
+    let end = |page: &str| page.replace("<IsTruncated>true<", "<IsTruncated>false<");
+    let rewrites: [(&str, fn(&str) -> String); 5] = [
+        ("cut-in-a-tag", cut_in_a_tag),
+        ("cut-between", cut_between_objects),
+        ("wrong-count", wrong_count),
+        ("no-token", no_token),
+        ("early-end", end),
+    ];
+    for (name, rewrite) in rewrites {
+        // Passes the check at open and the look at what is below the prefix.
+        let rule = || {
+            Rule::every("ListObjectsV2", Fault::Rewrite(rewrite))
+                .after(2)
+                .times(2)
+        };
+        let (read, feed, _) = listing_with(name, rule);
+        assert_same(&read, &all, name);
+        assert_eq!(feed.metric("errors.list"), 0, "{name}");
+        assert_eq!(feed.logged(Severity::Error), [""; 0], "{name}");
+    }
+}
+
+#[test]
+fn a_page_that_stays_unusable_is_an_error_that_names_the_prefix() {
+    let repeated = |page: &str| page.replace("/1/1", "/1/0");
+    let no_token = |page: &str| page.replace("NextContinuationToken", "Other");
+    let rewrites: [(&str, fn(&str) -> String, &str); 2] = [
+        ("repeated-page", repeated, "not in order"),
+        ("never-a-token", no_token, "no token"),
+    ];
+    for (name, rewrite, reason) in rewrites {
+        // Passes the check at open, the look at what is below the prefix, and the first page.
+        let rule = || Rule::every("ListObjectsV2", Fault::Rewrite(rewrite)).after(3);
+        let (read, feed, proxy) = listing_with(name, rule);
+        assert_eq!(
+            read.len(),
+            10,
+            "{name}: the first page is read, and nothing twice"
+        );
+        assert_eq!(feed.metric("errors.list"), 1, "{name}");
+        let lines = feed.logged(Severity::Error);
+        let named = lines
+            .iter()
+            .any(|line| line.contains(&format!("s3://{name}/AWSLogs/1/")) && line.contains(reason));
+        assert!(named, "{name}: {lines:#?}");
+        assert!(proxy.count("ListObjectsV2") < 10, "{name}: no loop");
+    }
+}
+
+#[test]
+fn keys_of_any_characters_are_listed_and_read() {
+    let service = service();
+    let bucket = "odd-keys";
+    service.create_bucket(bucket);
+    let keys = [
+        "a b+c",
+        "a%20b%2B",
+        "&amp;<>'\"",
+        "line\nbreak\u{1}\u{7f}",
+        "tab\tand\r",
+        "\u{10000}\u{ff5e}",
+    ];
+    for (number, key) in keys.iter().enumerate() {
+        let log = gzip(&plain_log(&format!("{number}-"), 1));
+        service.put(bucket, &format!("{key}.json.gz"), log);
+    }
+    let feed = Feed::new(&settings());
+    let expected: Vec<String> = (0..keys.len())
+        .map(|number| format!("{number}-0"))
+        .collect();
+    let mut read = feed.read_all(&format!("s3://{bucket}"));
+    read.sort_unstable();
+    assert_eq!(read, expected);
+    assert_eq!(feed.logged(Severity::Warning), [""; 0]);
+}
+
 #[test]
 fn a_second_server_agrees() {
     let bucket = "agreed-trail";

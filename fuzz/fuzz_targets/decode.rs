@@ -4,9 +4,9 @@
 
 use cloudtrail::batch::Batch;
 use cloudtrail::decode::{Content, Decoder, Limits, Object, Outlet};
-use cloudtrail::gate::Gate;
 use cloudtrail::inflate::{Members, is_gzip};
 use cloudtrail::log::Log;
+use cloudtrail::memory_budget::MemoryBudget;
 use cloudtrail::metrics::Metrics;
 use cloudtrail::tape::{Scan, Scanner, Tapes};
 use libfuzzer_sys::fuzz_target;
@@ -24,10 +24,11 @@ fuzz_target!(|data: &[u8]| {
         false => stored.take(limit + 1).read_to_end(&mut text),
     };
     let (metrics, log) = (Metrics::default(), Log::default());
-    let held = Arc::new(Gate::new(u64::MAX)).hold(0, 0).expect("open");
+    let budget = Arc::new(MemoryBudget::new(u64::MAX));
+    let permit = budget.try_acquire(0, 0).expect("room");
     let object = Object {
         name: "111122223333_CloudTrail_us-east-1_20260114T1200Z_x.json.gz".to_owned(),
-        content: Content::Memory(stored.to_vec(), held),
+        content: Content::Memory(stored.to_vec(), permit),
         ticket: None,
     };
     let limits = Limits {

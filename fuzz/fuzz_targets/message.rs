@@ -3,7 +3,7 @@
 //! are keys.
 #![no_main]
 
-use cloudtrail::locate::notification::{Notification, recognise};
+use cloudtrail::locate::notification::{Notification, parse};
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ fuzz_target!(|data: &[u8]| {
     let Ok(text) = std::str::from_utf8(data) else {
         return;
     };
-    let found = named(recognise(text));
+    let found = named(parse(text));
     assert!(found.iter().all(|(bucket, key)| can_be(bucket, key)));
     let mut lines = text.split('\n');
     let bucket = lines.next().unwrap_or_default();
@@ -44,7 +44,7 @@ fn agree(message: Value, expected: &[(String, String)]) {
     let mut body = message.to_string();
     for envelopes in 0..=3 {
         assert_eq!(
-            named(recognise(&body)),
+            named(parse(&body)),
             expected,
             "{envelopes} envelopes: {body}"
         );
@@ -54,8 +54,11 @@ fn agree(message: Value, expected: &[(String, String)]) {
 
 fn named(notification: Notification) -> Vec<(String, String)> {
     match notification {
-        Notification::Objects(list) => list.into_iter().map(|it| (it.bucket, it.key)).collect(),
-        Notification::Quiet | Notification::Unknown(_) => Vec::new(),
+        Notification::Objects(parsed) => {
+            let objects = parsed.objects.into_iter();
+            objects.map(|it| (it.bucket, it.key)).collect()
+        }
+        Notification::Ignored | Notification::Unknown(_) => Vec::new(),
     }
 }
 

@@ -7,29 +7,30 @@ use std::time::Duration;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::Region;
+use aws_sdk_s3::types::EncodingType;
 use tokio::time::{sleep, timeout};
 
 use super::Clients;
-use super::failure::{Cause, Described, describe, is_region};
+use super::error::{AwsError, ErrorCause, describe, is_region};
 use super::retry::Tries;
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::{Printable, Severity};
 
-/// Buckets whose regions are remembered; beyond that all are learnt anew.
+/// Buckets whose regions are remembered; beyond that all are looked up again.
 const BUCKETS: usize = 1024;
 
-/// More regions than there are, so that no answer can make this grow.
+/// More regions than AWS has, so that no answer can make the cache grow.
 const REGIONS: usize = 64;
 
 /// How long a source that is being opened waits for one answer.
 const OPENING: Duration = Duration::from_secs(8);
 
-/// Which buckets live elsewhere, and the clients for there.
+/// The regions of buckets that live elsewhere, and the clients for there.
 #[derive(Default)]
-pub(super) struct Regions(Mutex<Known>);
+pub(super) struct Regions(Mutex<RegionCache>);
 
 #[derive(Default)]
-struct Known {
+struct RegionCache {
     buckets: HashMap<String, String>,
     clients: HashMap<String, Client>,
 }
@@ -37,7 +38,7 @@ struct Known {
 impl Clients {
     /// Whether objects below `prefix` of `bucket` can be listed, and whether there is any. Learns the bucket's region.
     ///
-    /// Permissions may be for some prefixes only, so nothing else of the bucket is asked for.
+    /// Permissions may be for some prefixes only, so nothing else of the bucket is requested.
     ///
     /// # Errors
     ///
@@ -48,19 +49,26 @@ impl Clients {
                 .list_objects_v2()
                 .bucket(bucket)
                 .prefix(prefix)
+                // XML cannot express all characters that a key may have.
+                .encoding_type(EncodingType::Url)
                 .max_keys(1);
             match timeout(OPENING, request.send()).await {
                 Ok(Ok(page)) => Ok(!page.contents().is_empty()),
                 Ok(Err(error)) => Err(describe(&error)),
-                Err(_) => Err(too_slow(OPENING)),
+                Err(_) => {
+                    let message = format!("no answer within {} s", OPENING.as_secs());
+                    Err(AwsError::new(ErrorCause::Timeout, "Timeout", message))
+                }
             }
         };
-        self.on_bucket(bucket, Tries::few(), look).await.map_err(|failure| {
+        self.on_bucket(bucket, Tries::at_open(), look).await.map_err(|failure| {
             let hint = match failure.cause {
-                Cause::Missing => "; check the bucket's name",
-                Cause::Denied => "; s3:ListBucket on the bucket and s3:GetObject on its objects have to be allowed",
-                Cause::WrongRegion => "; set aws.region to the bucket's own",
-                Cause::Timeout | Cause::Transient => "; check the network, the proxy, the region and aws.endpoint",
+                ErrorCause::NotFound => "; check the bucket's name",
+                ErrorCause::AccessDenied => "; s3:ListBucket on the bucket and s3:GetObject on its objects have to be allowed",
+                ErrorCause::WrongRegion => "; set aws.region to the bucket's own",
+                ErrorCause::Timeout | ErrorCause::Unavailable | ErrorCause::ForeignAnswer => {
+                    "; check the network, the proxy, the region and aws.endpoint"
+                }
                 _ => "",
             };
             let place = self.place_of(bucket);
@@ -72,55 +80,71 @@ impl Clients {
         })
     }
 
-    /// Makes a request of `bucket` in the bucket's region, and makes it again as far as `tries` allow.
+    /// Makes a request of `bucket` in the bucket's region, and makes it again as long as `tries` allow.
     pub(crate) async fn on_bucket<T, F>(
         &self,
         bucket: &str,
         mut tries: Tries,
         request: impl Fn(Client) -> F,
-    ) -> std::result::Result<T, Described>
+    ) -> std::result::Result<T, AwsError>
     where
-        F: Future<Output = std::result::Result<T, Described>>,
+        F: Future<Output = std::result::Result<T, AwsError>>,
     {
-        let mut followed = false;
+        let breaker = self.breakers().of(bucket);
         loop {
-            let failure = match request(self.client_of(bucket)).await {
-                Ok(value) => return Ok(value),
+            let failure = match self.in_region(bucket, &request).await {
+                Ok(value) => {
+                    self.breakers().succeeded(&breaker, tries.causes());
+                    return Ok(value);
+                }
                 Err(failure) => failure,
             };
-            if failure.cause == Cause::WrongRegion
-                && !followed
-                && self.follow(bucket, &failure).await
-            {
-                followed = true;
-                continue;
-            }
-            if failure.is_throttle() {
-                self.shared.metrics.throttles.add(1);
-            }
-            let Some(pause) = tries.after(&failure) else {
+            self.record(&breaker, &failure);
+            let Some(pause) = tries.after(&failure, &breaker) else {
                 return Err(failure);
             };
             self.shared.metrics.retries.add(1);
-            sleep(pause).await;
+            tokio::select! {
+                () = sleep(pause) => {}
+                () = breaker.recovered() => {}
+            }
+        }
+    }
+
+    /// Makes a request of `bucket` in the bucket's region, once more where the answer names another region.
+    pub(super) async fn in_region<T, F>(
+        &self,
+        bucket: &str,
+        request: impl Fn(Client) -> F,
+    ) -> std::result::Result<T, AwsError>
+    where
+        F: Future<Output = std::result::Result<T, AwsError>>,
+    {
+        let failure = match request(self.client_of(bucket)).await {
+            Err(failure) if failure.cause == ErrorCause::WrongRegion => failure,
+            other => return other,
+        };
+        match self.follow(bucket, &failure).await {
+            true => request(self.client_of(bucket)).await,
+            false => Err(failure),
         }
     }
 
     /// Where requests to `bucket` go, for messages.
     pub(crate) fn place_of(&self, bucket: &str) -> String {
-        let region = self.known().buckets.get(bucket).cloned();
+        let region = self.regions().buckets.get(bucket).cloned();
         self.place_in(region.as_deref().unwrap_or(&self.region))
     }
 
     fn client_of(&self, bucket: &str) -> Client {
-        let known = self.known();
-        let region = known.buckets.get(bucket);
-        let elsewhere = region.and_then(|region| known.clients.get(region));
+        let regions = self.regions();
+        let region = regions.buckets.get(bucket);
+        let elsewhere = region.and_then(|region| regions.clients.get(region));
         elsewhere.unwrap_or(&self.s3).clone()
     }
 
-    /// Turns to the region that an answer, or else another question, names as the bucket's.
-    async fn follow(&self, bucket: &str, failure: &Described) -> bool {
+    /// Switches to the region that the answer, or else a HeadBucket, names as the bucket's.
+    async fn follow(&self, bucket: &str, failure: &AwsError) -> bool {
         let region = match &failure.region {
             Some(region) => Some(region.clone()),
             None => self.region_of(bucket).await,
@@ -128,18 +152,16 @@ impl Clients {
         let Some(region) = region else {
             return false;
         };
-        let mut known = self.known();
-        if known.buckets.get(bucket) == Some(&region) {
-            // Another request learnt it in the meantime, or this one did and it was wrong: once more tells.
+        let mut regions = self.regions();
+        if regions.buckets.get(bucket) == Some(&region) {
+            // Another request learned it in the meantime, or it was wrong: the next try shows which.
             return true;
         }
-        if known.buckets.len() >= BUCKETS {
-            known.buckets.clear();
+        if regions.buckets.len() >= BUCKETS || regions.clients.len() >= REGIONS {
+            // Both, as a bucket's region is of no use without its client.
+            *regions = RegionCache::default();
         }
-        if known.clients.len() >= REGIONS {
-            known.clients.clear();
-        }
-        known.clients.entry(region.clone()).or_insert_with(|| {
+        regions.clients.entry(region.clone()).or_insert_with(|| {
             let config = self
                 .s3
                 .config()
@@ -147,8 +169,8 @@ impl Clients {
                 .region(Region::new(region.clone()));
             Client::from_conf(config.build())
         });
-        known.buckets.insert(bucket.to_owned(), region.clone());
-        drop(known);
+        regions.buckets.insert(bucket.to_owned(), region.clone());
+        drop(regions);
         let bucket = Printable(bucket);
         self.shared.log.line(
             Severity::Info,
@@ -171,18 +193,8 @@ impl Clients {
         region.filter(|region| is_region(region))
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
-        let regions = &self.shared.buckets;
+    fn regions(&self) -> MutexGuard<'_, RegionCache> {
+        let regions = &self.shared.regions;
         regions.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The failure of an answer that did not begin within `limit`.
-pub(super) fn too_slow(limit: Duration) -> Described {
-    let seconds = limit.as_secs();
-    Described::new(
-        Cause::Timeout,
-        "Timeout",
-        format!("no answer within {seconds} s"),
-    )
 }

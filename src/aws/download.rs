@@ -1,199 +1,305 @@
-//! One object's bytes, whole or not at all.
+//! One object's bytes, over as many requests as it takes: a download that broke off is resumed at its last byte.
 #![forbid(unsafe_code)]
 
-use std::fmt;
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
-use tokio::time::{Instant, timeout, timeout_at};
+use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use aws_sdk_s3::operation::{RequestId, RequestIdExt};
+use tokio::time::timeout;
 
 use super::Clients;
-use super::bucket::too_slow;
-use super::failure::{Cause, Described, chain, describe};
-use super::retry::Tries;
-use crate::log::Printable;
+use super::error::{AwsError, ErrorCause, chain, describe};
+use crate::log::{Printable, Severity};
 
-/// How long the answer to a download may take to begin.
-const FIRST_BYTE: Duration = Duration::from_secs(10);
+/// Silence, before or within an answer, after which a download is broken off. Slowness alone never ends one.
+const SILENCE: Duration = Duration::from_secs(20);
 
-/// How long a body may take, to which comes the time for its bytes at the slowest rate.
-const GRACE: Duration = Duration::from_secs(20);
+/// Bytes reserved before they arrive: a response header may promise what no memory holds.
+const MAX_RESERVED: u64 = 32 << 20;
 
-/// Bytes per second below which a body is given up: servers that drip bytes hold up all that comes behind.
-const SLOWEST: u64 = 16 << 10;
-
-/// Bytes for which there is room before they arrive: a head may promise what no memory holds.
-const MOST_EXPECTED: u64 = 32 << 20;
-
-/// A silence of this length before a body broke off is what broke it off.
-const SILENCE: Duration = Duration::from_secs(4);
-
-/// Why an object could not be downloaded.
+/// Names an object and the version to fall back to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FetchError {
-    /// What a caller can do about it.
-    pub kind: FetchErrorKind,
-    /// One line that names the object, the cause and the service's code.
-    pub message: String,
+pub(crate) struct ObjectId {
+    /// Its bucket.
+    pub(crate) bucket: String,
+    /// Its key.
+    pub(crate) key: String,
+    /// The version that a notification named: it still reads after the object was deleted or replaced.
+    pub(crate) version: Option<String>,
 }
 
-/// What can be done about an object that could not be downloaded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum FetchErrorKind {
-    /// There is no such object or bucket. Lasting.
-    NotFound,
-    /// It may not be read, which a policy may allow some day.
-    Denied,
-    /// The service refuses for another reason that lies in the object, such as that it is archived. Lasting.
-    Refused,
-    /// It has more bytes than allowed. Lasting.
-    TooLarge,
-    /// The credentials are missing, have expired or are not accepted: no other object can be read either.
-    Expired,
-    /// It failed again and again, and may succeed later.
-    Transient,
-}
-
-/// What became of a download that met with no error.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Download {
+/// What a request brought that met no error.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Downloaded {
     /// All bytes of the object.
     Whole(Vec<u8>),
-    /// There was no room for this many bytes; it was not downloaded.
+    /// The object has, or may have, this many bytes, for which there is no room now.
     NoRoom(u64),
 }
 
 /// What an object may take up in memory.
 #[derive(Clone, Copy)]
-pub struct Room<'a> {
-    /// The most that any object may have.
-    pub max_bytes: u64,
-    /// Whether so many bytes are all right now. It is asked before they are downloaded, or piece by piece where a server
-    /// does not tell beforehand how many there are.
-    pub now: &'a (dyn Fn(u64) -> bool + Sync),
-    /// Told of each try that failed: what it had need not be kept until the next one.
-    pub failed: &'a (dyn Fn() + Sync),
+pub(crate) struct Room<'a> {
+    /// Stored bytes over which an object is refused.
+    pub(crate) max_bytes: u64,
+    /// Reserves room for this many bytes in all, unless there is none now. Called before the bytes are downloaded, or
+    /// piece by piece where the server does not announce a length.
+    pub(crate) reserve: &'a (dyn Fn(u64) -> bool + Sync),
 }
 
-impl fmt::Display for FetchError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+/// An object being downloaded.
+#[derive(Debug)]
+pub(crate) struct Download<'a> {
+    object: &'a ObjectId,
+    /// Read the named version, as the plain request does not find or may not read the object.
+    versioned: bool,
+    partial: Option<Partial>,
+}
+
+/// The first bytes of an object, and what proves that the rest belongs to them.
+#[derive(Debug)]
+struct Partial {
+    bytes: Vec<u8>,
+    etag: String,
+}
+
+impl ObjectId {
+    /// The object as a URL, for messages.
+    pub(crate) fn url(&self) -> String {
+        format!("s3://{}/{}", Printable(&self.bucket), Printable(&self.key))
     }
 }
 
-impl std::error::Error for FetchError {}
+impl<'a> Download<'a> {
+    /// A download of `object` that has not begun.
+    pub(crate) fn new(object: &'a ObjectId) -> Self {
+        Download {
+            object,
+            versioned: false,
+            partial: None,
+        }
+    }
 
-impl Clients {
-    /// The bytes of an object as they are stored, if there is `room` for them.
-    ///
-    /// What may pass is tried again after growing pauses, the body included; what lasts fails at once. Every step
-    /// is bounded in time, and the body by its size: one that stands still or drips is given up.
+    /// Bytes that are kept for the next request.
+    pub(crate) fn kept(&self) -> u64 {
+        self.partial
+            .as_ref()
+            .map_or(0, |partial| partial.bytes.len() as u64)
+    }
+
+    /// Forgets the bytes that have arrived.
+    pub(crate) fn discard(&mut self) {
+        self.partial = None;
+    }
+
+    /// Makes one request, which continues where the last one broke off. Falls back to the named version where the
+    /// plain request finds nothing or is denied.
     ///
     /// # Errors
     ///
-    /// See [`FetchErrorKind`].
-    pub async fn download(
-        &self,
-        bucket: &str,
-        key: &str,
+    /// One failed request. What has arrived until then is kept for the next.
+    pub(crate) async fn request(
+        &mut self,
+        clients: &Clients,
         room: Room<'_>,
-    ) -> Result<Download, FetchError> {
-        let fetch = async |client: Client| {
-            let fetched = fetch(client, bucket, key, room).await;
-            fetched.inspect_err(|_| (room.failed)())
+    ) -> Result<Downloaded, AwsError> {
+        let object = self.object;
+        let plain = match self.request_once(clients, room).await {
+            Err(error)
+                if !self.versioned
+                    && object.version.is_some()
+                    && matches!(error.cause, ErrorCause::NotFound | ErrorCause::AccessDenied) =>
+            {
+                error
+            }
+            other => return other,
         };
-        self.on_bucket(bucket, Tries::default(), fetch)
-            .await
-            .map_err(|failure| FetchError {
-                kind: kind(failure.cause),
-                message: format!("s3://{}/{}: {failure}", Printable(bucket), Printable(key)),
-            })
+        self.versioned = true;
+        self.discard();
+        let result = self.request_once(clients, room).await;
+        match &result {
+            Ok(_) => return result,
+            Err(error) if error.is_denied() => clients.shared.log.once(
+                "version_denied",
+                Severity::Warning,
+                format_args!(
+                    "{}: the version named in the notification cannot be read: {error}; s3:GetObjectVersion has to be allowed",
+                    object.url()
+                ),
+            ),
+            // The version may still read with the next request.
+            Err(error) if error.is_transient() => return result,
+            Err(_) => {}
+        }
+        self.versioned = false;
+        Err(plain)
     }
-}
 
-async fn fetch(
-    client: Client,
-    bucket: &str,
-    key: &str,
-    room: Room<'_>,
-) -> Result<Download, Described> {
-    let request = client.get_object().bucket(bucket).key(key).send();
-    let object = match timeout(FIRST_BYTE, request).await {
-        Ok(answer) => answer.map_err(|error| describe(&error))?,
-        Err(_) => return Err(too_slow(FIRST_BYTE)),
-    };
-    let length = object
-        .content_length()
-        .and_then(|length| u64::try_from(length).ok());
-    let max_bytes = room.max_bytes;
-    if let Some(length) = length.filter(|length| *length > max_bytes) {
-        return Err(too_large(length, max_bytes));
+    async fn request_once(
+        &mut self,
+        clients: &Clients,
+        room: Room<'_>,
+    ) -> Result<Downloaded, AwsError> {
+        let object = self.object;
+        let answer = clients
+            .in_region(&object.bucket, |client| self.get(client))
+            .await;
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) => {
+                if error.cause == ErrorCause::Replaced {
+                    self.discard();
+                }
+                return Err(error);
+            }
+        };
+        if answer.request_id().is_none() && answer.extended_request_id().is_none()
+            || answer.e_tag().is_none()
+        {
+            return Err(AwsError::foreign("a download"));
+        }
+        let total = self.align(&answer)?;
+        self.body(answer, total, room).await
     }
-    if let Some(length) = length.filter(|length| !(room.now)(*length)) {
-        return Ok(Download::NoRoom(length));
+
+    async fn get(&self, client: Client) -> Result<GetObjectOutput, AwsError> {
+        let object = self.object;
+        let mut request = client.get_object().bucket(&object.bucket).key(&object.key);
+        if self.versioned {
+            request = request.set_version_id(object.version.clone());
+        }
+        if let Some(partial) = &self.partial {
+            request = request
+                .range(format!("bytes={}-", partial.bytes.len()))
+                .if_match(&partial.etag);
+        }
+        match timeout(SILENCE, request.send()).await {
+            Ok(answer) => answer.map_err(|error| describe(&error)),
+            Err(_) => Err(silent("no answer")),
+        }
     }
-    // Room for a normal log file; that there are more bytes is only believed when they are here.
-    let expected = length.unwrap_or(0).min(MOST_EXPECTED);
-    let mut bytes = Vec::with_capacity(expected as usize);
-    let mut body = object.body;
-    let start = Instant::now();
-    let mut last = start;
-    loop {
-        let received = bytes.len() as u64;
-        let deadline =
-            start + GRACE + Duration::from_millis(received.saturating_mul(1000) / SLOWEST);
-        let chunk = match timeout_at(deadline, body.next()).await {
-            Ok(None) => break,
-            Ok(Some(Ok(chunk))) => chunk,
-            Ok(Some(Err(error))) => {
-                let cause = match last.elapsed() >= SILENCE {
-                    true => Cause::Timeout,
-                    false => Cause::Transient,
-                };
+
+    /// Checks that the answer continues what is kept, or begins anew. The object's length, where it is known.
+    fn align(&mut self, answer: &GetObjectOutput) -> Result<Option<u64>, AwsError> {
+        let length = answer
+            .content_length()
+            .and_then(|length| u64::try_from(length).ok());
+        let Some(range) = answer.content_range() else {
+            // The whole object: the request was for that, or the server ignores ranges.
+            self.discard();
+            return Ok(length);
+        };
+        let kept = self.kept();
+        let same = |partial: &Partial| answer.e_tag() == Some(partial.etag.as_str());
+        match content_range(range) {
+            Some((start, total)) if start == kept && self.partial.as_ref().is_some_and(same) => {
+                Ok(total.or_else(|| Some(length? + kept)))
+            }
+            _ => {
+                self.discard();
                 let message = format!(
-                    "the body broke off after {received} bytes: {}",
-                    chain(&error)
+                    "the answer has the range {}, not the one requested",
+                    Printable(range)
                 );
-                return Err(Described::new(cause, "Body", message));
+                Err(AwsError::new(ErrorCause::Replaced, "Range", message))
             }
-            Err(_) => {
-                let seconds = start.elapsed().as_secs();
-                let message = format!("the body had {received} bytes after {seconds} s, too slow");
-                return Err(Described::new(Cause::Timeout, "Body", message));
+        }
+    }
+
+    async fn body(
+        &mut self,
+        answer: GetObjectOutput,
+        total: Option<u64>,
+        room: Room<'_>,
+    ) -> Result<Downloaded, AwsError> {
+        let max_bytes = room.max_bytes;
+        if let Some(total) = total.filter(|total| *total > max_bytes) {
+            return Err(too_large(total, max_bytes));
+        }
+        if let Some(total) = total.filter(|total| !(room.reserve)(*total)) {
+            return Ok(Downloaded::NoRoom(total));
+        }
+        let etag = answer.e_tag().unwrap_or_default().to_owned();
+        let mut bytes = self
+            .partial
+            .take()
+            .map(|partial| partial.bytes)
+            .unwrap_or_default();
+        let expected = total.unwrap_or(0).min(MAX_RESERVED) as usize;
+        bytes.reserve_exact(expected.saturating_sub(bytes.len()));
+        let mut body = answer.body;
+        let failure = loop {
+            let received = bytes.len() as u64;
+            let chunk = match timeout(SILENCE, body.next()).await {
+                Ok(None) if total.is_none_or(|total| total == received) => {
+                    return Ok(Downloaded::Whole(bytes));
+                }
+                Ok(None) => {
+                    let message = format!(
+                        "the body ended after {received} of {} bytes",
+                        total.unwrap_or_default()
+                    );
+                    break AwsError::new(ErrorCause::Unavailable, "Body", message);
+                }
+                Ok(Some(Ok(chunk))) => chunk,
+                Ok(Some(Err(error))) => {
+                    let message = format!(
+                        "the body broke off after {received} bytes: {}",
+                        chain(&error)
+                    );
+                    break AwsError::new(ErrorCause::Unavailable, "Body", message);
+                }
+                Err(_) => break silent(&format!("no byte after {received}")),
+            };
+            let received = received + chunk.len() as u64;
+            if received > max_bytes {
+                return Err(too_large(received, max_bytes));
             }
+            if total.is_none() && !(room.reserve)(received) {
+                // The length is unknown; the next request gets twice the room.
+                return Ok(Downloaded::NoRoom(
+                    received.saturating_mul(2).min(max_bytes),
+                ));
+            }
+            bytes.extend_from_slice(&chunk);
         };
-        let received = received + chunk.len() as u64;
-        if received > max_bytes {
-            return Err(too_large(received, max_bytes));
+        // More than the object has, or all of it with a wrong checksum: not the object's bytes. Weak tags prove nothing.
+        let complete = total.is_some_and(|total| bytes.len() as u64 >= total);
+        if !bytes.is_empty() && !complete && !etag.starts_with("W/") {
+            self.partial = Some(Partial { bytes, etag });
         }
-        if length.is_none() && !(room.now)(received) {
-            // There is no telling how many there will be.
-            return Ok(Download::NoRoom(received.saturating_mul(2).min(max_bytes)));
-        }
-        bytes.extend_from_slice(&chunk);
-        last = Instant::now();
-    }
-    match length.filter(|length| *length != bytes.len() as u64) {
-        None => Ok(Download::Whole(bytes)),
-        Some(length) => {
-            let message = format!("the body ended after {} of {length} bytes", bytes.len());
-            Err(Described::new(Cause::Transient, "Body", message))
-        }
+        Err(failure)
     }
 }
 
-fn too_large(bytes: u64, max_bytes: u64) -> Described {
+/// Start and total length of a `Content-Range: bytes <start>-<end>/<total>`.
+fn content_range(range: &str) -> Option<(u64, Option<u64>)> {
+    let (span, total) = range.strip_prefix("bytes ")?.split_once('/')?;
+    let (start, _) = span.split_once('-')?;
+    Some((start.parse().ok()?, total.parse().ok()))
+}
+
+fn silent(what: &str) -> AwsError {
+    let message = format!("{what} within {} s", SILENCE.as_secs());
+    AwsError::new(ErrorCause::Timeout, "Timeout", message)
+}
+
+fn too_large(bytes: u64, max_bytes: u64) -> AwsError {
     let message = format!("has at least {bytes} bytes, more than the {max_bytes} allowed");
-    Described::new(Cause::TooLarge, "TooLarge", message)
+    AwsError::new(ErrorCause::TooLarge, "TooLarge", message)
 }
 
-fn kind(cause: Cause) -> FetchErrorKind {
-    match cause {
-        Cause::Missing => FetchErrorKind::NotFound,
-        Cause::Denied => FetchErrorKind::Denied,
-        Cause::Refused | Cause::WrongRegion => FetchErrorKind::Refused,
-        Cause::TooLarge => FetchErrorKind::TooLarge,
-        Cause::Credentials => FetchErrorKind::Expired,
-        Cause::Throttled | Cause::Timeout | Cause::Transient => FetchErrorKind::Transient,
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_ranges_are_parsed() {
+        assert_eq!(content_range("bytes 10-19/100"), Some((10, Some(100))));
+        assert_eq!(content_range("bytes 10-19/*"), Some((10, None)));
+        for other in ["", "bytes */100", "bytes 10/100", "items 1-2/3"] {
+            assert_eq!(content_range(other), None, "{other}");
+        }
     }
 }

@@ -4,14 +4,15 @@
 use aws_sdk_sqs::config::retry::RetryConfig;
 
 use super::Clients;
-use super::failure::{Cause, Described, describe, is_region};
+use super::error::{AwsError, ErrorCause, describe, is_region};
 use crate::error::{Error, ErrorKind, Result};
+use crate::locate::{QueueArn, queue_arn};
 use crate::log::Printable;
-use crate::quote::without_secrets;
+use crate::quote::{quoted, without_secrets};
 
 impl Clients {
-    /// The URL of a queue, given its name or the URL itself, with or without its scheme. A name is looked up in
-    /// `owner_account`, or in the account of the credentials where that is empty; a URL is not looked up.
+    /// Finds the URL of a queue by its name, its ARN, or the URL itself, with or without its scheme. A name is looked up in
+    /// `owner_account`, or in the account of the credentials if that is empty; a URL is not looked up.
     ///
     /// # Errors
     ///
@@ -20,6 +21,10 @@ impl Clients {
         if queue.contains('/') {
             return Ok(with_scheme(queue, &self.shared.endpoint));
         }
+        let (queue, owner_account) = match queue_arn(queue) {
+            Some(arn) => self.own_arn(queue, arn, owner_account)?,
+            None => (queue, owner_account),
+        };
         let owner = Some(owner_account).filter(|owner| !owner.is_empty());
         // A person waits for this one, so it is not tried as often as others.
         let quick = aws_sdk_sqs::Config::builder()
@@ -43,12 +48,17 @@ impl Clients {
         };
         let answer = answer.map_err(|error| {
             let failure = describe(&error);
+            if let Some(refusal) = proxy_refusal(&failure) {
+                let (queue, place) = (Printable(queue), self.place());
+                let line = format!("queue {queue} cannot be reached in {place}: {refusal}");
+                return Error::new(ErrorKind::OpenParams, line);
+            }
             let hint = match failure.cause {
-                Cause::Missing => "; check the queue's name, its region and sqsOwnerAccount",
-                Cause::Denied => {
+                ErrorCause::NotFound => "; check the queue's name, its region and sqsOwnerAccount",
+                ErrorCause::AccessDenied => {
                     "; sqs:GetQueueUrl on the queue has to be allowed, or give the queue's URL"
                 }
-                Cause::Timeout | Cause::Transient => {
+                ErrorCause::Timeout | ErrorCause::Unavailable | ErrorCause::ForeignAnswer => {
                     "; check the network, the proxy, the region and aws.endpoint"
                 }
                 _ => "",
@@ -59,20 +69,58 @@ impl Clients {
             .queue_url
             .ok_or_else(|| refused("the answer holds no URL".to_owned()))
     }
+
+    /// The name and owner in an ARN, if the queue can be reached with these clients and nothing contradicts it.
+    fn own_arn<'a>(
+        &self,
+        text: &str,
+        arn: QueueArn<'a>,
+        owner_account: &str,
+    ) -> Result<(&'a str, &'a str)> {
+        let refused = |why: String| {
+            let queue = Printable(text);
+            Error::new(ErrorKind::OpenParams, format!("queue {queue} {why}"))
+        };
+        if arn.region != self.region {
+            return Err(refused(format!(
+                "is in region {}, but the region in use is {}; set aws.region to the queue's",
+                Printable(arn.region),
+                self.region
+            )));
+        }
+        if !owner_account.is_empty() && owner_account != arn.account {
+            return Err(refused(format!(
+                "is owned by account {}, but sqsOwnerAccount is {}; leave out sqsOwnerAccount",
+                arn.account,
+                quoted(owner_account)
+            )));
+        }
+        Ok((arn.name, arn.account))
+    }
 }
 
 impl Clients {
     /// Why a queue whose URL is known cannot be read; `permission` is what the request needs.
-    pub(crate) fn queue_refused(&self, url: &str, permission: &str, failure: &Described) -> Error {
+    pub(crate) fn queue_refused(&self, url: &str, permission: &str, failure: &AwsError) -> Error {
+        if let Some(refusal) = proxy_refusal(failure) {
+            let (queue, place) = (Printable(without_secrets(url)), self.place());
+            let line = format!("queue {queue} cannot be reached in {place}: {refusal}");
+            return Error::new(ErrorKind::OpenParams, line);
+        }
         let hint = match (failure.cause, region_of(url)) {
-            (Cause::Missing | Cause::Denied | Cause::WrongRegion, Some(region))
-                if region != self.region =>
-            {
+            (
+                ErrorCause::NotFound | ErrorCause::AccessDenied | ErrorCause::WrongRegion,
+                Some(region),
+            ) if region != self.region => {
                 format!("; the queue is one of {region}, set aws.region to that")
             }
-            (Cause::Missing, _) => "; check the queue's URL, its region and its account".to_owned(),
-            (Cause::Denied, _) => format!("; {permission} on the queue has to be allowed"),
-            (Cause::Timeout | Cause::Transient, _) => {
+            (ErrorCause::NotFound, _) => {
+                "; check the queue's URL, its region and its account".to_owned()
+            }
+            (ErrorCause::AccessDenied, _) => {
+                format!("; {permission} on the queue has to be allowed")
+            }
+            (ErrorCause::Timeout | ErrorCause::Unavailable | ErrorCause::ForeignAnswer, _) => {
                 "; check the network, the proxy, the region and aws.endpoint".to_owned()
             }
             _ => String::new(),
@@ -84,6 +132,18 @@ impl Clients {
             format!("queue {queue} cannot be read in {place}: {failure}{hint}"),
         )
     }
+}
+
+/// What a proxy that refuses the request asks for; `None` if the failure is another one.
+fn proxy_refusal(failure: &AwsError) -> Option<&'static str> {
+    let line = failure.to_string();
+    // The first two are answers to a plain request, the last one that to a tunnel.
+    let refused = ["HTTP407", "(HTTP 407)", "proxy authorization required"]
+        .iter()
+        .any(|part| line.contains(part));
+    refused.then_some(
+        "the proxy requires authentication (HTTP 407); set user and password in HTTPS_PROXY or HTTP_PROXY",
+    )
 }
 
 /// The region that AWS writes into the host of a queue's URL.
@@ -133,6 +193,24 @@ mod tests {
             ("q", None),
         ] {
             assert_eq!(region_of(url), region, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_that_requires_authentication_is_told_from_a_missing_queue() {
+        for (code, message, expected) in [
+            ("HTTP407", "(HTTP 407)", true),
+            ("Response", "syntax error (HTTP 407)", true),
+            (
+                "Connection",
+                "tunnel error: proxy authorization required",
+                true,
+            ),
+            ("QueueDoesNotExist", "no such queue (HTTP 400)", false),
+            ("HTTP404", "(HTTP 404)", false),
+        ] {
+            let failure = AwsError::new(Cause::Refused, code, message);
+            assert_eq!(proxy_refusal(&failure).is_some(), expected, "{failure}");
         }
     }
 

@@ -1,115 +1,272 @@
-//! How often and when a request that failed is tried again.
+//! When a request or an object that failed is tried again, and when it is given up.
 #![forbid(unsafe_code)]
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::failure::{Cause, Described};
+use super::breaker::Breaker;
+use super::error::{AwsError, ErrorCause, ErrorClass};
 use crate::backoff::Backoff;
 
-/// Failed tries after which a request is given up.
-const TRIES: u32 = 5;
+/// The longest first pause; it doubles while requests to the bucket keep failing.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
 
-/// Tries that an answer which did not come in time counts as: it has cost as much patience.
-const TIMEOUT_COSTS: u32 = 2;
+/// The longest pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// Answers that ask to slow down, after which a request is given up. They take a minute or so in all.
-const THROTTLES: u32 = 10;
+/// Tries of an object of `s3://` that is missing or denied, which take less than 2 s in all.
+const SWEEP_TRIES: u32 = 3;
 
-/// The longest first pause, which doubles with each further one.
-const FIRST: Duration = Duration::from_millis(250);
+/// How long a missing object of `sqs://` is tried: replication and S3-compatible stores may lag behind the notification.
+const MISSING: Duration = Duration::from_secs(3);
 
-/// The longest pause of all.
-const LONGEST: Duration = Duration::from_secs(10);
+/// How long a denied object of `sqs://` is tried while others of its bucket can be read.
+const DENIED_ALONE: Duration = Duration::from_secs(15 * 60);
 
-/// The same two where the service asks to slow down.
-const FIRST_THROTTLED: Duration = Duration::from_millis(500);
-const LONGEST_THROTTLED: Duration = Duration::from_secs(20);
+/// How long a denied object of `sqs://` is tried while none of its bucket can be read: short of the 12 hours for which
+/// a message can be kept.
+const DENIED_ALL: Duration = Duration::from_secs(11 * 3600);
 
-/// The failures so far of one request.
-#[derive(Debug)]
-pub(crate) struct Tries {
-    failed: u32,
-    pauses: Backoff,
-    throttled: u32,
-    throttled_pauses: Backoff,
+/// Tries of a request for which a source that is being opened waits.
+const OPEN_TRIES: u32 = 2;
+
+/// Who waits for a request, and so how long it is tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RetryPolicy {
+    /// The opening of a source: a few seconds.
+    Open,
+    /// `s3://`: transient failures for this long (`s3RetryFor`), per cause and bucket.
+    Sweep(Duration),
+    /// `sqs://`: transient failures for as long as the message can be kept.
+    Queue,
 }
 
-impl Default for Tries {
-    fn default() -> Self {
-        Tries {
-            failed: 0,
-            pauses: Backoff::new(FIRST, LONGEST),
-            throttled: 0,
-            throttled_pauses: Backoff::new(FIRST_THROTTLED, LONGEST_THROTTLED),
-        }
-    }
+/// The failures so far of one request or object.
+#[derive(Debug)]
+pub(crate) struct Tries {
+    policy: RetryPolicy,
+    began: Option<Instant>,
+    last: Instant,
+    failed: u32,
+    /// Failures for being missing or denied, and the time of the first.
+    absent: u32,
+    absent_since: Option<Instant>,
+    pauses: Backoff,
+    causes: Vec<ErrorCause>,
 }
 
 impl Tries {
-    /// For a request that a person waits for: two tries, and one if no answer came.
-    pub(super) fn few() -> Tries {
+    /// No failures yet.
+    pub(crate) fn new(policy: RetryPolicy) -> Self {
         Tries {
-            failed: TRIES - 2,
-            throttled: THROTTLES - 4,
-            ..Tries::default()
+            policy,
+            began: None,
+            last: Instant::now(),
+            failed: 0,
+            absent: 0,
+            absent_since: None,
+            pauses: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
+            causes: Vec::new(),
         }
     }
 
-    /// How long to wait before the next try; `None` where there shall be none.
-    pub(super) fn after(&mut self, failure: &Described) -> Option<Duration> {
-        if !failure.is_transient() {
-            return None;
+    /// For a request for which a source that is being opened waits.
+    pub(crate) fn at_open() -> Self {
+        Tries::new(RetryPolicy::Open)
+    }
+
+    /// The causes for which it has failed, each once.
+    pub(crate) fn causes(&self) -> &[ErrorCause] {
+        &self.causes
+    }
+
+    /// Records a failure: how long to pause before the next try, or `None` to give up.
+    pub(crate) fn after(&mut self, failure: &AwsError, breaker: &Breaker) -> Option<Duration> {
+        let now = Instant::now();
+        let began = *self.began.get_or_insert(now);
+        let previous = std::mem::replace(&mut self.last, now);
+        self.failed += 1;
+        if !self.causes.contains(&failure.cause) {
+            self.causes.push(failure.cause);
         }
-        if failure.is_throttle() {
-            self.throttled += 1;
-            return (self.throttled < THROTTLES).then(|| self.throttled_pauses.pause());
+        let class = failure.cause.class();
+        match (self.policy, class) {
+            (_, ErrorClass::Permanent) => None,
+            (RetryPolicy::Open, ErrorClass::TransientSource) => {
+                let worth = failure.cause.is_congestion() && failure.cause != ErrorCause::Timeout;
+                (worth && self.failed < OPEN_TRIES).then_some(FIRST_PAUSE)
+            }
+            (RetryPolicy::Open, _) => None,
+            (RetryPolicy::Sweep(limit), ErrorClass::TransientSource) => {
+                let spent = began.elapsed() >= limit || breaker.failing_for(failure.cause) >= limit;
+                (!spent).then(|| self.pause(failure, breaker, previous))
+            }
+            (RetryPolicy::Queue, ErrorClass::TransientSource) => {
+                Some(self.pause(failure, breaker, previous))
+            }
+            (RetryPolicy::Sweep(_), _) => {
+                self.absent += 1;
+                (self.absent < SWEEP_TRIES).then(|| FIRST_PAUSE * (2 * self.absent - 1))
+            }
+            (RetryPolicy::Queue, ErrorClass::BrieflyTransient) => {
+                self.absent += 1;
+                let left = MISSING.checked_sub(self.absent_since(now).elapsed())?;
+                // 0.3, 0.9 and 1.8 s, all of it at the end.
+                let pause = Duration::from_millis(300) * self.absent.min(6) * (self.absent + 1) / 2;
+                (left > Duration::from_millis(50)).then_some(pause.min(left))
+            }
+            (RetryPolicy::Queue, ErrorClass::TransientObject) => {
+                let since = self.absent_since(now);
+                let limit = match breaker.succeeded_since(since) {
+                    true => DENIED_ALONE,
+                    false => DENIED_ALL,
+                };
+                (since.elapsed() < limit).then(|| self.pauses.pause())
+            }
         }
-        self.failed += match failure.cause {
-            Cause::Timeout => TIMEOUT_COSTS,
-            _ => 1,
-        };
-        (self.failed < TRIES).then(|| self.pauses.pause())
+    }
+
+    fn absent_since(&mut self, now: Instant) -> Instant {
+        *self.absent_since.get_or_insert(now)
+    }
+
+    /// The next pause after a transient failure. Throttling and 5xx of a service that answers others at the same time
+    /// need no growing pauses: the adaptive limit slows the requests down.
+    fn pause(&mut self, failure: &AwsError, breaker: &Breaker, previous: Instant) -> Duration {
+        if failure.cause.is_outage() && breaker.succeeded_since(previous) {
+            self.pauses.reset();
+        }
+        self.pauses.pause()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::aws::breaker::Breakers;
+    use std::sync::Arc;
 
-    fn pauses(cause: Cause, mut tries: Tries) -> Vec<Duration> {
-        let failure = Described::new(cause, "c", "m");
-        std::iter::from_fn(|| tries.after(&failure)).collect()
+    const HALF_HOUR: Duration = Duration::from_secs(1800);
+
+    fn pauses(policy: RetryPolicy, cause: ErrorCause, at_most: usize) -> Vec<Duration> {
+        let breakers = Breakers::new(32, true, Arc::default());
+        let breaker = breakers.of("b");
+        let failure = AwsError::new(cause, "c", "m");
+        let mut tries = Tries::new(policy);
+        std::iter::from_fn(|| {
+            breaker.failed(&failure);
+            tries.after(&failure, &breaker)
+        })
+        .take(at_most)
+        .collect()
     }
 
     #[test]
-    fn tries_are_bounded() {
-        let count = |cause| pauses(cause, Tries::default()).len();
-        assert_eq!(count(Cause::Transient), 4);
-        assert_eq!(count(Cause::Timeout), 2);
-        assert_eq!(count(Cause::Throttled), 9);
-        for lasting in [
-            Cause::Missing,
-            Cause::Denied,
-            Cause::Refused,
-            Cause::Credentials,
-            Cause::WrongRegion,
-            Cause::TooLarge,
+    fn transient_failures_are_retried_for_as_long_as_the_policy_allows() {
+        for cause in [
+            ErrorCause::Throttled,
+            ErrorCause::Timeout,
+            ErrorCause::Unavailable,
+            ErrorCause::ForeignAnswer,
+            ErrorCause::Credentials,
+            ErrorCause::EncryptionKey,
         ] {
-            assert_eq!(count(lasting), 0, "{lasting:?}");
+            assert_eq!(pauses(RetryPolicy::Queue, cause, 100).len(), 100);
+            assert_eq!(pauses(RetryPolicy::Sweep(HALF_HOUR), cause, 100).len(), 100);
+            assert_eq!(
+                pauses(RetryPolicy::Sweep(Duration::ZERO), cause, 100).len(),
+                0
+            );
         }
     }
 
     #[test]
-    fn nobody_waits_long_while_a_source_is_opened() {
-        assert_eq!(pauses(Cause::Transient, Tries::few()).len(), 1);
-        assert_eq!(pauses(Cause::Timeout, Tries::few()).len(), 0);
-        let throttled: Duration = pauses(Cause::Throttled, Tries::few()).iter().sum();
-        assert!(throttled <= Duration::from_secs(4), "{throttled:?}");
+    fn permanent_failures_are_never_retried() {
+        for policy in [
+            RetryPolicy::Queue,
+            RetryPolicy::Sweep(HALF_HOUR),
+            RetryPolicy::Open,
+        ] {
+            for cause in [
+                ErrorCause::Rejected,
+                ErrorCause::TooLarge,
+                ErrorCause::WrongRegion,
+            ] {
+                assert_eq!(pauses(policy, cause, 100).len(), 0, "{policy:?} {cause:?}");
+            }
+        }
     }
 
     #[test]
-    fn throttling_slows_down_rather_than_fails() {
-        let all: Duration = pauses(Cause::Throttled, Tries::default()).iter().sum();
-        assert!(all >= Duration::from_secs(30), "{all:?}");
+    fn sweep_tries_missing_and_denied_objects_three_times_within_two_seconds() {
+        for cause in [ErrorCause::NotFound, ErrorCause::AccessDenied] {
+            let pauses = pauses(RetryPolicy::Sweep(HALF_HOUR), cause, 100);
+            assert_eq!(pauses.len(), 2);
+            let all: Duration = pauses.iter().sum();
+            assert!(all < Duration::from_secs(2), "{all:?}");
+        }
+    }
+
+    #[test]
+    fn queue_waits_for_denied_objects() {
+        assert_eq!(
+            pauses(RetryPolicy::Queue, ErrorCause::AccessDenied, 100).len(),
+            100
+        );
+    }
+
+    #[test]
+    fn queue_gives_up_a_missing_object_after_three_seconds() {
+        let breakers = Breakers::new(32, true, Arc::default());
+        let breaker = breakers.of("b");
+        let failure = AwsError::new(ErrorCause::NotFound, "NoSuchKey", "m");
+        let mut tries = Tries::new(RetryPolicy::Queue);
+        assert!(tries.after(&failure, &breaker).is_some());
+        tries.absent_since = Some(Instant::now() - MISSING);
+        assert_eq!(tries.after(&failure, &breaker), None);
+    }
+
+    #[test]
+    fn denied_object_is_given_up_sooner_while_others_can_be_read() {
+        let breakers = Breakers::new(32, true, Arc::default());
+        let breaker = breakers.of("b");
+        let failure = AwsError::new(ErrorCause::AccessDenied, "AccessDenied", "m");
+        let mut tries = Tries::new(RetryPolicy::Queue);
+        assert!(tries.after(&failure, &breaker).is_some());
+        tries.absent_since = Some(Instant::now() - DENIED_ALONE);
+        assert!(
+            tries.after(&failure, &breaker).is_some(),
+            "none can be read"
+        );
+        breakers.succeeded(&breaker, &[]);
+        assert_eq!(tries.after(&failure, &breaker), None);
+    }
+
+    #[test]
+    fn pauses_stay_short_while_other_requests_succeed() {
+        let breakers = Breakers::new(32, true, Arc::default());
+        let breaker = breakers.of("b");
+        let failure = AwsError::new(ErrorCause::Throttled, "SlowDown", "m");
+        let mut tries = Tries::new(RetryPolicy::Queue);
+        for _ in 0..20 {
+            let pause = tries.after(&failure, &breaker).expect("a retry");
+            assert!(pause <= FIRST_PAUSE, "{pause:?}");
+            std::thread::sleep(Duration::from_millis(1));
+            breakers.succeeded(&breaker, &[]);
+        }
+    }
+
+    #[test]
+    fn opening_waits_for_one_more_try_at_most() {
+        assert_eq!(
+            pauses(RetryPolicy::Open, ErrorCause::Unavailable, 100).len(),
+            1
+        );
+        for cause in [
+            ErrorCause::Timeout,
+            ErrorCause::Credentials,
+            ErrorCause::AccessDenied,
+        ] {
+            assert_eq!(pauses(RetryPolicy::Open, cause, 100).len(), 0, "{cause:?}");
+        }
     }
 }

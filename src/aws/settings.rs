@@ -22,7 +22,7 @@ use aws_types::SdkConfig;
 use aws_types::os_shim_internal::{Env, Fs};
 use tokio::time::timeout;
 
-use super::failure::{chain, is_region};
+use super::error::{chain, is_region};
 use crate::config::Aws;
 use crate::error::{Error, ErrorKind, Result};
 use crate::quote::{quoted, without_secrets};

@@ -30,6 +30,20 @@ pub(super) struct Ahead {
     places: Vec<Place>,
 }
 
+/// Takes back what was added to the values, up to `rows`: half of an event's places would shift those of all behind it.
+struct Row<'a> {
+    rows: (usize, usize),
+    values: &'a mut Vec<u8>,
+    places: &'a mut Vec<Place>,
+}
+
+impl Drop for Row<'_> {
+    fn drop(&mut self) {
+        self.values.truncate(self.rows.0);
+        self.places.truncate(self.rows.1);
+    }
+}
+
 /// What is known of a field of an event.
 #[derive(Clone, Copy, Debug)]
 pub enum Known {
@@ -60,18 +74,22 @@ impl Ahead {
         self.wanted.len() == 0
     }
 
-    /// Adds the next event.
+    /// Adds the next event: all of its values, or none if this panics.
     pub(super) fn push(&mut self, view: &mut View<'_>) {
-        let Ahead {
-            wanted,
-            values,
-            places,
-        } = self;
         if view.tape.text().len() > LONGEST {
-            places.extend(wanted.fields().map(|_| UNKNOWN));
+            let unknown = self.wanted.fields().map(|_| UNKNOWN);
+            self.places.extend(unknown);
             return;
         }
-        places.extend(wanted.fields().map(|field| {
+        let mut row = Row {
+            rows: (self.values.len(), self.places.len()),
+            values: &mut self.values,
+            places: &mut self.places,
+        };
+        let values = &mut *row.values;
+        row.places.extend(self.wanted.fields().map(|field| {
+            #[cfg(test)]
+            tests::fail_on_purpose(view, field);
             let place = 2 * values.len() as Place;
             match field::show(FIELDS[field].rule, view, values) {
                 Shown::Nothing => return NOTHING,
@@ -91,6 +109,20 @@ impl Ahead {
             }
             place
         }));
+        row.rows = (row.values.len(), row.places.len());
+    }
+
+    /// Drops the values of all events from the one with this number on.
+    pub(super) fn truncate(&mut self, events: usize) {
+        let row = events * self.wanted.len();
+        let values = self.places.iter().skip(row).find_map(|&place| {
+            let known = place != NOTHING && place != UNKNOWN;
+            known.then_some(place as usize / 2)
+        });
+        self.places.truncate(row);
+        if let Some(end) = values {
+            self.values.truncate(end);
+        }
     }
 
     /// What is known of a field of the event with this number.
@@ -113,6 +145,11 @@ impl Ahead {
             (_, Some(number)) => Known::Number(u64::from_ne_bytes(*number)),
             (_, None) => Known::Unknown,
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.values
     }
 
     /// Bytes that are in use.
@@ -144,11 +181,29 @@ fn push_terminated(plain: &[u8], tape: Tape<'_>, string: Value, out: &mut Vec<u8
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::batch::{Admission, Batch};
     use crate::field::Rule;
     use crate::tape::{Scan, Scanner};
+
+    /// A record with this text in it panics at its third field.
+    pub(crate) const FAILS: &str = "fails on purpose";
+
+    pub(super) fn fail_on_purpose(view: &View<'_>, field: usize) {
+        let fails = || memchr::memmem::find(view.tape.text(), FAILS.as_bytes()).is_some();
+        assert!(!(field == 2 && fails()), "{FAILS}");
+    }
+
+    /// The text that is known of a field.
+    fn known(batch: &Batch, number: usize, name: &str) -> Option<String> {
+        let field = FIELDS.iter().position(|field| field.name == name);
+        let column = batch.ahead.wanted.place(field?)?;
+        let place = batch.ahead.places[number * batch.ahead.wanted.len() + column];
+        let text = batch.ahead.values.get(place as usize / 2..)?;
+        let end = text.iter().position(|&byte| byte == 0)?;
+        Some(String::from_utf8_lossy(&text[..end]).into_owned())
+    }
 
     fn batch(wanted: Wanted, records: &[&str]) -> Batch {
         let mut batch = Batch::default();
@@ -203,6 +258,37 @@ mod tests {
         let alone = batch(Wanted::of(|_| true), &[RECORD]);
         let many = batch(Wanted::of(|_| true), &[RECORD; 3]);
         assert_eq!(many.ahead.values, alone.ahead.values.repeat(3));
+    }
+
+    #[test]
+    fn event_after_a_panic_has_its_own_values() {
+        let record = |id: &str, name: &str| format!(r#"{{"eventID":"{id}","eventName":"{name}"}}"#);
+        let mut batch = batch(Wanted::of(|_| true), &[&record("1", "One")]);
+        let push = |batch: &mut Batch, text: &str| {
+            let Scan::Whole { tape, .. } = Scanner::default().scan(text.as_bytes(), batch.tapes())
+            else {
+                panic!("not whole: {text}");
+            };
+            let admission = Admission {
+                insights: false,
+                file_time: Some(0),
+            };
+            batch.push(text.as_bytes(), tape, admission)
+        };
+        let (bytes, tapes) = (batch.event_bytes(), batch.tapes().used_bytes());
+        let failing = std::panic::AssertUnwindSafe(|| push(&mut batch, &record("2", FAILS)));
+        assert!(std::panic::catch_unwind(failing).is_err());
+        batch.drop_unfinished();
+        assert_eq!(batch.len(), 1);
+        assert_eq!(
+            (batch.event_bytes(), batch.tapes().used_bytes()),
+            (bytes, tapes)
+        );
+        push(&mut batch, &record("3", "Three"));
+        for (number, id, name) in [(0, "1", "One"), (1, "3", "Three")] {
+            assert_eq!(known(&batch, number, "ct.id").as_deref(), Some(id));
+            assert_eq!(known(&batch, number, "ct.name").as_deref(), Some(name));
+        }
     }
 
     #[test]

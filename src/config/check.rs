@@ -18,19 +18,24 @@ pub(super) fn config(
 ) -> Result<Config> {
     let mut check = Check {
         known: known_keys(schema),
+        given: Vec::new(),
         warnings,
     };
     let value = Value::Object(check.object("", given, schema)?);
+    let given = check.given;
     // What the schema lets through fits the struct that it was made of; the path is for the day when it does not.
-    serde_path_to_error::deserialize(value).map_err(|error| {
+    let config = serde_path_to_error::deserialize(value).map_err(|error| {
         let message = format!("{}: {}", error.path(), error.inner());
         Error::new(ErrorKind::Config, message)
-    })
+    })?;
+    Ok(Config { given, ..config })
 }
 
 struct Check<'a> {
     /// All known keys, those of inner objects as `outer.inner`.
     known: Vec<String>,
+    /// The known keys that are set, likewise.
+    given: Vec<String>,
     warnings: &'a mut Vec<String>,
 }
 
@@ -74,7 +79,10 @@ impl Check<'_> {
                 return Ok(Value::Object(members));
             }
             (Given::Plain(value), Some(kind)) => match plain(value, kind, schema) {
-                Ok(value) => return Ok(value),
+                Ok(value) => {
+                    self.given.push(key.to_owned());
+                    return Ok(value);
+                }
                 Err(value) => Given::Plain(value),
             },
             (given, _) => given,

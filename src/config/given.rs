@@ -20,7 +20,8 @@ pub(super) enum Given {
     Plain(Value),
 }
 
-/// Reads the members of the JSON object in `text`; blank text has none.
+/// Reads the members of the JSON object in `text`; blank text and `null`, as Falco writes an empty YAML mapping,
+/// have none.
 pub(super) fn read(text: &str) -> Result<Vec<(String, Given)>> {
     let blank = text.len() - text.trim_start().len();
     if blank == text.len() {
@@ -28,6 +29,7 @@ pub(super) fn read(text: &str) -> Result<Vec<(String, Given)>> {
     }
     match serde_json::from_str(text) {
         Ok(Given::Object(members)) => Ok(members),
+        Ok(Given::Plain(Value::Null)) => Ok(Vec::new()),
         Ok(other) => {
             let line = text[..blank].matches('\n').count() + 1;
             let column = blank - text[..blank].rfind('\n').map_or(0, |at| at + 1) + 1;

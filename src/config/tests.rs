@@ -28,7 +28,7 @@ fn property(path: &str) -> Value {
 
 #[test]
 fn blank_text_is_an_object_without_keys() {
-    for text in ["", " ", "\n\t ", "{}", " { } "] {
+    for text in ["", " ", "\n\t ", "{}", " { } ", "null", " null\n"] {
         assert_eq!(config(text), Config::default(), "{text:?}");
     }
 }
@@ -41,7 +41,9 @@ fn defaults_are_those_of_the_documentation() {
     assert_eq!(config.sqs_delete_when, SqsDeleteWhen::Delivered);
     assert_eq!(config.s3_on_error, OnError::Skip);
     assert_eq!(config.sqs_wait_seconds, 20);
-    assert_eq!(config.sqs_visibility_timeout, None);
+    assert_eq!(config.sqs_visibility_timeout(), None);
+    assert_eq!(config.s3_retry_for(), Duration::from_secs(1800));
+    assert_eq!(config.lost_log, "");
     assert_eq!(config.sqs_max_receives, 5);
     assert_eq!(config.s3_download_concurrency, 32);
     assert_eq!(config.max_buffered_bytes, 268_435_456);
@@ -57,8 +59,8 @@ fn every_key_is_read() {
             "sqsDelete": false, "sqsDeleteWhen": "received", "sqsOwnerAccount": "123456789012",
             "sqsWaitSeconds": 0, "sqsVisibilityTimeout": 60, "sqsMaxReceives": 3, "useS3SNS": true,
             "s3DownloadConcurrency": 1024, "s3Interval": "5d-2d",
-            "s3AccountList": "123456789012, 210987654321 ,123456789012", "s3OnError": "fail",
-            "useAsync": false, "includeInsights": true, "decodeThreads": 3,
+            "s3AccountList": "123456789012, 210987654321 ,123456789012", "s3OnError": "fail", "s3RetryFor": "2h",
+            "lostLog": "/var/log/lost.jsonl", "useAsync": false, "includeInsights": true, "decodeThreads": 3,
             "maxBufferedBytes": 1, "maxObjectBytes": 18446744073709551615,
             "aws": {
                 "profile": "p", "region": "eu-west-1", "config": "/c", "credentials": "/d",
@@ -69,23 +71,28 @@ fn every_key_is_read() {
     );
     assert_eq!(config.s3_accounts(), ["123456789012", "210987654321"]);
     assert_eq!(config.decode_threads(), 3);
+    assert_eq!(config.sqs_visibility_timeout(), Some(60));
+    assert_eq!(config.s3_retry_for(), Duration::from_secs(7200));
+    assert_eq!(config.given.len(), 28, "{:?}", config.given);
     let expected = Config {
         sqs_delete: false,
         sqs_delete_when: SqsDeleteWhen::Received,
         sqs_owner_account: "123456789012".into(),
         sqs_wait_seconds: 0,
-        sqs_visibility_timeout: Some(60),
+        sqs_visibility_timeout: 60,
         sqs_max_receives: 3,
         use_s3_sns: true,
         s3_download_concurrency: 1024,
         s3_interval: "5d-2d".into(),
         s3_account_list: "123456789012, 210987654321 ,123456789012".into(),
         s3_on_error: OnError::Fail,
+        s3_retry_for: "2h".into(),
         use_async: false,
         include_insights: true,
-        decode_threads: Some(3),
+        decode_threads: 3,
         max_buffered_bytes: 1,
         max_object_bytes: u64::MAX,
+        lost_log: "/var/log/lost.jsonl".into(),
         aws: Aws {
             profile: "p".into(),
             region: "eu-west-1".into(),
@@ -98,6 +105,7 @@ fn every_key_is_read() {
             use_fips: true,
             use_dualstack: true,
         },
+        given: config.given.clone(),
     };
     assert_eq!(config, expected);
 }
@@ -108,6 +116,34 @@ fn keys_match_in_any_case_at_both_levels() {
     assert_eq!(config.s3_interval, "5d");
     assert!(config.use_s3_sns);
     assert_eq!(config.aws.role_arn, "r");
+    assert_eq!(config.given, ["s3Interval", "useS3SNS", "aws.roleArn"]);
+}
+
+#[test]
+fn zero_means_the_default_where_the_documentation_says_so() {
+    let config = config(r#"{"sqsVisibilityTimeout": 0, "decodeThreads": 0}"#);
+    assert_eq!(config.sqs_visibility_timeout(), None);
+    assert_eq!(config.decode_threads(), Config::default().decode_threads());
+}
+
+#[test]
+fn retry_durations_have_units_and_bounds() {
+    for (text, seconds) in [
+        ("1s", 1),
+        ("90s", 90),
+        ("30m", 1800),
+        ("2h", 7200),
+        ("1d", 86_400),
+        ("7d", 604_800),
+        ("1w", 604_800),
+    ] {
+        let config = config(&format!(r#"{{"s3RetryFor": "{text}"}}"#));
+        assert_eq!(
+            config.s3_retry_for(),
+            Duration::from_secs(seconds),
+            "{text}"
+        );
+    }
 }
 
 #[test]
@@ -231,12 +267,12 @@ fn a_value_that_is_not_allowed_is_named_with_its_key_and_what_is() {
             ["sqsWaitSeconds: \"5\" ", "from 0 to 20"],
         ),
         (
-            r#"{"sqsVisibilityTimeout": 0}"#,
-            ["sqsVisibilityTimeout: 0 ", "from 1 to 43200"],
+            r#"{"sqsVisibilityTimeout": 43201}"#,
+            ["sqsVisibilityTimeout: 43201 ", "from 0 to 43200"],
         ),
         (
             r#"{"sqsVisibilityTimeout": null}"#,
-            ["sqsVisibilityTimeout: null ", "from 1 to 43200"],
+            ["sqsVisibilityTimeout: null ", "from 0 to 43200"],
         ),
         (
             r#"{"sqsMaxReceives": 0}"#,
@@ -256,8 +292,26 @@ fn a_value_that_is_not_allowed_is_named_with_its_key_and_what_is() {
         ),
         (
             r#"{"decodeThreads": 65}"#,
-            ["decodeThreads: 65 ", "from 1 to 64"],
+            ["decodeThreads: 65 ", "from 0 to 64"],
         ),
+        (
+            r#"{"s3RetryFor": "0s"}"#,
+            ["s3RetryFor: \"0s\" ", "from 1s to 7d"],
+        ),
+        (
+            r#"{"s3RetryFor": "8d"}"#,
+            ["s3RetryFor: \"8d\" ", "from 1s to 7d"],
+        ),
+        (
+            r#"{"s3RetryFor": "half an hour"}"#,
+            ["s3RetryFor: \"half an hour\" ", "\"30m\""],
+        ),
+        (r#"{"s3RetryFor": ""}"#, ["s3RetryFor: \"\" ", "\"30m\""]),
+        (
+            r#"{"s3RetryFor": 90}"#,
+            ["s3RetryFor: 90 ", "a string, in quotes"],
+        ),
+        (r#"{"lostLog": true}"#, ["lostLog: true ", "a string"]),
         (
             r#"{"maxBufferedBytes": 0}"#,
             ["maxBufferedBytes: 0 ", "of at least 1"],
@@ -346,7 +400,7 @@ fn text_that_is_no_object_is_located() {
             "\n  [1, \"a\"]",
             "[1,\"a\"] at line 2 column 3 is not an object",
         ),
-        ("null", "null at line 1 column 1 is not an object"),
+        ("false", "false at line 1 column 1 is not an object"),
         ("\"{}\"", "\"{}\" at line 1 column 1 is not an object"),
     ] {
         let message = refusal(text);
@@ -395,7 +449,7 @@ fn the_schema_uses_plain_keywords_only() {
     let text = schema();
     let schema: Value = serde_json::from_str(&text).expect("JSON");
     assert_eq!(schema["$schema"], "http://json-schema.org/draft-07/schema#");
-    assert_eq!(schema["type"], "object");
+    assert_eq!(schema["type"], serde_json::json!(["object", "null"]));
     walk(&schema);
 }
 
@@ -407,7 +461,7 @@ fn the_schema_tells_types_ranges_and_defaults() {
         .expect("keys")
         .keys()
         .collect();
-    assert_eq!(keys.len(), 17, "{keys:?}");
+    assert_eq!(keys.len(), 19, "{keys:?}");
     assert_eq!(
         property("aws")["properties"]
             .as_object()
@@ -419,11 +473,13 @@ fn the_schema_tells_types_ranges_and_defaults() {
         ("sqsDelete", "boolean", Some(true.into())),
         ("sqsDeleteWhen", "string", Some("delivered".into())),
         ("sqsWaitSeconds", "integer", Some(20.into())),
-        ("sqsVisibilityTimeout", "integer", None),
+        ("sqsVisibilityTimeout", "integer", Some(0.into())),
         ("useS3SNS", "boolean", Some(false.into())),
         ("s3Interval", "string", Some("".into())),
         ("s3OnError", "string", Some("skip".into())),
-        ("decodeThreads", "integer", None),
+        ("s3RetryFor", "string", Some("30m".into())),
+        ("lostLog", "string", Some("".into())),
+        ("decodeThreads", "integer", Some(0.into())),
         ("maxObjectBytes", "integer", Some((1u64 << 30).into())),
         ("aws.region", "string", Some("".into())),
         ("aws.useFips", "boolean", Some(false.into())),
@@ -434,10 +490,10 @@ fn the_schema_tells_types_ranges_and_defaults() {
     }
     for (path, least, most) in [
         ("sqsWaitSeconds", 0, Some(20)),
-        ("sqsVisibilityTimeout", 1, Some(43_200)),
+        ("sqsVisibilityTimeout", 0, Some(43_200)),
         ("sqsMaxReceives", 1, Some(1_000_000)),
         ("s3DownloadConcurrency", 1, Some(1024)),
-        ("decodeThreads", 1, Some(64)),
+        ("decodeThreads", 0, Some(64)),
         ("maxBufferedBytes", 1, None),
         ("maxObjectBytes", 1, None),
     ] {
@@ -466,8 +522,16 @@ fn the_defaults_in_the_schema_are_accepted() {
     let given: serde_json::Map<String, Value> = defaults
         .filter_map(|(key, property)| Some((key.clone(), property.get("default")?.clone())))
         .collect();
-    assert_eq!(given.len(), 15);
-    assert_eq!(config(&Value::Object(given).to_string()), Config::default());
+    assert_eq!(given.len(), 19);
+    let config = config(&Value::Object(given).to_string());
+    let given = config.given.clone();
+    assert_eq!(
+        config,
+        Config {
+            given,
+            ..Config::default()
+        }
+    );
 }
 
 proptest! {

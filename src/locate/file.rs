@@ -96,8 +96,8 @@ impl Files {
                 }
             }
         }
-        if !job.is_empty() {
-            feed.push(job);
+        if job.is_empty() || feed.push(job) {
+            feed.finish();
         }
     }
 }

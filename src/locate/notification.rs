@@ -1,25 +1,53 @@
-//! A message's body to the objects that it names. Knows no queue, no network and no logs: a
-//! recognised object may be a digest, or no log at all.
+//! Parses the body of a queue message into the objects that it names. Knows no queue, no network and no log;
+//! a named object may be a digest, or no log at all.
 //!
-//! The body says itself what it is: CloudTrail's own notification, an event of S3, each as it
-//! is or in an SNS envelope, or an EventBridge event. Whoever may write to the queue writes it, so
-//! nothing in it is believed beyond what a bucket or a key can be.
+//! The format is recognized from the body itself: CloudTrail's own notification, an S3 event, each bare or in an
+//! SNS envelope, or an EventBridge event. Anyone who may send to the queue writes it, so nothing in it is
+//! trusted beyond what a bucket name or a key can be. Nothing is dropped silently either: a part that
+//! cannot be used is a problem in the result.
 #![forbid(unsafe_code)]
 
-use std::collections::HashSet;
+mod objects;
 
-use serde_json::Value;
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode_str;
+use serde_json::{Deserializer, Value};
+
+use self::objects::{Objects, text, version_id};
 
 /// What the body of a message is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notification {
-    /// It names these objects, at least one and each once, in the order of the message.
-    Objects(Vec<ObjectRef>),
-    /// It is well known and there is nothing to read: a test of S3 or CloudTrail, or news of an
-    /// object that was not created.
-    Quiet,
-    /// It is nothing of ours. The text says for a log what it is instead; there are few of them.
+    /// It names at least one object, or one that cannot be used.
+    Objects(Parsed),
+    /// It is known and names nothing to read: a test message of S3 or CloudTrail, or S3's news of an object
+    /// that was removed, restored or tagged.
+    Ignored,
+    /// It is no notification of an object. The text says for logs what it is instead; there are few such texts.
     Unknown(&'static str),
+}
+
+/// The parts of a message.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Parsed {
+    /// The objects to read, each once, in the order of the message.
+    pub objects: Vec<ObjectRef>,
+    /// The parts that cannot be used, each with the reason and an excerpt for logs; bounded.
+    pub problems: Vec<String>,
+}
+
+impl Parsed {
+    /// The problems in one line: the first, and how many more there are.
+    pub fn reason(&self) -> String {
+        let Some((first, more)) = self.problems.split_first() else {
+            return String::new();
+        };
+        match more.len() {
+            0 => first.clone(),
+            more => format!("{first} (and {more} more)"),
+        }
+    }
 }
 
 /// An object that a message names.
@@ -27,29 +55,52 @@ pub enum Notification {
 pub struct ObjectRef {
     /// Name of its bucket: 3 to 255 letters, digits, dots, dashes and underscores.
     pub bucket: String,
-    /// Its key, decoded: 1 to 1024 bytes.
+    /// Its decoded key: 1 to 1024 bytes.
     pub key: String,
-    /// Its size in bytes, where the message tells; not to be relied on.
+    /// Its size in bytes, if the message has it; not to be relied on.
     pub size: Option<u64>,
+    /// The version that was created, if the bucket has versions; not to be relied on.
+    pub version: Option<String>,
 }
 
-/// Bytes of a body that are looked at; SQS carries at most 1 MiB.
+/// Maximum body size that is parsed, in bytes; SQS carries at most 1 MiB.
 const LONGEST_BODY: usize = 4 << 20;
 
-/// How many SNS envelopes may be around each other, as where one topic feeds another through a queue.
+/// Maximum number of nested SNS envelopes, as where one topic feeds another through a queue.
 const MOST_ENVELOPES: usize = 3;
 
 /// What CloudTrail sends when a topic is set up for a trail.
 const VALIDATION: &str = "CloudTrail validation message.";
 
-/// Says what `body`, the body of an SQS message, names.
-pub fn recognise(body: &str) -> Notification {
+/// CloudTrail records where a notification is expected.
+const RECORDS: &str = "CloudTrail records in the message itself, which are not supported";
+
+/// Starts of the names of S3 events after which there is nothing new to read.
+const IGNORED_EVENTS: [&str; 4] = [
+    "ObjectRemoved:",
+    "LifecycleExpiration:",
+    "ObjectRestore:",
+    "ObjectTagging:",
+];
+
+/// The same events as EventBridge calls them.
+const IGNORED_DETAIL_TYPES: [&str; 6] = [
+    "Object Deleted",
+    "Object Restore Initiated",
+    "Object Restore Completed",
+    "Object Restore Expired",
+    "Object Tags Added",
+    "Object Tags Deleted",
+];
+
+/// Parses `body`, the body of an SQS message.
+pub fn parse(body: &str) -> Notification {
     if body.len() > LONGEST_BODY {
         return Notification::Unknown("a body longer than a message can be");
     }
     let mut message = match read(body) {
         Ok(message) => message,
-        Err(answer) => return answer,
+        Err(result) => return result,
     };
     for _ in 0..MOST_ENVELOPES {
         match text(&message, "Type") {
@@ -59,176 +110,180 @@ pub fn recognise(body: &str) -> Notification {
                     "an SNS subscription that waits to be confirmed at its SubscribeURL",
                 );
             }
-            _ => return inside_envelopes(&message),
+            _ => return unwrapped(&message),
         }
         let Some(inner) = text(&message, "Message") else {
             return Notification::Unknown("an SNS notification without a message");
         };
         message = match read(inner) {
             Ok(message) => message,
-            Err(answer) => return answer,
+            Err(result) => return result,
         };
     }
     match text(&message, "Type") {
-        Some("Notification") => Notification::Unknown("too many SNS envelopes around each other"),
-        _ => inside_envelopes(&message),
+        Some("Notification") => Notification::Unknown("too many nested SNS envelopes"),
+        _ => unwrapped(&message),
     }
 }
 
-/// The JSON value of `body`, or what it is if it is none.
+/// The JSON value of `body`, or the result if it is none.
 fn read(body: &str) -> Result<Value, Notification> {
-    // Nesting is bounded by serde_json itself.
-    serde_json::from_str(body).map_err(|_| match body.trim() == VALIDATION {
-        true => Notification::Quiet,
-        false => Notification::Unknown("text that is not JSON"),
+    // serde_json bounds the nesting.
+    serde_json::from_str(body).map_err(|_| {
+        if body.trim() == VALIDATION {
+            return Notification::Ignored;
+        }
+        // A log may have one record a line.
+        match Deserializer::from_str(body).into_iter::<Value>().next() {
+            Some(Ok(first)) if is_record(&first) => Notification::Unknown(RECORDS),
+            _ => Notification::Unknown("text that is not JSON"),
+        }
     })
 }
 
-fn inside_envelopes(message: &Value) -> Notification {
+fn unwrapped(message: &Value) -> Notification {
     if message.as_str() == Some(VALIDATION) || text(message, "Event") == Some("s3:TestEvent") {
-        return Notification::Quiet;
+        return Notification::Ignored;
     }
     if message.get("s3Bucket").is_some() {
-        return of_cloudtrail(message);
+        return cloudtrail_notification(message);
     }
     if let Some(Value::Array(records)) = message.get("Records") {
-        return of_s3(records);
+        return s3_event(records);
+    }
+    // Also if an S3 event is the subject: the record of a call to S3 is not S3's own notification.
+    let via_cloudtrail =
+        text(message, "detail-type").is_some_and(|kind| kind.ends_with(" via CloudTrail"));
+    if via_cloudtrail || message.get("detail").is_some_and(is_record) {
+        return Notification::Unknown(
+            "a CloudTrail record in an EventBridge event, which is not supported",
+        );
     }
     if message.get("detail-type").is_some() {
-        return of_eventbridge(message);
+        return eventbridge_event(message);
+    }
+    let mut records = message.as_array().into_iter().flatten();
+    if is_record(message) || records.any(is_record) {
+        return Notification::Unknown(RECORDS);
     }
     Notification::Unknown("JSON of another kind")
 }
 
-/// `s3Bucket` and the `s3ObjectKey` list, as CloudTrail publishes for the files that it has delivered.
-fn of_cloudtrail(message: &Value) -> Notification {
-    let mut objects = Objects::default();
-    if let Some(Value::Array(keys)) = message.get("s3ObjectKey") {
-        for key in keys.iter().filter_map(Value::as_str) {
-            objects.add(text(message, "s3Bucket"), key.to_owned(), None);
-        }
-    }
-    objects.or_unknown("a CloudTrail notification that names no object")
+/// Whether `value` looks like a record of CloudTrail, which names the service that was called. Events of S3 and SQS
+/// have the same members, but name `aws:s3` and `aws:sqs`.
+fn is_record(value: &Value) -> bool {
+    let source = text(value, "eventSource");
+    value.get("s3").is_none()
+        && value.get("eventTime").is_some()
+        && value.get("eventName").is_some()
+        && source.is_some_and(|source| !source.starts_with("aws:"))
 }
 
-/// The list of an S3 event, whose keys are encoded as in a URL.
-fn of_s3(records: &[Value]) -> Notification {
+/// `s3Bucket` and the `s3ObjectKey` list, as CloudTrail publishes them for delivered files. The keys are not encoded.
+fn cloudtrail_notification(message: &Value) -> Notification {
+    const EMPTY: &str = "a CloudTrail notification that names no object";
+    let Some(Value::Array(keys)) = message.get("s3ObjectKey") else {
+        return Notification::Unknown(EMPTY);
+    };
     let mut objects = Objects::default();
-    let mut others = false;
-    for record in records {
+    let bucket = &message["s3Bucket"];
+    for (number, key) in keys.iter().enumerate() {
+        match key.as_str() {
+            Some(key) => objects.add(bucket, key, None, None),
+            None => objects.malformed("s3ObjectKey", number, "is not a text", key),
+        }
+    }
+    objects.finish(EMPTY)
+}
+
+/// The records of an S3 event, whose keys are URL-encoded.
+fn s3_event(records: &[Value]) -> Notification {
+    let mut objects = Objects::default();
+    let mut ignored = false;
+    if !records.iter().any(|record| record.get("s3").is_some()) {
+        return Notification::Unknown(match records.iter().any(is_record) {
+            true => RECORDS,
+            false => "a list of records that names no created object",
+        });
+    }
+    for (number, record) in records.iter().enumerate() {
         let (Some(s3), Some(name)) = (record.get("s3"), text(record, "eventName")) else {
+            objects.malformed("Records", number, "is not an S3 event", record);
             continue;
         };
         // Other services that speak S3's protocol write the name in full.
         let name = name.strip_prefix("s3:").unwrap_or(name);
-        if !name.starts_with("ObjectCreated:") {
-            others = true;
+        if IGNORED_EVENTS.iter().any(|event| name.starts_with(event)) {
+            ignored = true;
             continue;
         }
-        if let (bucket, Some((key, size))) = bucket_and_key(s3)
-            && let Some(key) = url_decoded(key)
-        {
-            objects.add(bucket, key, size);
+        if !name.starts_with("ObjectCreated:") {
+            objects.malformed(
+                "Records",
+                number,
+                "is not about a created object",
+                &record["eventName"],
+            );
+            continue;
+        }
+        let object = &s3["object"];
+        let Some(key) = text(object, "key") else {
+            objects.malformed("Records", number, "has no key", s3);
+            continue;
+        };
+        let bucket = &s3["bucket"]["name"];
+        match url_decoded(key) {
+            Some(key) => objects.add(
+                bucket,
+                &key,
+                object.get("size").and_then(Value::as_u64),
+                version_id(object, "versionId"),
+            ),
+            None => objects.unusable(bucket, key, "the key is not UTF-8 after URL decoding"),
         }
     }
-    match objects.list.is_empty() && others {
-        true => Notification::Quiet,
-        false => objects.or_unknown("a list of records that names no created object"),
+    if ignored && objects.is_empty() {
+        return Notification::Ignored;
     }
+    objects.finish("a list of records that names no created object")
 }
 
-/// An event of S3 by way of EventBridge, whose key is plain.
-fn of_eventbridge(message: &Value) -> Notification {
+/// An event of S3 by way of EventBridge, whose key is not encoded.
+fn eventbridge_event(message: &Value) -> Notification {
     if text(message, "source") != Some("aws.s3") {
-        return Notification::Unknown("an EventBridge event that is not of S3");
+        return Notification::Unknown("an EventBridge event that is not from S3");
     }
-    if text(message, "detail-type") != Some("Object Created") {
-        return Notification::Quiet;
+    match text(message, "detail-type") {
+        Some("Object Created") => {}
+        Some(kind) if IGNORED_DETAIL_TYPES.contains(&kind) => return Notification::Ignored,
+        _ => {
+            return Notification::Unknown(
+                "an EventBridge event of S3 that is not about a created object",
+            );
+        }
     }
     let mut objects = Objects::default();
-    if let Some((bucket, Some((key, size)))) = message.get("detail").map(bucket_and_key) {
-        objects.add(bucket, key.to_owned(), size);
+    let detail = &message["detail"];
+    let object = &detail["object"];
+    if let Some(key) = text(object, "key") {
+        objects.add(
+            &detail["bucket"]["name"],
+            key,
+            object.get("size").and_then(Value::as_u64),
+            version_id(object, "version-id"),
+        );
     }
-    objects.or_unknown("an EventBridge event that names no object")
+    objects.finish("an EventBridge event that names no object")
 }
 
-/// `bucket.name`, and `object.key` with `object.size`.
-fn bucket_and_key(of: &Value) -> (Option<&str>, Option<(&str, Option<u64>)>) {
-    let bucket = of.get("bucket").and_then(|bucket| text(bucket, "name"));
-    let object = of.get("object").and_then(|object| {
-        let size = object.get("size").and_then(Value::as_u64);
-        Some((text(object, "key")?, size))
-    });
-    (bucket, object)
-}
-
-fn text<'v>(object: &'v Value, key: &str) -> Option<&'v str> {
-    object.get(key).and_then(Value::as_str)
-}
-
-/// Undoes the encoding of a query: `+` is a space, `%` and two hexadecimal digits are a byte; another `%` stands for itself.
-///
-/// `None` where that is not UTF-8, which every key is.
-fn url_decoded(text: &str) -> Option<String> {
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        let (byte, left) = match (first, tail) {
-            (b'%', [high, low, tail @ ..]) => match (hexadecimal(*high), hexadecimal(*low)) {
-                (Some(high), Some(low)) => (high << 4 | low, tail),
-                _ => (b'%', &rest[1..]),
-            },
-            (b'+', _) => (b' ', tail),
-            _ => (*first, tail),
-        };
-        decoded.push(byte);
-        rest = left;
-    }
-    String::from_utf8(decoded).ok()
-}
-
-fn hexadecimal(digit: u8) -> Option<u8> {
-    // Each of 16 values fits.
-    (digit as char).to_digit(16).map(|value| value as u8)
-}
-
-/// The objects of one message so far.
-#[derive(Default)]
-struct Objects {
-    list: Vec<ObjectRef>,
-    seen: HashSet<(String, String)>,
-}
-
-impl Objects {
-    /// Takes an object, unless it is there already or there can be no such object.
-    fn add(&mut self, bucket: Option<&str>, key: String, size: Option<u64>) {
-        let Some(bucket) = bucket.filter(|name| is_bucket(name)) else {
-            return;
-        };
-        if (1..=1024).contains(&key.len()) && self.seen.insert((bucket.to_owned(), key.clone())) {
-            self.list.push(ObjectRef {
-                bucket: bucket.to_owned(),
-                key,
-                size,
-            });
-        }
-    }
-
-    fn or_unknown(self, kind: &'static str) -> Notification {
-        match self.list.is_empty() {
-            true => Notification::Unknown(kind),
-            false => Notification::Objects(self.list),
-        }
-    }
-}
-
-/// Whether a bucket can have this name, the rules of S3's early days included.
-fn is_bucket(name: &str) -> bool {
-    (3..=255).contains(&name.len())
-        && name.starts_with(|first: char| first.is_ascii_alphanumeric())
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte))
+/// Decodes a key as in a query: `+` is a space, `%` and two hexadecimal digits are a byte, another `%` stands for
+/// itself. `None` if the result is not UTF-8.
+fn url_decoded(key: &str) -> Option<String> {
+    let key = key.replace('+', " ");
+    percent_decode_str(&key)
+        .decode_utf8()
+        .ok()
+        .map(Cow::into_owned)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 
 mod folder;
 mod layout;
+mod page;
 mod sweep;
 mod walk;
 
@@ -63,7 +64,7 @@ impl Selection {
 ///
 /// Folders are listed at the same time, as many as `selection` allows, but so far ahead only that a few
 /// pages of each wait. A folder that still cannot be listed after retries gives an error in its
-/// place, which names it and the service's code; the others follow.
+/// place, which names it and the service's code; the others follow. Pages are validated before use.
 ///
 /// With accounts in `selection`, of `AWSLogs` their own folders are listed and no others.
 pub async fn list(

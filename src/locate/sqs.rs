@@ -1,41 +1,53 @@
-//! Follows a queue: messages in, objects out, and each message deleted when its objects are done.
+//! Follows a queue: messages in, objects out, and each message deleted when its objects are processed.
 //!
-//! A message is leased: nobody else sees it until its lease ends. It is prolonged while its
-//! objects are on their way to the host, deleted when the host has processed all of them, and
-//! left to the queue's own rules where one failed. Nothing here grows with the number of messages
-//! seen: a bounded number of them are held at a time.
+//! A received message is hidden from other consumers for its visibility timeout, which is extended while its objects
+//! are on their way to the host. It is deleted when the host has processed all of them. While an object cannot be had
+//! for a transient reason, the message is parked: kept hidden, without counting against those being processed. What
+//! fails permanently is left to the queue's redrive policy, or given up where there is none. Every list is bounded.
+//!
+//! In the order of a message's way: `receive`, `process`, `in_flight` with `visibility`, `ack` with `requests` and
+//! `delivered`.
 #![forbid(unsafe_code)]
 
-mod finish;
-mod lease;
+mod ack;
+mod delivered;
+mod in_flight;
+mod process;
 mod receive;
+mod requests;
+mod visibility;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::QueueAttributeName;
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::task::JoinSet;
 
-use crate::aws::{Clients, Described, describe};
+use self::ack::Done;
+use self::delivered::DeliveredObjects;
+use self::in_flight::{InFlight, Received};
+use self::process::Processor;
+use crate::aws::{AwsError, Clients, describe};
+use crate::backoff::Backoff;
 use crate::config::{Config, SqsDeleteWhen};
-use crate::delivery::tickets;
 use crate::error::Result;
-use crate::fetch::{Fetcher, Wanted};
-use crate::locate::notification::{self, Notification, ObjectRef};
+use crate::fetch::Fetcher;
 use crate::log::{Log, Severity};
-use crate::log_name;
 use crate::metrics::Metrics;
 use crate::pipeline::Feed;
 use crate::quote::without_secrets;
-use finish::Finished;
-use lease::Leases;
 
-/// How long a message is leased where neither the configuration nor the queue says.
-const DEFAULT_LEASE: Duration = Duration::from_secs(30);
+/// The visibility timeout where neither the configuration nor the queue has one: the default of SQS.
+const DEFAULT_VISIBILITY: Duration = Duration::from_secs(30);
 
-/// Size up to which a message is believed: downloads that hold more would keep others out for a made-up object.
-const BELIEVED: u64 = 1 << 20;
+/// Messages that may wait for retries. A standard queue allows about 120,000 in flight for all of its consumers.
+const MAX_PARKED: usize = 10_000;
+
+/// The same of a FIFO queue, whose groups wait for each of their messages.
+const MAX_PARKED_FIFO: usize = 100;
 
 /// A queue that was found and can be read.
 #[derive(Debug)]
@@ -45,6 +57,9 @@ pub struct Queue {
     /// The URL as log lines may show it.
     shown: String,
     rules: Rules,
+    in_flight: InFlight,
+    delivered: DeliveredObjects,
+    outage_pauses: Mutex<Backoff>,
     metrics: Arc<Metrics>,
     log: Arc<Log>,
 }
@@ -53,43 +68,45 @@ pub struct Queue {
 #[derive(Clone, Copy, Debug)]
 struct Rules {
     delete: bool,
-    delete_at_once: bool,
+    delete_on_receipt: bool,
     wait_seconds: i32,
-    lease: Duration,
-    /// The lease is asked for, rather than being the queue's own.
-    own_lease: bool,
+    visibility: Duration,
+    /// The visibility timeout is requested, rather than being the queue's own.
+    own_visibility: bool,
     max_receives: u32,
-    /// The queue has a dead-letter queue.
-    redrive: bool,
+    redrive: Redrive,
     insights: bool,
     concurrency: usize,
 }
 
-/// A message on its way.
-#[derive(Debug)]
-struct Message {
-    /// Number of its lease.
-    lease: u64,
-    body: String,
+/// What is known of the queue's redrive policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Redrive {
+    /// It has one: the queue moves messages that fail to its dead-letter queue.
+    Policy,
+    /// It has none.
+    None,
+    /// Its attributes cannot be read.
+    Unknown,
 }
 
-/// Lets the last deletions through when the source closes.
+/// Settles messages when the source closes.
 #[derive(Clone, Debug)]
-pub struct Closer(mpsc::UnboundedSender<Finished>);
+pub struct Closer(mpsc::UnboundedSender<Done>);
 
 impl Closer {
-    /// Waits until everything that was finished before is deleted.
-    pub async fn flushed(self) {
-        let (send, done) = oneshot::channel();
-        if self.0.send(Finished::Flush(send)).is_ok() {
-            // An error means that the finisher has ended: nothing left to wait for.
-            let _ = done.await;
+    /// Waits until everything that was processed is deleted, and everything else is returned.
+    pub async fn close(self) {
+        let (send, closed) = oneshot::channel();
+        if self.0.send(Done::Close(send)).is_ok() {
+            // An error means that the task has ended: nothing left to wait for.
+            let _ = closed.await;
         }
     }
 }
 
-/// Messages that are held at a time, with this many downloads at a time.
-fn leased(concurrency: usize) -> usize {
+/// Messages being processed at a time, with this many downloads at a time.
+fn max_processed(concurrency: usize) -> usize {
     (2 * concurrency).clamp(20, 1000)
 }
 
@@ -104,12 +121,17 @@ impl Queue {
     ) -> Result<Queue> {
         let url = clients.queue_url(name, &config.sqs_owner_account).await?;
         let attributes = attributes(&clients, &url, &log).await?;
-        let configured = config.sqs_visibility_timeout;
-        let (lease, own_lease) = match (configured, attributes.lease) {
+        let configured = config.sqs_visibility_timeout();
+        let (visibility, own_visibility) = match (configured, attributes.visibility) {
             (Some(seconds), _) => (Duration::from_secs(u64::from(seconds)), true),
-            // Such a queue hides nothing: its messages would be had again while they are in work.
-            (None, Some(Duration::ZERO)) => (DEFAULT_LEASE, true),
-            (None, of_queue) => (of_queue.unwrap_or(DEFAULT_LEASE), false),
+            // Such a queue hides nothing: its messages would be received again while they are processed.
+            (None, Some(Duration::ZERO)) => (DEFAULT_VISIBILITY, true),
+            (None, Some(of_queue)) => (of_queue, false),
+            (None, None) => (DEFAULT_VISIBILITY, true),
+        };
+        let max_parked = match url.ends_with(".fifo") {
+            true => MAX_PARKED_FIFO,
+            false => MAX_PARKED,
         };
         Ok(Queue {
             clients,
@@ -117,15 +139,18 @@ impl Queue {
             url,
             rules: Rules {
                 delete: config.sqs_delete,
-                delete_at_once: config.sqs_delete_when == SqsDeleteWhen::Received,
+                delete_on_receipt: config.sqs_delete_when == SqsDeleteWhen::Received,
                 wait_seconds: config.sqs_wait_seconds as i32,
-                lease,
-                own_lease,
+                visibility,
+                own_visibility,
                 max_receives: config.sqs_max_receives,
                 redrive: attributes.redrive,
                 insights: config.include_insights,
                 concurrency: config.s3_download_concurrency as usize,
             },
+            in_flight: InFlight::new(visibility, max_parked, Arc::clone(&metrics)),
+            delivered: DeliveredObjects::default(),
+            outage_pauses: Mutex::new(receive::outage_pauses()),
             metrics,
             log,
         })
@@ -136,8 +161,8 @@ impl Queue {
         &self.shown
     }
 
-    /// Starts following; the second part of the answer runs on a feeder's thread until the
-    /// source is closed. To be called on the runtime.
+    /// Starts following; the second part of the result runs on a thread of its own until the source is closed. To be
+    /// called on the runtime.
     ///
     /// # Errors
     ///
@@ -147,104 +172,75 @@ impl Queue {
         fetcher: Fetcher,
     ) -> Result<(Closer, impl FnOnce(Feed) + Send + 'static)> {
         let queue = Arc::new(self);
-        let room = Arc::new(Semaphore::new(leased(queue.rules.concurrency)));
-        let leases = Arc::new(Leases::default());
-        let (send, messages) = mpsc::channel(leased(queue.rules.concurrency));
-        let (finished, finished_taken) = mpsc::unbounded_channel();
-        tokio::spawn(finish::run(
-            Arc::clone(&queue),
-            Arc::clone(&leases),
-            finished_taken,
-        ));
-        tokio::spawn(lease::keep(Arc::clone(&queue), Arc::clone(&leases)));
-        receive::start(Arc::clone(&queue), room, leases, send).await?;
-        let closer = Closer(finished.clone());
-        let feed = move |feed| queue.feed(feed, &fetcher, messages, &finished);
+        let permits = Arc::new(Semaphore::new(max_processed(queue.rules.concurrency)));
+        // Both are bounded by the permits and by what may be parked.
+        let (send, messages) = mpsc::unbounded_channel();
+        let (done, settled) = mpsc::unbounded_channel();
+        let mut tasks = JoinSet::new();
+        receive::start(&queue, permits, send, &mut tasks).await?;
+        tasks.spawn(ack::run(Arc::clone(&queue), settled));
+        tasks.spawn(visibility::keep(Arc::clone(&queue)));
+        let closer = Closer(done.clone());
+        let runtime = Handle::current();
+        let feed = move |feed: Feed| {
+            let Some(unordered) = feed.unordered() else {
+                return;
+            };
+            let processor = Processor {
+                queue,
+                fetcher,
+                feed: unordered,
+                done,
+            };
+            // A feed that is dropped while the source is open reports a task that failed.
+            runtime.block_on(run(processor, messages, tasks));
+            drop(feed);
+        };
         Ok((closer, feed))
     }
 
-    /// Counts a request that failed, and says why it did.
-    fn failed<E>(&self, error: &SdkError<E>) -> Described
+    /// Counts and describes a failed request.
+    fn failed<E>(&self, error: &SdkError<E>) -> AwsError
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
         let failure = describe(error);
         self.metrics.errors_queue.add(1);
+        self.clients.check_credentials(&failure);
         if failure.is_throttle() {
             self.metrics.throttles.add(1);
         }
         failure
     }
 
-    fn feed(
-        &self,
-        mut feed: Feed,
-        fetcher: &Fetcher,
-        mut messages: mpsc::Receiver<Message>,
-        finished: &mpsc::UnboundedSender<Finished>,
-    ) {
-        while let Some(message) = messages.blocking_recv() {
-            if !self.work_off(&mut feed, fetcher, message, finished) {
-                return;
-            }
-        }
+    fn outage_pauses(&self) -> MutexGuard<'_, Backoff> {
+        self.outage_pauses
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    /// Starts the downloads of what a message names. Answers whether to go on.
-    fn work_off(
-        &self,
-        feed: &mut Feed,
-        fetcher: &Fetcher,
-        message: Message,
-        finished: &mpsc::UnboundedSender<Finished>,
-    ) -> bool {
-        let lease = message.lease;
-        let objects = match notification::recognise(&message.body) {
-            Notification::Objects(objects) => objects,
-            Notification::Quiet => Vec::new(),
-            Notification::Unknown(kind) => {
-                self.metrics.messages_unknown.add(1);
-                self.log.once(
-                    kind,
-                    Severity::Error,
-                    format_args!(
-                        "{}: a message is no notification of a log file ({kind}); it is left to sqsMaxReceives or the queue's redrive policy",
-                        self.shown
-                    ),
-                );
-                let why = format!("it is no notification of a log file ({kind})");
-                return finished.send(Finished::rejected(lease, why)).is_ok();
-            }
-        };
-        let is_log = |object: &ObjectRef| log_name::is_log(&object.key, self.rules.insights);
-        let objects: Vec<ObjectRef> = objects.into_iter().filter(is_log).collect();
-        let done = finished.clone();
-        let tickets = tickets(objects.len(), move |failure| {
-            // Nobody there any more: the source is closed, and the lease will end.
-            let _ = done.send(Finished::Message { lease, failure });
-        });
-        for (object, ticket) in objects.into_iter().zip(tickets) {
-            let Some(place) = feed.unordered_place() else {
-                return false;
-            };
-            let wanted = Wanted {
-                bucket: object.bucket,
-                key: object.key,
-                size: object.size.filter(|size| *size <= BELIEVED),
-                ticket: Some(ticket),
-            };
-            if !fetcher.fetch(feed, place, wanted) {
-                return false;
-            }
+/// Processes messages until the source closes, or one of its tasks ends, which only a fault does.
+async fn run(
+    processor: Processor,
+    mut messages: mpsc::UnboundedReceiver<Received>,
+    mut tasks: JoinSet<()>,
+) {
+    loop {
+        tokio::select! {
+            message = messages.recv() => match message {
+                Some(message) => processor.start(message),
+                None => return,
+            },
+            _ = tasks.join_next() => return,
         }
-        true
     }
 }
 
 /// What a queue says of itself.
 struct Attributes {
-    lease: Option<Duration>,
-    redrive: bool,
+    visibility: Option<Duration>,
+    redrive: Redrive,
 }
 
 async fn attributes(clients: &Clients, url: &str, log: &Log) -> Result<Attributes> {
@@ -259,31 +255,35 @@ async fn attributes(clients: &Clients, url: &str, log: &Log) -> Result<Attribute
     let reply = match reply {
         Ok(reply) => reply,
         Err(error) => {
-            let described = describe(&error);
-            if !described.is_denied() {
-                return Err(clients.queue_refused(url, "sqs:GetQueueAttributes", &described));
+            let failure = describe(&error);
+            if !failure.is_denied() {
+                return Err(clients.queue_refused(url, "sqs:GetQueueAttributes", &failure));
             }
             log.line(
                 Severity::Warning,
                 format_args!(
-                    "{}: sqs:GetQueueAttributes is not allowed; a lease of {} s and no dead-letter queue are assumed",
+                    "{}: sqs:GetQueueAttributes is not allowed; a visibility timeout of {} s is used, and no message is given up, as there may be a redrive policy",
                     without_secrets(url),
-                    DEFAULT_LEASE.as_secs()
+                    DEFAULT_VISIBILITY.as_secs()
                 ),
             );
             return Ok(Attributes {
-                lease: None,
-                redrive: false,
+                visibility: None,
+                redrive: Redrive::Unknown,
             });
         }
     };
     let attributes = reply.attributes.unwrap_or_default();
-    let lease = attributes
+    let visibility = attributes
         .get(&QueueAttributeName::VisibilityTimeout)
         .and_then(|seconds| seconds.parse().ok())
         .map(Duration::from_secs);
+    let redrive = match attributes.contains_key(&QueueAttributeName::RedrivePolicy) {
+        true => Redrive::Policy,
+        false => Redrive::None,
+    };
     Ok(Attributes {
-        lease,
-        redrive: attributes.contains_key(&QueueAttributeName::RedrivePolicy),
+        visibility,
+        redrive,
     })
 }

@@ -9,7 +9,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Semaphore;
 
 use super::state::PluginState;
-use crate::aws::Clients;
+use crate::aws::{Clients, RetryPolicy};
 use crate::config::OnError;
 use crate::decode::Limits;
 use crate::error::{Error, ErrorKind, Result};
@@ -54,7 +54,7 @@ impl Network {
             // What is not deleted in time comes again.
             let _ = self
                 .runtime
-                .block_on(async { tokio::time::timeout(GRACE, closer.flushed()).await });
+                .block_on(async { tokio::time::timeout(GRACE, closer.close()).await });
         }
         self.runtime.shutdown_timeout(GRACE);
     }
@@ -62,7 +62,12 @@ impl Network {
 
 /// Opens what `params` point at.
 pub(super) fn open(state: &PluginState, params: &str) -> Result<Opened> {
-    match Location::parse(params)? {
+    state.log.set_lost_log(&state.config.lost_log)?;
+    let location = Location::parse(params)?;
+    if let Some(warning) = state.config.without_effect(location.source()) {
+        state.log.line(Severity::Warning, warning);
+    }
+    match location {
         Location::Path(path) => open_path(state, &path),
         Location::S3 { bucket, prefix } => open_s3(state, &bucket, &prefix),
         Location::Sqs(queue) => open_sqs(state, &queue),
@@ -106,7 +111,7 @@ fn open_s3(state: &PluginState, bucket: &str, prefix: &str) -> Result<Opened> {
     };
     let runtime = runtime()?;
     let clients = runtime.block_on(async {
-        let clients = connect(state).await?;
+        let clients = connect(state, RetryPolicy::Sweep(config.s3_retry_for())).await?;
         clients.check_prefix(bucket, prefix).await?;
         Ok(clients)
     })?;
@@ -117,10 +122,11 @@ fn open_s3(state: &PluginState, bucket: &str, prefix: &str) -> Result<Opened> {
         settings.threads
     );
     state.log.line(Severity::Info, Printable(line));
-    let fetcher = fetcher(state, &runtime, clients);
+    let fetcher = fetcher(state, clients);
+    let handle = runtime.handle().clone();
     let (bucket, prefix) = (bucket.to_owned(), prefix.to_owned());
     let pipeline = start(state, settings, move |feed| {
-        s3::sweep(&fetcher, feed, &bucket, &prefix, selection);
+        s3::sweep(&handle, &fetcher, feed, &bucket, &prefix, selection);
     })?;
     Ok(Opened {
         pipeline,
@@ -136,7 +142,7 @@ fn open_sqs(state: &PluginState, name: &str) -> Result<Opened> {
     let config = &state.config;
     let runtime = runtime()?;
     let (clients, queue) = runtime.block_on(async {
-        let clients = connect(state).await?;
+        let clients = connect(state, RetryPolicy::Queue).await?;
         let (metrics, log) = (Arc::clone(&state.metrics), Arc::clone(&state.log));
         let opening = Queue::open(clients.clone(), name, config, metrics, log);
         let queue = match tokio::time::timeout(OPENING, opening).await {
@@ -153,7 +159,7 @@ fn open_sqs(state: &PluginState, name: &str) -> Result<Opened> {
         clients.place(),
         settings.threads
     );
-    let fetcher = fetcher(state, &runtime, clients);
+    let fetcher = fetcher(state, clients);
     let (closer, feed) = runtime.block_on(queue.follow(fetcher))?;
     state.log.line(Severity::Info, Printable(line));
     Ok(Opened {
@@ -184,9 +190,9 @@ fn no_answer(queue: &str, clients: &Clients) -> Error {
     Error::new(ErrorKind::OpenParams, line)
 }
 
-async fn connect(state: &PluginState) -> Result<Clients> {
+async fn connect(state: &PluginState, policy: RetryPolicy) -> Result<Clients> {
     let (metrics, log) = (Arc::clone(&state.metrics), Arc::clone(&state.log));
-    Clients::connect(&state.config, metrics, log).await
+    Clients::connect(&state.config, policy, metrics, log).await
 }
 
 fn settings(state: &PluginState, jobs: usize) -> Settings {
@@ -203,12 +209,11 @@ fn settings(state: &PluginState, jobs: usize) -> Settings {
     }
 }
 
-fn fetcher(state: &PluginState, runtime: &Runtime, clients: Clients) -> Fetcher {
+fn fetcher(state: &PluginState, clients: Clients) -> Fetcher {
     let config = &state.config;
     Fetcher {
-        runtime: runtime.handle().clone(),
         clients,
-        permits: Arc::new(Semaphore::new(config.s3_download_concurrency as usize)),
+        downloads: Arc::new(Semaphore::new(config.s3_download_concurrency as usize)),
         sizes: Sizes::default(),
         max_object_bytes: config.max_object_bytes,
         fail_on_error: config.s3_on_error == OnError::Fail,

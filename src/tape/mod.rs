@@ -72,6 +72,13 @@ impl Tapes {
         }
     }
 
+    /// Drops all tapes behind `last`, or all.
+    pub fn truncate(&mut self, last: Option<TapeSpan>) {
+        let (entries, containers) = last.map_or((0, 0), |span| (span.entries.1, span.containers.1));
+        self.used = self.used.min(entries as usize);
+        self.containers.truncate(containers as usize);
+    }
+
     /// Bytes of memory in use.
     pub fn used_bytes(&self) -> usize {
         self.used * size_of::<u32>() + self.containers.len() * size_of::<Container>()

@@ -32,6 +32,8 @@ pub enum Fault {
     Length(isize),
     /// The bits of the body's byte at this place are flipped.
     Flip(usize),
+    /// The body is rewritten, with a length that fits.
+    Rewrite(fn(&str) -> String),
 }
 
 /// A fault for some requests.

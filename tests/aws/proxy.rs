@@ -238,6 +238,10 @@ impl Shared {
                 reply.write(client)?;
                 return Ok(false);
             }
+            Some(Fault::Rewrite(rewrite)) => {
+                reply.body = rewrite(&reply.text()).into_bytes();
+                reply.set("content-length", &reply.body.len().to_string());
+            }
             Some(Fault::Flip(place)) => {
                 if let Some(byte) = reply.body.get_mut(place) {
                     *byte = !*byte;

@@ -19,12 +19,16 @@ fn objects(expected: &[(&str, &str, Option<u64>)]) -> Notification {
         bucket: bucket.to_owned(),
         key: key.to_owned(),
         size,
+        version: None,
     };
-    Notification::Objects(expected.iter().map(object).collect())
+    Notification::Objects(Parsed {
+        objects: expected.iter().map(object).collect(),
+        problems: Vec::new(),
+    })
 }
 
 fn unknown(body: &str) -> &'static str {
-    match recognise(body) {
+    match parse(body) {
         Notification::Unknown(kind) => kind,
         other => panic!("{other:?} for {body}"),
     }
@@ -36,24 +40,24 @@ fn cloudtrail_names_its_files_once_each() {
         ("example-trail", FIRST, None),
         ("example-trail", SECOND, None),
     ]);
-    assert_eq!(recognise(sample!("cloudtrail.json")), both);
+    assert_eq!(parse(sample!("cloudtrail.json")), both);
     // The first file stands in this one twice.
-    assert_eq!(recognise(sample!("cloudtrail-in-sns.json")), both);
-    assert_eq!(recognise(sample!("sns-in-sns.json")), both);
+    assert_eq!(parse(sample!("cloudtrail-in-sns.json")), both);
+    assert_eq!(parse(sample!("sns-in-sns.json")), both);
 }
 
 #[test]
 fn s3_names_created_objects() {
     let expected = objects(&[("example-trail", FIRST, Some(4711))]);
-    assert_eq!(recognise(sample!("s3-event.json")), expected);
-    assert_eq!(recognise(sample!("s3-event-in-sns.json")), expected);
+    assert_eq!(parse(sample!("s3-event.json")), expected);
+    assert_eq!(parse(sample!("s3-event-in-sns.json")), expected);
 }
 
 #[test]
 fn one_s3_event_may_name_several_buckets_and_encodes_its_keys() {
     let decoded = "team a=1/café/AWSLogs/444455556666/CloudTrail/eu-central-1/2026/01/14/444455556666_CloudTrail_eu-central-1_20260114T0855Z_Wk6uYc2RvE9sTf4P.json.gz";
     assert_eq!(
-        recognise(sample!("s3-event-two-buckets.json")),
+        parse(sample!("s3-event-two-buckets.json")),
         objects(&[
             ("example-trail", FIRST, Some(4711)),
             ("second.trail", decoded, Some(1_234_567)),
@@ -64,11 +68,11 @@ fn one_s3_event_may_name_several_buckets_and_encodes_its_keys() {
 #[test]
 fn eventbridge_names_one_object_in_s3s_stead() {
     assert_eq!(
-        recognise(sample!("eventbridge.json")),
+        parse(sample!("eventbridge.json")),
         objects(&[("example-trail", PLAIN, Some(4711))])
     );
     assert_eq!(
-        recognise(sample!("eventbridge-in-sns.json")),
+        parse(sample!("eventbridge-in-sns.json")),
         objects(&[("example-trail", FIRST, Some(4711))])
     );
 }
@@ -76,7 +80,7 @@ fn eventbridge_names_one_object_in_s3s_stead() {
 #[test]
 fn keys_of_cloudtrail_are_plain() {
     assert_eq!(
-        recognise(sample!("cloudtrail-plain-key.json")),
+        parse(sample!("cloudtrail-plain-key.json")),
         objects(&[("example-trail", PLAIN, None)])
     );
 }
@@ -93,7 +97,7 @@ fn tests_and_news_of_other_things_than_creation_are_quiet() {
         "\"CloudTrail validation message.\"",
         "CloudTrail validation message.\n",
     ] {
-        assert_eq!(recognise(body), Notification::Quiet, "{body}");
+        assert_eq!(parse(body), Notification::Ignored, "{body}");
     }
 }
 
@@ -109,10 +113,13 @@ fn what_is_nothing_of_ours_is_told_by_kind() {
         (sample!("sns-alarm.json"), "another kind"),
         (sample!("sns-subscription.json"), "confirmed"),
         (sample!("sns-without-message.json"), "without a message"),
-        (sample!("sns-four-deep.json"), "too many SNS envelopes"),
+        (
+            sample!("sns-four-deep.json"),
+            "too many nested SNS envelopes",
+        ),
         (sample!("cloudtrail-without-keys.json"), "names no object"),
         (sample!("lambda-sqs-event.json"), "names no created object"),
-        (sample!("eventbridge-of-ec2.json"), "not of S3"),
+        (sample!("eventbridge-of-ec2.json"), "not from S3"),
         (
             r#"{"source":"aws.s3","detail-type":"Object Created"}"#,
             "names no object",
@@ -123,8 +130,25 @@ fn what_is_nothing_of_ours_is_told_by_kind() {
     }
 }
 
+fn parsed(body: &str) -> Parsed {
+    match parse(body) {
+        Notification::Objects(parsed) => parsed,
+        other => panic!("{other:?} for {body}"),
+    }
+}
+
+/// The only problem of a message without usable objects.
+fn problem(body: &str) -> String {
+    let parsed = parsed(body);
+    assert_eq!(parsed.objects, [], "{body}");
+    let [problem] = &parsed.problems[..] else {
+        panic!("{parsed:?} for {body}");
+    };
+    problem.clone()
+}
+
 #[test]
-fn what_no_bucket_and_no_key_can_be_is_not_asked_for() {
+fn impossible_bucket_names_and_keys_are_named_with_the_reason() {
     let message = |bucket: &str, key: &str| {
         serde_json::json!({"s3Bucket": bucket, "s3ObjectKey": [key]}).to_string()
     };
@@ -139,25 +163,187 @@ fn what_no_bucket_and_no_key_can_be_is_not_asked_for() {
         "bücket",
         &"b".repeat(256),
     ] {
-        unknown(&message(bucket, "key.json"));
+        let problem = problem(&message(bucket, "key.json"));
+        let excerpt = &bucket[..bucket.len().min(80)];
+        for part in [excerpt, "key.json", "bucket name is not valid"] {
+            assert!(problem.contains(part), "{problem}");
+        }
     }
-    for key in [String::new(), "k".repeat(1025)] {
-        unknown(&message("bucket", &key));
-    }
+    assert!(problem(&message("bucket", "")).ends_with("the key is empty"));
+    let long = problem(&message("bucket", &"k".repeat(1025)));
+    assert!(
+        long.contains("\"kkkk") && long.ends_with("1025 bytes, more than 1024"),
+        "{long}"
+    );
     let longest = "k".repeat(1024);
     assert_eq!(
-        recognise(&message("My_old.bucket-1", &longest)),
+        parse(&message("My_old.bucket-1", &longest)),
         objects(&[("My_old.bucket-1", &longest, None)])
+    );
+    let encoded = r#"{"Records":[{"eventName":"ObjectCreated:Put","s3":{"bucket":{"name":"bucket"},"object":{"key":"a%FFb"}}}]}"#;
+    let problem = problem(encoded);
+    assert_eq!(
+        problem,
+        "bucket \"bucket\", key \"a%FFb\": the key is not UTF-8 after URL decoding"
     );
 }
 
 #[test]
-fn values_of_the_wrong_type_hide_no_other_object() {
+fn malformed_parts_are_reported_beside_sound_ones() {
     let keys = r#"{"s3Bucket":"bucket","s3ObjectKey":[1,null,{},"a.json",["b.json"]]}"#;
-    assert_eq!(recognise(keys), objects(&[("bucket", "a.json", None)]));
-    let records = r#"{"Records":[1,{"s3":7},{"eventName":"ObjectCreated:Put","s3":{"bucket":{"name":1}}},
+    let found = parsed(keys);
+    assert_eq!(found.objects.len(), 1);
+    assert_eq!(found.objects[0].key, "a.json");
+    assert_eq!(
+        found.problems,
+        [
+            "s3ObjectKey[0] is not a text: 1",
+            "s3ObjectKey[1] is not a text: none",
+            "s3ObjectKey[2] is not a text: {}",
+            "s3ObjectKey[4] is not a text: [\"b.json\"]",
+        ]
+    );
+    let records = r#"{"Records":[1,{"s3":7},{"eventName":"ObjectCreated:Put","s3":{"bucket":{"name":1},"object":{"key":"c"}}},
+        {"eventName":"ObjectCreated:Put","s3":{"bucket":{"name":"bucket"},"object":{}}},
+        {"eventName":"ReducedRedundancyLostObject","s3":{"bucket":{"name":"bucket"},"object":{"key":"lost"}}},
+        {"eventName":"ObjectRemoved:Delete","s3":{"bucket":{"name":"bucket"},"object":{"key":"gone"}}},
         {"eventName":"s3:ObjectCreated:Copy","s3":{"bucket":{"name":"bucket"},"object":{"key":"a.json","size":"?"}}}]}"#;
-    assert_eq!(recognise(records), objects(&[("bucket", "a.json", None)]));
+    let found = parsed(records);
+    assert_eq!(found.objects.len(), 1);
+    assert_eq!(
+        (found.objects[0].key.as_str(), found.objects[0].size),
+        ("a.json", None)
+    );
+    let expected = [
+        "Records[0] is not an S3 event: 1",
+        "Records[1] is not an S3 event: {\"s3\":7}",
+        "bucket 1, key \"c\": the bucket name is not valid",
+        "Records[3] has no key: ",
+        "Records[4] is not about a created object: \"ReducedRedundancyLostObject\"",
+    ];
+    assert_eq!(
+        found.problems.len(),
+        expected.len(),
+        "{:#?}",
+        found.problems
+    );
+    for (problem, start) in found.problems.iter().zip(expected) {
+        assert!(problem.starts_with(start), "{problem}");
+    }
+}
+
+#[test]
+fn problems_are_bounded_and_the_rest_is_counted() {
+    let keys = vec!["1"; 5000].join(",");
+    let found = parsed(&format!(
+        r#"{{"s3Bucket":"bucket","s3ObjectKey":[{keys}]}}"#
+    ));
+    assert_eq!(found.problems.len(), 1001);
+    assert!(
+        found
+            .reason()
+            .ends_with("[0] is not a text: 1 (and 1000 more)")
+    );
+    assert_eq!(found.problems[1000], "4000 more parts that cannot be used");
+    let long = parsed(&format!(
+        r#"{{"s3Bucket":"bucket","s3ObjectKey":[["{}"]]}}"#,
+        "é".repeat(9999)
+    ));
+    assert!(long.problems[0].len() < 300, "{long:?}");
+}
+
+#[test]
+fn versions_of_objects_are_kept() {
+    let of_s3 = |version: &str| {
+        format!(
+            r#"{{"Records":[{{"eventName":"ObjectCreated:Put","s3":{{"bucket":{{"name":"bucket"}},"object":{{"key":"a.json","versionId":{version}}}}}}}]}}"#
+        )
+    };
+    let of_eventbridge = |version: &str| {
+        format!(
+            r#"{{"source":"aws.s3","detail-type":"Object Created","detail":{{"bucket":{{"name":"bucket"}},"object":{{"key":"a.json","version-id":{version}}}}}}}"#
+        )
+    };
+    for (written, version) in [
+        (r#""3HL4kqtJlcpXrof3vjVBH""#, Some("3HL4kqtJlcpXrof3vjVBH")),
+        (r#""null""#, None),
+        (r#""""#, None),
+        ("null", None),
+        ("7", None),
+    ] {
+        for body in [of_s3(written), of_eventbridge(written)] {
+            assert_eq!(
+                parsed(&body).objects[0].version.as_deref(),
+                version,
+                "{body}"
+            );
+        }
+    }
+}
+
+#[test]
+fn records_in_a_message_are_never_ignored() {
+    let record = r#"{"eventVersion":"1.11","eventTime":"2026-01-14T08:50:00Z","eventSource":"s3.amazonaws.com","eventName":"DeleteObject","eventID":"1"}"#;
+    let event = |source: &str, kind: &str| {
+        format!(r#"{{"source":"{source}","detail-type":"{kind}","detail":{record}}}"#)
+    };
+    let in_sns =
+        |body: &str| serde_json::json!({"Type": "Notification", "Message": body}).to_string();
+    for body in [
+        event("aws.s3", "AWS API Call via CloudTrail"),
+        event("aws.signin", "AWS Console Sign In via CloudTrail"),
+        event("aws.s3", "Object Deleted"),
+        r#"{"source":"aws.s3","detail-type":"AWS Insight via CloudTrail","detail":null}"#
+            .to_owned(),
+        format!(r#"{{"detail":{record}}}"#),
+        record.to_owned(),
+        format!(r#"{{"Records":[{record}]}}"#),
+        format!("[{record},{record}]"),
+        format!("{record}\n{record}\n"),
+    ] {
+        for body in [in_sns(&body), body] {
+            let kind = unknown(&body);
+            assert!(
+                kind.contains("CloudTrail record") && kind.contains("not supported"),
+                "{kind} for {body}"
+            );
+        }
+    }
+}
+
+#[test]
+fn only_news_of_removed_restored_and_tagged_objects_are_ignored() {
+    let of_s3 = |name: &str| {
+        format!(
+            r#"{{"Records":[{{"eventName":"{name}","s3":{{"bucket":{{"name":"bucket"}},"object":{{"key":"a"}}}}}}]}}"#
+        )
+    };
+    let of_eventbridge =
+        |kind: &str| format!(r#"{{"source":"aws.s3","detail-type":"{kind}","detail":{{}}}}"#);
+    for body in [
+        of_s3("ObjectRemoved:DeleteMarkerCreated"),
+        of_s3("LifecycleExpiration:Delete"),
+        of_s3("s3:ObjectRestore:Completed"),
+        of_s3("ObjectTagging:Put"),
+        of_eventbridge("Object Deleted"),
+        of_eventbridge("Object Restore Completed"),
+        of_eventbridge("Object Tags Added"),
+    ] {
+        assert_eq!(parse(&body), Notification::Ignored, "{body}");
+    }
+    for name in [
+        "ObjectAcl:Put",
+        "Replication:OperationFailedReplication",
+        "Anything",
+    ] {
+        assert!(
+            problem(&of_s3(name)).contains("is not about a created object"),
+            "{name}"
+        );
+    }
+    for kind in ["Object ACL Updated", "object created", ""] {
+        assert!(unknown(&of_eventbridge(kind)).contains("not about a created object"));
+    }
 }
 
 #[test]

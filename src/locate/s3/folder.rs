@@ -1,15 +1,33 @@
 //! Lists one part of a bucket: what is right below a folder, or all keys of it.
 #![forbid(unsafe_code)]
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::interceptors::AfterDeserializationInterceptorContextRef;
+use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_s3::error::BoxError;
 use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
+use aws_sdk_s3::operation::{RequestId, RequestIdExt};
+use aws_sdk_s3::types::EncodingType;
 use tokio::sync::mpsc::Sender;
+use tokio::time::sleep;
 
 use super::layout::{self, Kind, Node};
+use super::page::{Listing, Page};
 use super::{Found, Selection};
-use crate::aws::{Cause, Clients, Described, Tries, describe};
+use crate::aws::{AwsError, Clients, ErrorCause, Tries, describe};
+use crate::backoff::Backoff;
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::Printable;
+
+/// Requests for a page whose answers are unusable, after which its prefix is given up.
+const PAGE_TRIES: u32 = 10;
+
+/// First and longest pause between these requests.
+const PAGE_PAUSES: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(4)];
 
 /// What all parts of one listing share.
 pub(super) struct Lister {
@@ -84,16 +102,13 @@ impl Lister {
             folders: true,
             ..Query::default()
         };
-        let cut = match self.page(&query).await {
+        let mut listing = query.listing();
+        let cut = match self.page(&query, &mut listing).await {
             // So much is right below that it is no folder of folders.
-            Ok(page) if page.is_truncated() == Some(true) => None,
+            Ok(page) if page.next.is_some() => None,
             Ok(page) => {
-                let folders = folders(&page).map(str::to_owned);
-                let keys = page
-                    .contents()
-                    .iter()
-                    .filter_map(|object| object.key.clone());
-                layout::cut(node, folders.chain(keys).collect())
+                let keys = page.objects.into_iter().map(|object| object.key);
+                layout::cut(node, page.folders.into_iter().chain(keys).collect())
             }
             Err(error) => return tell(steps, Step::Page(Err(error))).await,
         };
@@ -114,21 +129,24 @@ impl Lister {
             folders: true,
             ..Query::default()
         };
+        let mut listing = query.listing();
         loop {
-            let page = match self.page(&query).await {
+            let page = match self.page(&query, &mut listing).await {
                 Ok(page) => page,
                 Err(error) => return tell(steps, Step::Page(Err(error))).await,
             };
-            let folders = folders(&page)
+            let folders = page
+                .folders
+                .iter()
                 .filter_map(|folder| node.child(folder))
                 .filter(&wanted);
             let mut below: Vec<Part> = folders.map(Part::Node).collect();
-            below.extend(self.taken(&page, None).map(Part::Found));
+            below.extend(self.taken(page.objects, None).map(Part::Found));
             below.sort_by(|a, b| a.key().cmp(b.key()));
             if !below.is_empty() {
                 tell(steps, Step::Parts(below)).await?;
             }
-            match following(page) {
+            match page.next {
                 Some(token) => query.token = Some(token),
                 None => return Ok(()),
             }
@@ -152,16 +170,18 @@ impl Lister {
             after: first.or_else(|| stretch.after.map(str::to_owned)),
             ..Query::default()
         };
+        let mut listing = query.listing();
         loop {
-            let page = match self.page(&query).await {
+            let page = match self.page(&query, &mut listing).await {
                 Ok(page) => page,
                 Err(error) => return tell(steps, Step::Page(Err(error))).await,
             };
-            let found: Vec<Found> = self.taken(&page, stretch.until).collect();
+            let last = page.objects.last().map(|object| object.key.clone());
+            let last = last.as_deref();
+            let found: Vec<Found> = self.taken(page.objects, stretch.until).collect();
             if !found.is_empty() {
                 tell(steps, Step::Page(Ok(found))).await?;
             }
-            let last = page.contents().last().and_then(|object| object.key());
             if stretch
                 .until
                 .zip(last)
@@ -175,7 +195,7 @@ impl Lister {
                 }
                 _ => None,
             };
-            match (over, following(page)) {
+            match (over, page.next) {
                 (_, None) => return Ok(()),
                 // Behind the days there is nothing that starts with more than the region's folder.
                 (Some(end), _) if !end.starts_with(stretch.prefix) => return Ok(()),
@@ -189,45 +209,68 @@ impl Lister {
     }
 
     fn taken<'a>(
-        &self,
-        page: &'a ListObjectsV2Output,
+        &'a self,
+        objects: Vec<Found>,
         until: Option<&'a str>,
-    ) -> impl Iterator<Item = Found> {
-        page.contents().iter().filter_map(move |object| {
-            let key = object
-                .key()
-                .filter(|key| until.is_none_or(|until| *key < until))?;
-            self.selection.takes(key).then(|| Found {
-                key: key.to_owned(),
-                size: object
-                    .size()
-                    .and_then(|size| u64::try_from(size).ok())
-                    .unwrap_or(0),
-            })
+    ) -> impl Iterator<Item = Found> + 'a {
+        objects.into_iter().filter(move |object| {
+            until.is_none_or(|until| object.key.as_str() < until)
+                && self.selection.takes(&object.key)
         })
     }
 
-    async fn page(&self, query: &Query<'_>) -> Result<ListObjectsV2Output> {
+    /// The page of a query, requested again if it is not one that `listing` can go on with.
+    async fn page(&self, query: &Query<'_>, listing: &mut Listing) -> Result<Page> {
+        let [first, longest] = PAGE_PAUSES;
+        let mut pauses = Backoff::new(first, longest);
+        let mut tries = 1;
+        loop {
+            let (answer, complete) = self.request(query).await?;
+            let problem = match listing.accept(&answer, complete, query.after.as_deref()) {
+                Ok(page) => return Ok(page),
+                Err(problem) => problem,
+            };
+            if tries == PAGE_TRIES {
+                let problem = format!("{problem}, {tries} times; what follows there is not read");
+                let failure = AwsError::new(ErrorCause::Rejected, "InvalidPage", problem);
+                return Err(self.refused(query.prefix, &failure));
+            }
+            tries += 1;
+            sleep(pauses.pause()).await;
+        }
+    }
+
+    /// The answer to a query, and whether its XML is complete.
+    async fn request(&self, query: &Query<'_>) -> Result<(ListObjectsV2Output, bool)> {
         let ask = |client: Client| async move {
+            let complete = Arc::new(AtomicBool::new(false));
             let request = client
                 .list_objects_v2()
                 .bucket(&self.bucket)
                 .prefix(query.prefix)
+                // XML cannot express all characters that a key may have.
+                .encoding_type(EncodingType::Url)
                 .set_delimiter(query.folders.then(|| "/".to_owned()))
                 .set_start_after(query.after.clone().filter(|_| query.token.is_none()))
-                .set_continuation_token(query.token.clone());
-            request.send().await.map_err(|error| describe(&error))
+                .set_continuation_token(query.token.clone())
+                .customize()
+                .interceptor(WholeBody(Arc::clone(&complete)));
+            let answer = request.send().await.map_err(|error| describe(&error))?;
+            if answer.request_id().is_none() && answer.extended_request_id().is_none() {
+                return Err(AwsError::foreign("a listing"));
+            }
+            Ok((answer, complete.load(Ordering::Relaxed)))
         };
         let answer = self
             .clients
-            .on_bucket(&self.bucket, Tries::default(), ask)
+            .on_bucket(&self.bucket, Tries::new(self.clients.policy()), ask)
             .await;
         answer.map_err(|failure| self.refused(query.prefix, &failure))
     }
 
-    fn refused(&self, prefix: &str, failure: &Described) -> Error {
+    fn refused(&self, prefix: &str, failure: &AwsError) -> Error {
         let hint = match failure.cause {
-            Cause::Denied => "; s3:ListBucket on the bucket has to be allowed",
+            ErrorCause::AccessDenied => "; s3:ListBucket on the bucket has to be allowed",
             _ => "",
         };
         let place = self.clients.place_of(&self.bucket);
@@ -258,23 +301,42 @@ struct Query<'a> {
     token: Option<String>,
 }
 
+impl Query<'_> {
+    /// The state of a listing that begins with this query.
+    fn listing(&self) -> Listing {
+        Listing::new(self.prefix, self.folders)
+    }
+}
+
+/// Notes whether the body of an answer is a complete document: the SDK's parser takes the end of the text for the end
+/// of what it reads.
+#[derive(Debug)]
+struct WholeBody(Arc<AtomicBool>);
+
+impl Intercept for WholeBody {
+    fn name(&self) -> &'static str {
+        "WholeBody"
+    }
+
+    fn read_after_deserialization(
+        &self,
+        context: &AfterDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> std::result::Result<(), BoxError> {
+        let body = context.response().body().bytes().unwrap_or_default();
+        let complete = body.trim_ascii_end().ends_with(b"</ListBucketResult>");
+        // Read by the task that sends the request, after it has the answer.
+        self.0.store(complete, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
 struct Stretch<'a> {
     prefix: &'a str,
     after: Option<&'a str>,
     until: Option<&'a str>,
     region: Option<&'a str>,
-}
-
-fn folders(page: &ListObjectsV2Output) -> impl Iterator<Item = &str> {
-    page.common_prefixes()
-        .iter()
-        .filter_map(|folder| folder.prefix())
-}
-
-/// What asks for the next page.
-fn following(page: ListObjectsV2Output) -> Option<String> {
-    page.next_continuation_token
-        .filter(|_| page.is_truncated == Some(true))
 }
 
 fn parts(nodes: Vec<Node>) -> Step {

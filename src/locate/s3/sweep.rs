@@ -1,26 +1,37 @@
-//! One look at a bucket: lists it once, and has all that is selected fetched in the listing's order.
+//! One pass over a bucket: lists it once, and downloads what is selected in the listing's order.
 #![forbid(unsafe_code)]
 
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use super::{Selection, list};
-use crate::fetch::{Fetcher, Wanted};
-use crate::log::Severity;
-use crate::pipeline::Feed;
+use super::{Found, Selection, list};
+use crate::aws::ObjectId;
+use crate::decode::Object;
+use crate::error::{Error, ErrorKind};
+use crate::fetch::{Account, Fetched, Fetcher};
+use crate::log::{Printable, Severity};
+use crate::pipeline::{Feed, Place};
 
-/// Pages of listed objects that wait for their downloads.
+/// Listed pages that wait for their downloads.
 const PAGES_AHEAD: usize = 4;
 
-/// Feeds what is selected below `prefix`. Runs on a feeder's thread until all is fetched or the
-/// source is closed.
-pub fn sweep(fetcher: &Fetcher, mut feed: Feed, bucket: &str, prefix: &str, selection: Selection) {
+/// Feeds what is selected below `prefix`. Runs on a thread of its own until all downloads have begun or the source is
+/// closed; the requests run on `runtime`.
+pub fn sweep(
+    runtime: &Handle,
+    fetcher: &Fetcher,
+    mut feed: Feed,
+    bucket: &str,
+    prefix: &str,
+    selection: Selection,
+) {
     let (send, mut pages) = mpsc::channel(PAGES_AHEAD);
     let (clients, list_bucket, list_prefix) = (
         fetcher.clients.clone(),
         bucket.to_owned(),
         prefix.to_owned(),
     );
-    fetcher.runtime.spawn(async move {
+    let listing = runtime.spawn(async move {
         list(&clients, &list_bucket, &list_prefix, &selection, send).await;
     });
     let mut found_any = false;
@@ -34,7 +45,7 @@ pub fn sweep(fetcher: &Fetcher, mut feed: Feed, bucket: &str, prefix: &str, sele
                     && let Some(place) = feed.place()
                 {
                     place.fail(error);
-                    return;
+                    return feed.finish();
                 }
                 // What else is listed is read all the same.
                 continue;
@@ -42,24 +53,62 @@ pub fn sweep(fetcher: &Fetcher, mut feed: Feed, bucket: &str, prefix: &str, sele
         };
         for found in page {
             found_any = true;
-            let wanted = Wanted {
-                bucket: bucket.to_owned(),
-                key: found.key,
-                size: Some(found.size),
-                ticket: None,
-            };
             let Some(place) = feed.place() else {
                 return;
             };
-            if !fetcher.fetch(&feed, place, wanted) {
-                return;
-            }
+            runtime.spawn(download(fetcher.clone(), place, bucket.to_owned(), found));
         }
+    }
+    if runtime.block_on(listing).is_err() {
+        // A listing that panicked: the feed reports it.
+        return;
     }
     if !found_any && !feed.closed() {
         fetcher.log.line(
             Severity::Warning,
-            format_args!("s3://{bucket}/{prefix}: no log file is selected there; check the prefix, s3Interval and s3AccountList"),
+            format_args!(
+                "s3://{}/{}: no log file is selected there; check the prefix, s3Interval and s3AccountList",
+                Printable(bucket),
+                Printable(prefix)
+            ),
         );
+    }
+    feed.finish();
+}
+
+/// Downloads one object into its place in the order.
+async fn download(fetcher: Fetcher, place: Place, bucket: String, found: Found) {
+    let object = ObjectId {
+        bucket,
+        key: found.key,
+        version: None,
+    };
+    let account = Account {
+        budget: place.stored_budget(),
+        job: place.job(),
+        size: Some(found.size),
+    };
+    let fetched = fetcher.fetch(&object, account, |_| {}).await;
+    let url = object.url();
+    match fetched {
+        Fetched::Content(content) => {
+            // The source may have been closed in the meantime.
+            let _ = place.submit(vec![Object {
+                name: url,
+                content,
+                ticket: None,
+            }]);
+        }
+        Fetched::Closed => place.skip(),
+        Fetched::GivenUp(failed) if fetcher.fail_on_error => {
+            place.fail(Error::new(
+                ErrorKind::Read,
+                format!("{url}: {}", failed.error),
+            ));
+        }
+        Fetched::GivenUp(failed) => {
+            fetcher.log.lost(&url, &failed.error.to_string(), "skipped");
+            place.skip();
+        }
     }
 }

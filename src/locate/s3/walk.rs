@@ -13,6 +13,7 @@ use super::Found;
 use super::folder::{Lister, Part, Step};
 use super::layout::Node;
 use crate::error::{Error, ErrorKind, Result};
+use crate::log::Printable;
 
 /// More listings at once than this help no download, and each may have pages waiting.
 const MOST: usize = 32;
@@ -29,11 +30,17 @@ pub(super) struct Walk {
 
 enum Slot {
     Waiting(Node),
-    Running(Receiver<Step>),
+    Running(Running),
     /// Running, and this comes first.
-    Ahead(Result<Vec<Found>>, Receiver<Step>),
+    Ahead(Result<Vec<Found>>, Running),
     /// To be given out as it is.
     Page(Result<Vec<Found>>),
+}
+
+/// A listing under way.
+struct Running {
+    prefix: String,
+    steps: Receiver<Step>,
 }
 
 type Page = Option<Result<Vec<Found>>>;
@@ -61,8 +68,8 @@ impl Walk {
             match self.slots.pop_front() {
                 None => return Poll::Ready(None),
                 Some(Slot::Page(page)) => return Poll::Ready(Some(page)),
-                Some(Slot::Ahead(page, steps)) => {
-                    self.slots.push_front(Slot::Running(steps));
+                Some(Slot::Ahead(page, running)) => {
+                    self.slots.push_front(Slot::Running(running));
                     return Poll::Ready(Some(page));
                 }
                 Some(slot) => self.slots.push_front(slot),
@@ -82,6 +89,7 @@ impl Walk {
             }
             if let Slot::Waiting(node) = slot {
                 let node = node.clone();
+                let prefix = node.prefix.clone();
                 let lister = Arc::clone(&self.lister);
                 let (sender, receiver) = channel(1);
                 self.tasks.spawn(async move {
@@ -89,7 +97,10 @@ impl Walk {
                     let _ = lister.run(node, &sender).await;
                 });
                 self.running += 1;
-                *slot = Slot::Running(receiver);
+                *slot = Slot::Running(Running {
+                    prefix,
+                    steps: receiver,
+                });
             }
         }
     }
@@ -101,7 +112,7 @@ impl Walk {
         let mut running = self.running;
         while at < self.slots.len() && running > 0 {
             let (next, still) = match &mut self.slots[at] {
-                Slot::Running(steps) => (steps.poll_recv(context), true),
+                Slot::Running(running) => (running.steps.poll_recv(context), true),
                 Slot::Ahead(..) => (Poll::Pending, true),
                 Slot::Waiting(_) | Slot::Page(_) => (Poll::Pending, false),
             };
@@ -137,8 +148,8 @@ impl Walk {
                 own + 1
             }
             Some(Step::Page(page)) => {
-                if let Some(Slot::Running(steps)) = self.slots.remove(at) {
-                    self.slots.insert(at, Slot::Ahead(page, steps));
+                if let Some(Slot::Running(running)) = self.slots.remove(at) {
+                    self.slots.insert(at, Slot::Ahead(page, running));
                 }
                 at + 1
             }
@@ -149,9 +160,16 @@ impl Walk {
             }
             // Only a fault of this program ends a task so; silence would hide what it had not told.
             None => {
+                let prefix = match &self.slots[at] {
+                    Slot::Running(running) => running.prefix.as_str(),
+                    _ => "",
+                };
+                let (bucket, prefix) = (Printable(&self.lister.bucket), Printable(prefix));
                 let error = Error::new(
                     ErrorKind::Read,
-                    "a listing ended before its end; what it had not listed is not read",
+                    format!(
+                        "s3://{bucket}/{prefix}: the listing ended before its end; what it had not listed is not read"
+                    ),
                 );
                 self.running -= 1;
                 self.slots[at] = Slot::Page(Err(error));

@@ -1,15 +1,16 @@
-//! Takes messages from the queue: one reader waits at it, others help while it is deep.
+//! Receives messages: one receiver polls the queue, others join while it is deep.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use aws_sdk_sqs::types::MessageSystemAttributeName;
+use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::lease::Leases;
-use super::{Message, Queue};
-use crate::aws::Described;
+use super::Queue;
+use super::in_flight::Received;
+use crate::aws::AwsError;
 use crate::backoff::Backoff;
 use crate::error::Result;
 use crate::log::Severity;
@@ -17,178 +18,221 @@ use crate::log::Severity;
 /// Messages that one request can bring.
 const MESSAGES: u32 = 10;
 
-/// Readers at a time.
-const READERS: usize = 8;
+/// Receivers at a time.
+const RECEIVERS: usize = 8;
 
 /// Longest pause after errors.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// Time between two requests that nothing came of, where the queue does not keep them waiting.
+/// Time between two requests that brought nothing, where the queue does not hold them open.
 const BETWEEN: Duration = Duration::from_secs(1);
 
-/// How long the first request may keep a source from being open.
+/// How long the first request may delay the opening of a source.
 const FIRST: Duration = Duration::from_secs(5);
 
-/// What all readers share.
+/// Pauses between receives in an outage. Some messages are received even then: their bucket may be another one.
+const FIRST_OUTAGE_PAUSE: Duration = Duration::from_secs(5);
+const LONGEST_OUTAGE_PAUSE: Duration = Duration::from_secs(60);
+
+/// What all receivers share.
 #[derive(Clone)]
-struct Reader {
+struct Receiver {
     queue: Arc<Queue>,
-    room: Arc<Semaphore>,
-    leases: Arc<Leases>,
-    messages: mpsc::Sender<Message>,
-    /// Told when a reply was full: where it came from there is more.
+    /// One permit for each message being processed.
+    permits: Arc<Semaphore>,
+    messages: mpsc::UnboundedSender<Received>,
+    /// Notified when an answer was full: the queue has more.
     deep: Arc<Notify>,
 }
 
-/// Starts the readers, after a first request that the queue must not refuse for good.
+/// Starts receivers in `tasks`, after a first request that the queue must not refuse for good.
 pub(super) async fn start(
-    queue: Arc<Queue>,
-    room: Arc<Semaphore>,
-    leases: Arc<Leases>,
-    messages: mpsc::Sender<Message>,
+    queue: &Arc<Queue>,
+    permits: Arc<Semaphore>,
+    messages: mpsc::UnboundedSender<Received>,
+    tasks: &mut JoinSet<()>,
 ) -> Result<()> {
-    let reader = Reader {
-        queue,
-        room,
-        leases,
+    let receiver = Receiver {
+        queue: Arc::clone(queue),
+        permits,
         messages,
         deep: Arc::new(Notify::new()),
     };
-    reader.first().await?;
-    for _ in 1..READERS {
-        tokio::spawn(reader.clone().help());
+    // The request goes on if it takes longer: its messages must not be lost.
+    let first = receiver.clone();
+    let mut first = tokio::spawn(async move { first.receive_once(0).await });
+    if let Ok(Ok(Err(failure))) = timeout(FIRST, &mut first).await
+        && !failure.is_transient()
+    {
+        return Err(queue
+            .clients
+            .queue_refused(&queue.url, "sqs:ReceiveMessage", &failure));
     }
-    tokio::spawn(reader.follow());
+    for _ in 1..RECEIVERS {
+        tasks.spawn(receiver.clone().help());
+    }
+    tasks.spawn(receiver.poll());
     Ok(())
 }
 
-impl Reader {
-    /// Asks once without waiting: whoever opens a source shall know that it cannot be read.
-    async fn first(&self) -> Result<()> {
-        let Ok(mut room) = Arc::clone(&self.room).try_acquire_many_owned(MESSAGES) else {
-            return Ok(());
-        };
-        match timeout(FIRST, self.receive(&mut room, 0)).await {
-            Ok(Err(failure)) if !failure.is_transient() => {
-                let queue = &self.queue;
-                Err(queue
-                    .clients
-                    .queue_refused(&queue.url, "sqs:ReceiveMessage", &failure))
-            }
-            // What passes is waited out, as it is later.
-            _ => Ok(()),
-        }
-    }
-
-    /// Waits at the queue until the source is closed.
-    async fn follow(self) {
+impl Receiver {
+    /// Polls the queue for as long as the runtime lives.
+    async fn poll(self) {
         loop {
-            let asked = Instant::now();
-            match self.read(self.queue.rules.wait_seconds).await {
-                None => return,
-                Some(0) => sleep_until(asked + BETWEEN).await,
-                Some(_) => {}
+            let requested = Instant::now();
+            if self.receive(self.queue.rules.wait_seconds).await == 0 {
+                sleep_until(requested + BETWEEN).await;
             }
         }
     }
 
-    /// Reads along whenever the queue is deep, until it is empty.
+    /// Receives whenever the queue is deep, until it is empty.
     async fn help(self) {
         loop {
             self.deep.notified().await;
-            loop {
-                match self.read(0).await {
-                    None => return,
-                    Some(0) => break,
-                    Some(_) => {}
-                }
-            }
+            while self.receive(0).await > 0 {}
         }
     }
 
-    /// How many messages came; `None` when the source is closed. Errors are waited out.
-    async fn read(&self, wait_seconds: i32) -> Option<usize> {
-        // Nothing is leased that there is no room for.
-        let mut room = Arc::clone(&self.room)
-            .acquire_many_owned(MESSAGES)
-            .await
-            .ok()?;
+    /// The number of usable messages received. Outages and errors are waited out.
+    async fn receive(&self, wait_seconds: i32) -> usize {
+        self.wait_out_outage().await;
         let mut backoff = Backoff::new(Duration::from_millis(250), LONGEST_PAUSE);
-        let mut told = None;
+        let mut reported: Option<String> = None;
         loop {
-            let failure = match self.receive(&mut room, wait_seconds).await {
+            let failure = match self.receive_once(wait_seconds).await {
                 Ok(count) => {
-                    if told.is_some() {
-                        self.tell(Severity::Info, "messages are received again");
+                    if reported.is_some() {
+                        self.report(Severity::Info, "messages are received again");
                     }
                     return count;
                 }
                 Err(failure) => failure,
             };
-            // An outage is told once and not at each try.
-            if told.as_ref() != Some(&failure.code) {
-                let line = format!("messages cannot be received: {failure}; it is tried again");
-                self.tell(Severity::Error, &line);
-                told = Some(failure.code);
+            // One line for each cause of an outage, not for each try.
+            if reported.as_ref() != Some(&failure.code) {
+                let line = format!("messages cannot be received: {failure}; retrying");
+                self.report(Severity::Error, &line);
+                reported = Some(failure.code);
             }
             sleep(backoff.pause()).await;
         }
     }
 
-    fn tell(&self, severity: Severity, what: &str) {
+    /// Pauses while downloads fail as a whole. What is received then would only have to wait.
+    async fn wait_out_outage(&self) {
+        let breakers = self.queue.clients.breakers();
+        if !breakers.is_outage() {
+            return;
+        }
+        let pause = {
+            let mut pauses = self.queue.outage_pauses();
+            pauses.pause()
+        };
+        tokio::select! {
+            () = breakers.success() => self.queue.outage_pauses().reset(),
+            () = sleep(pause) => {}
+        }
+    }
+
+    fn report(&self, severity: Severity, what: &str) {
         let line = format!("{}: {what}", self.queue.shown);
         self.queue.log.trouble("queue_receive", severity, line);
     }
 
-    /// How many messages came; `None` when the source is closed.
-    async fn receive(
-        &self,
-        room: &mut OwnedSemaphorePermit,
-        wait_seconds: i32,
-    ) -> std::result::Result<Option<usize>, Described> {
-        let rules = &self.queue.rules;
-        let reply = self
-            .queue
+    /// One request, for as many messages as may be processed.
+    async fn receive_once(&self, wait_seconds: i32) -> std::result::Result<usize, AwsError> {
+        let queue = &self.queue;
+        let rules = &queue.rules;
+        // The semaphore is never closed.
+        let mut permits = Arc::clone(&self.permits)
+            .acquire_many_owned(MESSAGES)
+            .await
+            .ok();
+        let reply = queue
             .clients
             .sqs
             .receive_message()
-            .queue_url(&self.queue.url)
+            .queue_url(&queue.url)
             .max_number_of_messages(MESSAGES as i32)
             .wait_time_seconds(wait_seconds)
-            .set_visibility_timeout(rules.own_lease.then_some(rules.lease.as_secs() as i32))
+            .set_visibility_timeout(
+                rules
+                    .own_visibility
+                    .then_some(rules.visibility.as_secs() as i32),
+            )
             .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
+            .message_system_attribute_names(
+                MessageSystemAttributeName::ApproximateFirstReceiveTimestamp,
+            )
             .send()
             .await
-            .map_err(|error| self.queue.failed(&error))?;
+            .map_err(|error| queue.failed(&error))?;
         let messages = reply.messages.unwrap_or_default();
         let count = messages.len();
-        self.queue.metrics.messages_received.add(count as u64);
-        // A batch without entries is an error to the queue.
-        if rules.delete && rules.delete_at_once && count > 0 {
-            let receipts = messages
-                .iter()
-                .filter_map(|message| message.receipt_handle.clone());
-            self.queue.delete(&receipts.collect::<Vec<_>>()).await;
-        }
+        queue.metrics.messages_received.add(count as u64);
+        let deleted = rules.delete && rules.delete_on_receipt;
+        let mut receipts = Vec::new();
         for message in messages {
-            let receives = message
-                .attributes()
-                .and_then(|all| all.get(&MessageSystemAttributeName::ApproximateReceiveCount))
-                .and_then(|count| count.parse().ok())
-                .unwrap_or(1);
-            let (Some(receipt), Some(body)) = (message.receipt_handle, message.body) else {
+            let permit = permits.as_mut().and_then(|permits| permits.split(1));
+            let Some(mut message) = self.received(message, permit) else {
                 continue;
             };
-            self.queue.metrics.messages_in_flight.add(1);
-            let id = message.message_id.unwrap_or_default();
-            let lease = self.leases.add(id, receipt, receives, room.split(1));
-            if self.messages.send(Message { lease, body }).await.is_err() {
-                return Ok(None);
-            }
+            message.deleted = deleted;
+            receipts.push(message.receipt.clone());
+            // Without a receiver the source is closed.
+            let _ = self.messages.send(message);
+        }
+        let usable = receipts.len();
+        // A batch without entries is an error to the queue.
+        if deleted && usable > 0 {
+            let queue = Arc::clone(queue);
+            tokio::spawn(async move { queue.delete(receipts).await });
         }
         if count == MESSAGES as usize {
             self.deep.notify_one();
         }
-        Ok(Some(count))
+        Ok(usable)
     }
+
+    /// A message of an answer; `None` without a receipt handle: it can neither be extended nor deleted.
+    fn received(&self, message: Message, permit: Option<OwnedSemaphorePermit>) -> Option<Received> {
+        let attribute = |name: &MessageSystemAttributeName| {
+            let value = message.attributes()?.get(name)?;
+            value.parse::<u64>().ok()
+        };
+        let receives = attribute(&MessageSystemAttributeName::ApproximateReceiveCount);
+        let first = attribute(&MessageSystemAttributeName::ApproximateFirstReceiveTimestamp);
+        let first = first
+            .and_then(|millis| SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(millis)));
+        let id = message.message_id.unwrap_or_default();
+        let Some(receipt) = message.receipt_handle.filter(|receipt| !receipt.is_empty()) else {
+            self.queue.metrics.errors_queue.add(1);
+            self.queue.log.once(
+                "no_receipt_handle",
+                Severity::Error,
+                format_args!(
+                    "{}: message {id} has no receipt handle; it is left in the queue",
+                    self.queue.shown
+                ),
+            );
+            return None;
+        };
+        Some(Received {
+            id,
+            receipt,
+            body: message.body.unwrap_or_default(),
+            receives: receives
+                .and_then(|count| u32::try_from(count).ok())
+                .unwrap_or(1),
+            first_received: first,
+            deleted: false,
+            permit,
+        })
+    }
+}
+
+/// The pauses between receives in an outage.
+pub(super) fn outage_pauses() -> Backoff {
+    Backoff::new(FIRST_OUTAGE_PAUSE, LONGEST_OUTAGE_PAUSE)
 }

@@ -1,0 +1,354 @@
+//! Circuit breaker of each bucket: detects that requests fail as a whole, reports it once, and wakes everything that
+//! waits for a retry as soon as one request succeeds.
+//!
+//! An open breaker forbids no request: each object backs off by itself, and the adaptive limit lets two requests run at
+//! a time, so the retries are the probes. What it adds: the log has one line when an outage begins, one a minute and
+//! one at the end; messages are no longer received meanwhile; and the end of an outage ends all pauses at once.
+#![forbid(unsafe_code)]
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+
+use super::adaptive_limit::{AdaptiveLimit, Slot};
+use super::error::{AwsError, ErrorCause};
+use crate::log::{Log, Printable, Severity};
+
+/// Failures in a row, without a success, from which on an outage is possible.
+const FAILURES: u32 = 5;
+
+/// Time without a success after which that many failures are an outage: throttling at any rate still lets some pass.
+const WITHOUT_SUCCESS: Duration = Duration::from_secs(2);
+
+/// Interval of the log lines of an outage.
+const REPORT: Duration = Duration::from_secs(60);
+
+/// Time without any success, in an outage, after which no more messages are received.
+const STOP_RECEIVING: Duration = Duration::from_secs(5);
+
+/// Buckets of which state is kept. Messages may name any; those in use stay.
+const BUCKETS: usize = 1024;
+
+/// The breakers of all buckets of one source.
+#[derive(Debug)]
+pub(crate) struct Breakers {
+    concurrency: usize,
+    /// Whether denied requests are waited out, and so can make an outage.
+    denied_passes: bool,
+    log: Arc<Log>,
+    buckets: Mutex<HashMap<String, Arc<Breaker>>>,
+    /// When any bucket last answered with success.
+    success: Mutex<Option<Instant>>,
+    succeeded: Notify,
+}
+
+/// What recent requests to one bucket say about the next.
+#[derive(Debug)]
+pub(crate) struct Breaker {
+    bucket: String,
+    denied_passes: bool,
+    limit: Arc<AdaptiveLimit>,
+    state: Mutex<State>,
+    recovered: Notify,
+    log: Arc<Log>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Failures since the last success, and when the first of them was.
+    failures: u32,
+    failing_since: Option<Instant>,
+    success: Option<Instant>,
+    outage: Option<Outage>,
+    /// Since when requests have failed for each cause; see [`Breaker::failing_for`].
+    causes: HashMap<ErrorCause, Instant>,
+}
+
+#[derive(Debug)]
+struct Outage {
+    began: Instant,
+    reported: Instant,
+    cause: ErrorCause,
+}
+
+impl Breakers {
+    /// Breakers that allow at most `concurrency` requests at a time to each bucket. `denied_passes`: denied requests
+    /// are waited out, as `sqs://` does.
+    pub(crate) fn new(concurrency: usize, denied_passes: bool, log: Arc<Log>) -> Self {
+        Breakers {
+            concurrency,
+            denied_passes,
+            log,
+            buckets: Mutex::default(),
+            success: Mutex::default(),
+            succeeded: Notify::new(),
+        }
+    }
+
+    /// The breaker of `bucket`.
+    pub(crate) fn of(&self, bucket: &str) -> Arc<Breaker> {
+        let mut buckets = lock(&self.buckets);
+        if let Some(breaker) = buckets.get(bucket) {
+            return Arc::clone(breaker);
+        }
+        if buckets.len() >= BUCKETS {
+            buckets.retain(|_, breaker| Arc::strong_count(breaker) > 1);
+        }
+        let breaker = Arc::new(Breaker::new(bucket, self));
+        buckets.insert(bucket.to_owned(), Arc::clone(&breaker));
+        breaker
+    }
+
+    /// A request to `breaker`'s bucket succeeded, after failing for `causes`.
+    pub(crate) fn succeeded(&self, breaker: &Breaker, causes: &[ErrorCause]) {
+        *lock(&self.success) = Some(Instant::now());
+        self.succeeded.notify_waiters();
+        breaker.succeeded(causes);
+    }
+
+    /// Whether requests fail as a whole, so that more messages would only have to wait.
+    pub(crate) fn is_outage(&self) -> bool {
+        if lock(&self.success).is_some_and(|at| at.elapsed() < STOP_RECEIVING) {
+            return false;
+        }
+        let long =
+            |outage: &Outage| outage.cause.is_outage() && outage.began.elapsed() >= STOP_RECEIVING;
+        let buckets = lock(&self.buckets);
+        buckets
+            .values()
+            .any(|breaker| breaker.state().outage.as_ref().is_some_and(long))
+    }
+
+    /// Waits until a request to any bucket succeeds.
+    pub(crate) async fn success(&self) {
+        self.succeeded.notified().await;
+    }
+}
+
+impl Breaker {
+    fn new(bucket: &str, all: &Breakers) -> Self {
+        Breaker {
+            bucket: bucket.to_owned(),
+            denied_passes: all.denied_passes,
+            limit: Arc::new(AdaptiveLimit::new(all.concurrency)),
+            state: Mutex::new(State {
+                failures: 0,
+                failing_since: None,
+                success: None,
+                outage: None,
+                causes: HashMap::new(),
+            }),
+            recovered: Notify::new(),
+            log: Arc::clone(&all.log),
+        }
+    }
+
+    /// Waits for the right to make one request.
+    pub(crate) async fn slot(&self) -> Slot {
+        self.limit.acquire().await
+    }
+
+    /// Records a failed request, unless it says nothing about others.
+    pub(crate) fn failed(&self, error: &AwsError) {
+        let cause = error.cause;
+        if cause.is_congestion() {
+            self.limit.decrease();
+        }
+        if !error.is_transient() && !(error.is_denied() && self.denied_passes) {
+            return;
+        }
+        let now = Instant::now();
+        let mut state = self.state();
+        state.failures += 1;
+        let since = *state.failing_since.get_or_insert(now);
+        let outage = state.failures >= FAILURES && now.duration_since(since) >= WITHOUT_SUCCESS;
+        state.causes.entry(cause).or_insert(now);
+        let bucket = Printable(&self.bucket);
+        match &mut state.outage {
+            Some(outage) if now.duration_since(outage.reported) >= REPORT => {
+                outage.reported = now;
+                outage.cause = cause;
+                let seconds = now.duration_since(outage.began).as_secs();
+                let line = format!(
+                    "bucket {bucket}: requests have failed for {seconds} s: {error}; retrying"
+                );
+                self.log.trouble("outage", Severity::Warning, line);
+            }
+            Some(outage) => outage.cause = cause,
+            None if outage => {
+                state.outage = Some(Outage {
+                    began: since,
+                    reported: now,
+                    cause,
+                });
+                let line = format!(
+                    "bucket {bucket}: requests fail: {error}; retrying with growing pauses"
+                );
+                self.log.trouble("outage", Severity::Warning, line);
+            }
+            None => {}
+        }
+    }
+
+    fn succeeded(&self, causes: &[ErrorCause]) {
+        self.limit.increase();
+        let now = Instant::now();
+        let mut state = self.state();
+        state.failures = 0;
+        state.failing_since = None;
+        state.success = Some(now);
+        // One object's success proves that the service works, but nothing about other objects' keys and permissions.
+        state
+            .causes
+            .retain(|cause, _| !cause.is_outage() && !causes.contains(cause));
+        let Some(outage) = state.outage.take() else {
+            return;
+        };
+        drop(state);
+        self.recovered.notify_waiters();
+        let line = format!(
+            "bucket {}: requests succeed again after {} s",
+            Printable(&self.bucket),
+            now.duration_since(outage.began).as_secs()
+        );
+        self.log.trouble("outage", Severity::Info, line);
+    }
+
+    /// How long requests have failed for `cause`. A success ends that; for causes that concern single objects, only
+    /// the success of one that failed for this cause before.
+    pub(crate) fn failing_for(&self, cause: ErrorCause) -> Duration {
+        let began = self.state().causes.get(&cause).copied();
+        began.map_or(Duration::ZERO, |began| began.elapsed())
+    }
+
+    /// Whether a request succeeded after `since`.
+    pub(crate) fn succeeded_since(&self, since: Instant) -> bool {
+        self.state().success.is_some_and(|success| success > since)
+    }
+
+    /// Waits until an outage ends.
+    pub(crate) async fn recovered(&self) {
+        self.recovered.notified().await;
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn breaker(log: &Arc<Log>) -> Breaker {
+        Breaker::new("b", &Breakers::new(32, true, Arc::clone(log)))
+    }
+
+    fn fail(breaker: &Breaker, cause: ErrorCause, times: u32) {
+        for _ in 0..times {
+            breaker.failed(&AwsError::new(cause, "Code", "message"));
+        }
+    }
+
+    fn first_failure(breaker: &Breaker, ago: Duration) {
+        breaker.state().failing_since = Some(Instant::now() - ago);
+    }
+
+    #[test]
+    fn outage_begins_after_failures_without_success_and_ends_with_one() {
+        let log = Arc::default();
+        let breaker = breaker(&log);
+        fail(&breaker, ErrorCause::Unavailable, 100);
+        assert!(breaker.state().outage.is_none(), "too early");
+        first_failure(&breaker, WITHOUT_SUCCESS);
+        fail(&breaker, ErrorCause::Unavailable, 10);
+        let lines = log.take();
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert!(
+            lines[0].1.contains("requests fail: Code: message"),
+            "{lines:?}"
+        );
+        breaker.succeeded(&[]);
+        let lines = log.take();
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert!(lines[0].1.contains("succeed again after 2 s"), "{lines:?}");
+    }
+
+    #[test]
+    fn outage_is_reported_once_a_minute() {
+        let log = Arc::default();
+        let breaker = breaker(&log);
+        first_failure(&breaker, WITHOUT_SUCCESS);
+        fail(&breaker, ErrorCause::Timeout, 10);
+        log.take();
+        let mut state = breaker.state();
+        state.outage.as_mut().expect("an outage").reported -= REPORT;
+        drop(state);
+        fail(&breaker, ErrorCause::Timeout, 10);
+        assert_eq!(log.take().len(), 1);
+    }
+
+    #[test]
+    fn permanent_failures_are_no_outage() {
+        let log = Arc::default();
+        let breaker = breaker(&log);
+        first_failure(&breaker, WITHOUT_SUCCESS);
+        fail(&breaker, ErrorCause::NotFound, 100);
+        fail(&breaker, ErrorCause::Rejected, 100);
+        assert!(breaker.state().outage.is_none());
+    }
+
+    #[test]
+    fn success_of_another_object_ends_only_causes_of_the_service() {
+        let breaker = breaker(&Arc::default());
+        fail(&breaker, ErrorCause::Unavailable, 1);
+        fail(&breaker, ErrorCause::EncryptionKey, 1);
+        std::thread::sleep(Duration::from_millis(2));
+        breaker.succeeded(&[]);
+        assert_eq!(breaker.failing_for(ErrorCause::Unavailable), Duration::ZERO);
+        assert!(breaker.failing_for(ErrorCause::EncryptionKey) > Duration::ZERO);
+        breaker.succeeded(&[ErrorCause::EncryptionKey]);
+        assert_eq!(
+            breaker.failing_for(ErrorCause::EncryptionKey),
+            Duration::ZERO
+        );
+    }
+
+    #[test]
+    fn receiving_stops_only_in_an_outage_of_every_bucket() {
+        let breakers = Breakers::new(32, true, Arc::default());
+        let (down, up) = (breakers.of("down"), breakers.of("up"));
+        assert!(!breakers.is_outage());
+        first_failure(&down, STOP_RECEIVING);
+        fail(&down, ErrorCause::Unavailable, 5);
+        assert!(breakers.is_outage());
+        breakers.succeeded(&up, &[]);
+        assert!(!breakers.is_outage(), "another bucket answers");
+    }
+
+    #[test]
+    fn denied_objects_do_not_stop_receiving() {
+        let breakers = Breakers::new(32, true, Arc::default());
+        let denied = breakers.of("denied");
+        first_failure(&denied, STOP_RECEIVING);
+        fail(&denied, ErrorCause::AccessDenied, 100);
+        assert!(!breakers.is_outage());
+    }
+
+    #[test]
+    fn state_is_kept_of_a_bounded_number_of_buckets() {
+        let breakers = Breakers::new(32, true, Arc::default());
+        let in_use = breakers.of("in use");
+        for number in 0..5000 {
+            breakers.of(&number.to_string());
+        }
+        assert!(lock(&breakers.buckets).len() <= BUCKETS + 1);
+        assert!(Arc::ptr_eq(&in_use, &breakers.of("in use")));
+    }
+}

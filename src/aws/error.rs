@@ -1,0 +1,504 @@
+//! Failed requests to AWS: one line for the log, and one table that decides which failures are transient.
+#![forbid(unsafe_code)]
+
+use std::error::Error as StdError;
+use std::fmt;
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+
+use crate::log::Printable;
+
+/// Response headers of which S3 and SQS always send at least one. An answer without them comes from something in
+/// between, such as a captive portal or a proxy.
+const REQUEST_ID_HEADERS: [&str; 3] = ["x-amz-request-id", "x-amzn-requestid", "x-amz-id-2"];
+
+/// Causes of failure, by what a caller can do about them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorCause {
+    /// The object, bucket or queue does not exist.
+    NotFound,
+    /// The credentials are valid but not authorized.
+    AccessDenied,
+    /// The service refuses the request for a reason that lies in the object or the request, such as an archived object.
+    Rejected,
+    /// The object is larger than allowed.
+    TooLarge,
+    /// The credentials are missing, expired or not accepted.
+    Credentials,
+    /// The KMS key of the object is disabled, pending, missing or throttled.
+    EncryptionKey,
+    /// The bucket or queue lives in another region.
+    WrongRegion,
+    /// The object was replaced while it was being downloaded.
+    Replaced,
+    /// The service asks to slow down.
+    Throttled,
+    /// No answer, or no further byte of it, came in time.
+    Timeout,
+    /// A server error, or a connection that was refused or reset.
+    Unavailable,
+    /// The answer does not come from the service: a captive portal or a proxy.
+    ForeignAnswer,
+}
+
+/// Whether a failed request can succeed later without a change to the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ErrorClass {
+    /// Passes for the whole source: network, service, credentials or key management. Waited out.
+    TransientSource,
+    /// Can pass for this object only: a missing permission. Waited out by `sqs://`, final after a few tries in `s3://`.
+    TransientObject,
+    /// Can pass within seconds (replication lag), then it is permanent.
+    BrieflyTransient,
+    /// Does not pass.
+    Permanent,
+}
+
+impl ErrorCause {
+    /// The one table that decides which failures are transient.
+    pub fn class(self) -> ErrorClass {
+        match self {
+            ErrorCause::Throttled
+            | ErrorCause::Timeout
+            | ErrorCause::Unavailable
+            | ErrorCause::ForeignAnswer
+            | ErrorCause::Credentials
+            | ErrorCause::Replaced
+            | ErrorCause::EncryptionKey => ErrorClass::TransientSource,
+            ErrorCause::AccessDenied => ErrorClass::TransientObject,
+            ErrorCause::NotFound => ErrorClass::BrieflyTransient,
+            ErrorCause::Rejected | ErrorCause::TooLarge | ErrorCause::WrongRegion => {
+                ErrorClass::Permanent
+            }
+        }
+    }
+
+    /// Whether fewer concurrent requests can help: the service, the network or the link is overloaded.
+    pub(crate) fn is_congestion(self) -> bool {
+        matches!(
+            self,
+            ErrorCause::Throttled
+                | ErrorCause::Timeout
+                | ErrorCause::Unavailable
+                | ErrorCause::ForeignAnswer
+        )
+    }
+
+    /// Whether the failure says something about the service as a whole, rather than about one object or its key.
+    pub(crate) fn is_outage(self) -> bool {
+        self.is_congestion() || self == ErrorCause::Credentials
+    }
+}
+
+/// A failed request. Displays as one line with the service's code, its message and the HTTP status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AwsError {
+    /// What a caller can do about it.
+    pub cause: ErrorCause,
+    /// The service's own code, such as `AccessDenied`; without an answer `Timeout`, `Connection`, `Credentials` or `Response`.
+    pub code: String,
+    /// The rest of the line.
+    pub message: String,
+    /// The region that the answer names as the bucket's.
+    pub region: Option<String>,
+}
+
+impl AwsError {
+    /// A failure detected on this side.
+    pub(crate) fn new(cause: ErrorCause, code: &str, message: impl Into<String>) -> Self {
+        AwsError {
+            cause,
+            code: code.to_owned(),
+            message: message.into(),
+            region: None,
+        }
+    }
+
+    /// An answer to `what` that lacks everything by which S3's answers are recognized.
+    pub(crate) fn foreign(what: &str) -> Self {
+        let message = format!(
+            "the answer to {what} is not from the service: it has no request id; check for a captive portal or proxy in between"
+        );
+        AwsError::new(ErrorCause::ForeignAnswer, "ForeignAnswer", message)
+    }
+
+    /// Whether the service asks to slow down.
+    pub fn is_throttle(&self) -> bool {
+        self.cause == ErrorCause::Throttled
+    }
+
+    /// Whether a permission is missing.
+    pub fn is_denied(&self) -> bool {
+        self.cause == ErrorCause::AccessDenied
+    }
+
+    /// Whether the same request can succeed later with nothing changed on this side.
+    pub fn is_transient(&self) -> bool {
+        self.cause.class() == ErrorClass::TransientSource
+    }
+}
+
+impl fmt::Display for AwsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.code)?;
+        if !self.message.is_empty() {
+            match self.message.starts_with('(') {
+                true => write!(f, " {}", self.message)?,
+                false => write!(f, ": {}", self.message)?,
+            }
+        }
+        match self.code.as_str() {
+            "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" => {
+                f.write_str("; renew the credentials")
+            }
+            "InvalidAccessKeyId"
+            | "InvalidClientTokenId"
+            | "InvalidToken"
+            | "UnrecognizedClientException" => {
+                f.write_str("; check the access key and where it comes from")
+            }
+            "SignatureDoesNotMatch" => f.write_str("; check the secret access key"),
+            "RequestTimeTooSkewed" => f.write_str("; set this machine's clock"),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Describes an error of any operation of any AWS client.
+pub fn describe<E>(error: &SdkError<E>) -> AwsError
+where
+    E: ProvideErrorMetadata + StdError + 'static,
+{
+    match error {
+        SdkError::ServiceError(service) => {
+            let raw = service.raw();
+            let (code, message) = (service.err().code(), service.err().message());
+            let mut described = of_service(raw.status().as_u16(), code, message);
+            described.region = region_in(raw);
+            // A server that speaks S3's or SQS's own error codes is one, with or without a request id.
+            let coded = code.is_some_and(|code| of_code(code).is_some());
+            if !coded && !has_request_id(raw) {
+                described.cause = ErrorCause::ForeignAnswer;
+                if raw.status().as_u16() == 407 {
+                    described.code = "ProxyAuthentication".to_owned();
+                    described.message = "the proxy asks for credentials (HTTP 407)".to_owned();
+                } else {
+                    described
+                        .message
+                        .push_str("; not from the service, which sends a request id");
+                }
+            }
+            described
+        }
+        SdkError::TimeoutError(_) => {
+            AwsError::new(ErrorCause::Timeout, "Timeout", "no answer came in time")
+        }
+        SdkError::ResponseError(response) => {
+            let status = response.raw().status().as_u16();
+            let message = format!(
+                "the answer cannot be parsed: {} (HTTP {status})",
+                chain(error)
+            );
+            // Cut off on the way, or not the service's.
+            let cause = match has_request_id(response.raw()) {
+                true => ErrorCause::Unavailable,
+                false => ErrorCause::ForeignAnswer,
+            };
+            AwsError::new(cause, "Response", message)
+        }
+        other => unanswered(other),
+    }
+}
+
+fn has_request_id(response: &HttpResponse) -> bool {
+    let headers = response.headers();
+    REQUEST_ID_HEADERS
+        .iter()
+        .any(|name| headers.get(*name).is_some())
+}
+
+/// The bucket's region, from the header or from the body's `<Region>`: some answers have only one of them.
+fn region_in(response: &HttpResponse) -> Option<String> {
+    let header = response.headers().get("x-amz-bucket-region");
+    let in_body = || {
+        let body = std::str::from_utf8(response.body().bytes()?).ok()?;
+        let (_, rest) = body.split_once("<Region>")?;
+        rest.split_once("</Region>").map(|(region, _)| region)
+    };
+    header
+        .or_else(in_body)
+        .filter(|name| is_region(name))
+        .map(str::to_owned)
+}
+
+/// A request that was not sent, or not answered.
+fn unanswered<E>(error: &SdkError<E>) -> AwsError
+where
+    E: StdError + 'static,
+{
+    if let Some(credentials) = find::<CredentialsError>(error) {
+        return AwsError::new(ErrorCause::Credentials, "Credentials", chain(credentials));
+    }
+    match error {
+        SdkError::DispatchFailure(failure) if failure.is_timeout() => {
+            AwsError::new(ErrorCause::Timeout, "Timeout", chain(error))
+        }
+        SdkError::DispatchFailure(failure) if !failure.is_user() => {
+            AwsError::new(ErrorCause::Unavailable, "Connection", chain(error))
+        }
+        _ => AwsError::new(ErrorCause::Rejected, "Request", chain(error)),
+    }
+}
+
+/// An error answer; `code` and `message` are empty for requests whose answers have no body.
+fn of_service(status: u16, code: Option<&str>, message: Option<&str>) -> AwsError {
+    let code = match code.filter(|code| !code.is_empty()) {
+        Some(code) => Printable(code).to_string(),
+        None => format!("HTTP{status}"),
+    };
+    let message = match message.filter(|message| !message.is_empty()) {
+        Some(message) => format!("{} (HTTP {status})", Printable(message)),
+        None if code.starts_with("HTTP") => String::new(),
+        None => format!("(HTTP {status})"),
+    };
+    AwsError {
+        cause: of_code(&code).unwrap_or_else(|| of_status(status)),
+        code,
+        message,
+        region: None,
+    }
+}
+
+/// The cause of an error code of S3, SQS, KMS or STS that says more than its HTTP status.
+fn of_code(code: &str) -> Option<ErrorCause> {
+    // The older query protocol of SQS put this in front, and some servers still do.
+    let code = code.strip_prefix("AWS.SimpleQueueService.").unwrap_or(code);
+    Some(match code {
+        "NoSuchKey"
+        | "NoSuchBucket"
+        | "NoSuchVersion"
+        | "NotFound"
+        | "MethodNotAllowed"
+        | "QueueDoesNotExist"
+        | "NonExistentQueue"
+        | "QueueDeletedRecently" => ErrorCause::NotFound,
+        "AccessDenied" | "AccessDeniedException" | "KMS.AccessDeniedException" => {
+            ErrorCause::AccessDenied
+        }
+        "ExpiredToken"
+        | "ExpiredTokenException"
+        | "RequestExpired"
+        | "TokenRefreshRequired"
+        | "InvalidToken"
+        | "InvalidAccessKeyId"
+        | "InvalidClientTokenId"
+        | "UnrecognizedClientException"
+        | "MissingAuthenticationToken"
+        | "SignatureDoesNotMatch"
+        | "InvalidSignatureException"
+        | "IncompleteSignature"
+        | "NotSignedUp" => ErrorCause::Credentials,
+        "KMS.DisabledException"
+        | "KMS.KMSInvalidStateException"
+        | "KMS.InvalidStateException"
+        | "KMS.NotFoundException"
+        | "KMS.InternalException"
+        | "KMS.KMSInternalException"
+        | "KMS.DependencyTimeoutException"
+        | "KMS.ThrottlingException"
+        | "KmsThrottled"
+        | "KmsDisabled"
+        | "KmsInvalidState"
+        | "KmsNotFound" => ErrorCause::EncryptionKey,
+        "KmsAccessDenied" => ErrorCause::AccessDenied,
+        "PermanentRedirect"
+        | "TemporaryRedirect"
+        | "Redirect"
+        | "AuthorizationHeaderMalformed"
+        | "IllegalLocationConstraintException" => ErrorCause::WrongRegion,
+        // An archived object has to be restored first.
+        "InvalidObjectState" => ErrorCause::Rejected,
+        "PreconditionFailed" => ErrorCause::Replaced,
+        "SlowDown"
+        | "Throttling"
+        | "ThrottlingException"
+        | "ThrottledException"
+        | "RequestThrottled"
+        | "RequestThrottledException"
+        | "RequestLimitExceeded"
+        | "TooManyRequests"
+        | "TooManyRequestsException"
+        | "BandwidthLimitExceeded"
+        | "PriorRequestNotComplete"
+        | "OverLimit" => ErrorCause::Throttled,
+        "RequestTimeout"
+        | "RequestTimeoutException"
+        | "RequestTimeTooSkewed"
+        | "InternalError"
+        | "InternalFailure"
+        | "InternalServerError"
+        | "ServiceUnavailable"
+        | "OperationAborted" => ErrorCause::Unavailable,
+        _ if code.starts_with("KMS.") => ErrorCause::EncryptionKey,
+        _ => return None,
+    })
+}
+
+fn of_status(status: u16) -> ErrorCause {
+    match status {
+        301 | 307 | 308 => ErrorCause::WrongRegion,
+        403 => ErrorCause::AccessDenied,
+        404 | 410 => ErrorCause::NotFound,
+        412 | 416 => ErrorCause::Replaced,
+        429 => ErrorCause::Throttled,
+        407 | 408 | 425 | 500..=599 => ErrorCause::Unavailable,
+        _ => ErrorCause::Rejected,
+    }
+}
+
+/// Whether `name` has the shape of a region's name. It comes from an answer and goes into host names.
+pub(super) fn is_region(name: &str) -> bool {
+    (1..=32).contains(&name.len())
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
+/// The error chain of `error` in one line, outermost first, without links that only introduce the next.
+pub(super) fn chain(error: &(dyn StdError + 'static)) -> String {
+    let mut line = String::new();
+    let mut next = Some(error);
+    while let Some(cause) = next {
+        next = cause.source();
+        let text = Printable(cause.to_string()).to_string();
+        let introduces = INTRODUCTIONS.contains(&text.as_str()) && next.is_some();
+        if introduces || line.contains(&text) {
+            continue;
+        }
+        if !line.is_empty() {
+            line.push_str(": ");
+        }
+        line.push_str(&text);
+    }
+    line
+}
+
+const INTRODUCTIONS: [&str; 12] = [
+    "client error (Connect)",
+    "dispatch failure",
+    "failed to construct request",
+    "io error",
+    "other",
+    "response error",
+    "service error",
+    "an error occurred while loading credentials",
+    "unhandled error",
+    "unexpected credentials error",
+    "the credentials provider was not properly configured",
+    "the credential provider was not enabled",
+];
+
+fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
+    let mut next = Some(error);
+    while let Some(cause) = next {
+        if let Some(found) = cause.downcast_ref() {
+            return Some(found);
+        }
+        next = cause.source();
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ErrorCause::*;
+
+    #[test]
+    fn codes_and_statuses_map_to_causes() {
+        for (status, code, expected) in [
+            (404, "NoSuchKey", NotFound),
+            (404, "", NotFound),
+            (405, "MethodNotAllowed", NotFound),
+            (400, "AWS.SimpleQueueService.NonExistentQueue", NotFound),
+            (403, "AccessDenied", AccessDenied),
+            (403, "", AccessDenied),
+            (400, "KMS.AccessDeniedException", AccessDenied),
+            (403, "InvalidObjectState", Rejected),
+            (400, "InvalidArgument", Rejected),
+            (400, "KMS.DisabledException", EncryptionKey),
+            (400, "KMS.KMSInvalidStateException", EncryptionKey),
+            (400, "KMS.NotFoundException", EncryptionKey),
+            (400, "KMS.ThrottlingException", EncryptionKey),
+            (400, "KMS.SomethingNew", EncryptionKey),
+            (400, "ExpiredToken", Credentials),
+            (403, "InvalidAccessKeyId", Credentials),
+            (403, "SignatureDoesNotMatch", Credentials),
+            (301, "PermanentRedirect", WrongRegion),
+            (400, "AuthorizationHeaderMalformed", WrongRegion),
+            (301, "", WrongRegion),
+            (412, "PreconditionFailed", Replaced),
+            (416, "", Replaced),
+            (503, "SlowDown", Throttled),
+            (429, "", Throttled),
+            (400, "RequestTimeout", Unavailable),
+            (403, "RequestTimeTooSkewed", Unavailable),
+            (500, "InternalError", Unavailable),
+            (502, "", Unavailable),
+            (407, "", Unavailable),
+        ] {
+            let cause = of_service(status, Some(code), Some("m")).cause;
+            assert_eq!(cause, expected, "{status} {code}");
+        }
+    }
+
+    #[test]
+    fn each_cause_has_its_class() {
+        for (cause, class) in [
+            (Throttled, ErrorClass::TransientSource),
+            (Timeout, ErrorClass::TransientSource),
+            (Unavailable, ErrorClass::TransientSource),
+            (ForeignAnswer, ErrorClass::TransientSource),
+            (Credentials, ErrorClass::TransientSource),
+            (EncryptionKey, ErrorClass::TransientSource),
+            (Replaced, ErrorClass::TransientSource),
+            (AccessDenied, ErrorClass::TransientObject),
+            (NotFound, ErrorClass::BrieflyTransient),
+            (Rejected, ErrorClass::Permanent),
+            (TooLarge, ErrorClass::Permanent),
+            (WrongRegion, ErrorClass::Permanent),
+        ] {
+            assert_eq!(cause.class(), class, "{cause:?}");
+        }
+    }
+
+    #[test]
+    fn error_answer_displays_as_one_line() {
+        let denied = of_service(403, Some("AccessDenied"), Some("Access\nDenied"));
+        assert_eq!(
+            denied.to_string(),
+            "AccessDenied: Access\\nDenied (HTTP 403)"
+        );
+        assert_eq!(of_service(404, None, None).to_string(), "HTTP404");
+        assert_eq!(
+            of_service(404, Some("NoSuchKey"), None).to_string(),
+            "NoSuchKey (HTTP 404)"
+        );
+        let expired = of_service(400, Some("ExpiredToken"), Some("x"));
+        assert!(
+            expired.to_string().ends_with("renew the credentials"),
+            "{expired}"
+        );
+    }
+
+    #[test]
+    fn only_region_names_are_followed() {
+        assert!(is_region("eu-central-1") && is_region("us-gov-west-1"));
+        for name in ["", "evil.example/", "EU", "a b", &"x".repeat(33)] {
+            assert!(!is_region(name), "{name}");
+        }
+    }
+}

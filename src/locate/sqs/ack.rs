@@ -1,0 +1,248 @@
+//! Settles messages whose objects are done: deleted, returned, or given up.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+
+use super::in_flight::Entry;
+use super::process::ObjectKey;
+use super::{Queue, Redrive};
+use crate::delivery::{Failure, Settled};
+use crate::log::{Printable, Severity};
+
+/// Entries of one request.
+const ENTRIES: usize = 10;
+
+/// Concurrent requests. At 30 ms each, that deletes thousands of messages a second.
+const REQUESTS: usize = 16;
+
+/// How long a message waits for others to share its request.
+const BATCHING: Duration = Duration::from_millis(50);
+
+/// Time since its first receive before which no message is given up.
+const MIN_AGE: Duration = Duration::from_secs(15 * 60);
+
+/// Pause of a failed message for each time that it was received.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// The longest pause of a message that failed more often than `sqsMaxReceives`.
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+
+/// Pause, for each receive, of a message that is returned at close or evicted: a crash loop must not spend all receives.
+const RETURN_PAUSE: Duration = Duration::from_secs(60);
+
+/// Receives up to which a message returned at close is visible at once.
+const RETURNED_AT_ONCE: u32 = 2;
+
+/// A message to settle.
+#[derive(Debug)]
+pub(super) enum Done {
+    /// All of a message's objects are settled.
+    Message {
+        /// Its number in flight.
+        number: u64,
+        /// The objects that it names, in the order of the outcome.
+        objects: Vec<ObjectKey>,
+        outcome: Settled,
+    },
+    /// The source closes: settle what was sent before, return the rest, and say when that is done.
+    Close(oneshot::Sender<()>),
+}
+
+/// Settles messages for as long as the runtime lives. Requests take ten messages each, and run concurrently.
+pub(super) async fn run(queue: Arc<Queue>, mut done: mpsc::UnboundedReceiver<Done>) {
+    let mut requests = JoinSet::new();
+    let mut deletes: Vec<String> = Vec::new();
+    let mut deadline = Instant::now();
+    loop {
+        tokio::select! {
+            biased;
+            Some(_) = requests.join_next(), if requests.len() >= REQUESTS => continue,
+            next = done.recv(), if requests.len() < REQUESTS => match next {
+                None => return,
+                Some(Done::Message { number, objects, outcome }) => {
+                    match queue.settle(number, &objects, outcome) {
+                        Fate::Delete(receipt) => {
+                            if deletes.is_empty() {
+                                deadline = Instant::now() + BATCHING;
+                            }
+                            deletes.push(receipt);
+                        }
+                        Fate::Return(receipt, pause) => {
+                            let queue = Arc::clone(&queue);
+                            requests.spawn(async move { queue.return_messages(&[(receipt, pause)]).await });
+                        }
+                        Fate::Nothing => {}
+                    }
+                }
+                Some(Done::Close(closed)) => {
+                    close(&queue, &mut requests, std::mem::take(&mut deletes)).await;
+                    // The caller may have stopped waiting.
+                    let _ = closed.send(());
+                    continue;
+                }
+            },
+            () = sleep_until(deadline), if !deletes.is_empty() => {}
+        }
+        while requests.try_join_next().is_some() {}
+        let due = !deletes.is_empty() && Instant::now() >= deadline;
+        if deletes.len() >= ENTRIES || due {
+            let rest = deletes.split_off(deletes.len().min(ENTRIES));
+            let entries = std::mem::replace(&mut deletes, rest);
+            let queue = Arc::clone(&queue);
+            requests.spawn(async move { queue.delete(entries).await });
+        }
+    }
+}
+
+/// Deletes what is processed and returns what is not, all at the same time.
+async fn close(queue: &Arc<Queue>, requests: &mut JoinSet<()>, deletes: Vec<String>) {
+    let spawn_delete = |entries: &[String], requests: &mut JoinSet<()>| {
+        let (queue, entries) = (Arc::clone(queue), entries.to_vec());
+        requests.spawn(async move { queue.delete(entries).await });
+    };
+    for entries in deletes.chunks(ENTRIES) {
+        spawn_delete(entries, requests);
+    }
+    let returned: Vec<_> = queue
+        .in_flight
+        .drain()
+        .into_iter()
+        .map(|entry| {
+            let pause = entry.allowed_pause(pause_at_close(entry.receives));
+            (entry.receipt, pause)
+        })
+        .collect();
+    queue.metrics.messages_returned.add(returned.len() as u64);
+    for entries in returned.chunks(ENTRIES) {
+        let (queue, entries) = (Arc::clone(queue), entries.to_vec());
+        requests.spawn(async move { queue.return_messages(&entries).await });
+    }
+    while requests.join_next().await.is_some() {}
+}
+
+fn pause_at_close(receives: u32) -> Duration {
+    match receives <= RETURNED_AT_ONCE {
+        true => Duration::ZERO,
+        false => RETURN_PAUSE * receives.min(720),
+    }
+}
+
+/// What is done with a settled message.
+enum Fate {
+    Delete(String),
+    /// It is visible again after this pause.
+    Return(String, Duration),
+    /// It is deleted already, stays hidden until its visibility timeout expires, or is returned later.
+    Nothing,
+}
+
+impl Queue {
+    fn settle(&self, number: u64, objects: &[ObjectKey], outcome: Settled) -> Fate {
+        let rules = &self.rules;
+        if rules.delete && rules.delete_on_receipt {
+            self.in_flight.remove(number);
+            return Fate::Nothing;
+        }
+        let Some(failure) = outcome.failure else {
+            if !rules.delete {
+                self.in_flight.leave(number);
+                return Fate::Nothing;
+            }
+            let Some(entry) = self.in_flight.remove(number) else {
+                return Fate::Nothing;
+            };
+            self.delivered.forget(&entry.id);
+            return Fate::Delete(entry.receipt);
+        };
+        let give_up = match &failure {
+            Failure::Lasting(why) => self
+                .in_flight
+                .with(number, |entry| {
+                    self.may_give_up(entry).then(|| entry.id.clone())
+                })
+                .flatten()
+                .map(|id| (id, why)),
+            Failure::Passing => None,
+        };
+        if let Some((id, why)) = give_up
+            && let Some(entry) = self.in_flight.remove(number)
+        {
+            self.delivered.forget(&id);
+            let receives = entry.receives;
+            self.log.lost(
+                &format!("{}: message {}", self.shown, Printable(&id)),
+                why,
+                &format!("deleted after {receives} receives (sqsMaxReceives)"),
+            );
+            return Fate::Delete(entry.receipt);
+        }
+        let Some((id, pause)) = self.in_flight.with(number, |entry| {
+            let pause = self.pause(entry, &failure);
+            (entry.id.clone(), entry.allowed_pause(pause))
+        }) else {
+            return Fate::Nothing;
+        };
+        let delivered = objects.iter().zip(&outcome.delivered);
+        let delivered = delivered.filter(|(_, delivered)| **delivered);
+        self.delivered
+            .remember(&id, delivered.map(|(object, _)| *object));
+        self.metrics.messages_returned.add(1);
+        match self.in_flight.remove_to_return(number, pause) {
+            Some(entry) => Fate::Return(entry.receipt, pause),
+            None => Fate::Nothing,
+        }
+    }
+
+    /// Whether a message that failed permanently is deleted, rather than left to the queue's redrive policy.
+    fn may_give_up(&self, entry: &Entry) -> bool {
+        let old_enough = entry.first_received.is_some_and(|first| {
+            SystemTime::now()
+                .duration_since(first)
+                .is_ok_and(|age| age >= MIN_AGE)
+        });
+        self.rules.delete
+            && self.rules.redrive == Redrive::None
+            && entry.receives >= self.rules.max_receives
+            && old_enough
+    }
+
+    fn pause(&self, entry: &Entry, failure: &Failure) -> Duration {
+        if entry.evicted {
+            self.log.trouble(
+                "queue_evicted",
+                Severity::Warning,
+                format_args!(
+                    "{}: message {} has waited too long, or too many messages wait: it is returned to the queue, which costs a receive",
+                    self.shown,
+                    Printable(&entry.id)
+                ),
+            );
+            return self
+                .rules
+                .visibility
+                .max(RETURN_PAUSE * entry.receives.min(720));
+        }
+        let longest = match (failure, entry.receives > self.rules.max_receives) {
+            (Failure::Lasting(_), true) => LONGEST_PAUSE,
+            (Failure::Lasting(_), false) => self.rules.visibility,
+            // Its objects were dropped, not refused: the source closes.
+            (Failure::Passing, _) => return pause_at_close(entry.receives),
+        };
+        (PAUSE * entry.receives.min(60)).min(longest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_returned_at_close_are_visible_at_once_only_at_first() {
+        let pauses = [1, 2, 3, 10].map(pause_at_close);
+        assert_eq!(pauses, [0, 0, 180, 600].map(Duration::from_secs));
+    }
+}

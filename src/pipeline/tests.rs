@@ -1,0 +1,223 @@
+//! What a pipeline does when its objects, its threads or its host fail.
+
+use std::sync::mpsc;
+
+use super::*;
+use crate::batch::Known;
+use crate::batch::test_support::FAILS;
+use crate::decode::Content;
+use crate::delivery::tickets;
+use crate::field::FIELDS;
+
+/// Longer than anything here takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+const SETTINGS: Settings = Settings {
+    threads: 2,
+    jobs: 16,
+    max_buffered_bytes: 1 << 20,
+    fail_on_error: false,
+    limits: Limits {
+        max_object_bytes: 1 << 30,
+        insights: false,
+    },
+};
+
+struct Started {
+    pipeline: Pipeline,
+    metrics: Arc<Metrics>,
+    log: Arc<Log>,
+}
+
+fn start(settings: Settings, feed: impl FnOnce(Feed) + Send + 'static) -> Started {
+    let (metrics, log) = (Arc::<Metrics>::default(), Arc::<Log>::default());
+    let (counted, logged) = (Arc::clone(&metrics), Arc::clone(&log));
+    let demand = Arc::new(Demand::all());
+    let pipeline = Pipeline::start(settings, counted, logged, demand, feed).expect("threads");
+    Started {
+        pipeline,
+        metrics,
+        log,
+    }
+}
+
+fn object(feed: &Feed, place: &Place, name: &str, text: String) -> Object {
+    let permit = feed.hold(place, text.len() as u64).expect("open");
+    Object {
+        name: name.to_owned(),
+        content: Content::Memory(text.into_bytes(), permit),
+        ticket: None,
+    }
+}
+
+fn record(id: &str, name: &str) -> String {
+    format!(r#"{{"eventTime":"2026-01-14T08:50:00Z","eventID":"{id}","eventName":"{name}"}}"#)
+}
+
+/// Whether `run` ends in time.
+fn ends(run: impl FnOnce() + Send + 'static) -> bool {
+    let (done, is_done) = mpsc::channel();
+    thread::spawn(move || {
+        run();
+        let _ = done.send(());
+    });
+    is_done.recv_timeout(PATIENCE).is_ok()
+}
+
+#[test]
+fn events_after_a_panic_have_their_own_values() {
+    let (acked, acks) = mpsc::channel();
+    let settings = Settings {
+        threads: 1,
+        ..SETTINGS
+    };
+    let Started {
+        mut pipeline,
+        metrics,
+        log,
+    } = start(settings, move |mut feed| {
+        let place = feed.place().expect("open");
+        let fails = [record("2", "Two"), record("3", FAILS), record("4", "Four")].join("\n");
+        let mut objects = vec![
+            object(&feed, &place, "first", record("1", "One")),
+            object(&feed, &place, "second", fails),
+            object(&feed, &place, "third", record("5", "Five")),
+        ];
+        for object in &mut objects {
+            let (name, acked) = (object.name.clone(), acked.clone());
+            let mut handle = tickets(1, move |failure| {
+                let _ = acked.send((name, failure.is_none()));
+            });
+            object.ticket = handle.pop();
+        }
+        place.submit(objects);
+    });
+    let id = FIELDS.iter().position(|it| it.name == "ct.id");
+    let id = id.expect("a field");
+    let mut ids = Vec::new();
+    loop {
+        match pipeline.next(PATIENCE, |_| {}).expect("no error") {
+            Next::Batch(batch) => {
+                for number in 0..batch.len() {
+                    let Known::Text(text) = batch.known(number, id) else {
+                        panic!("event {number} has no precomputed value");
+                    };
+                    let payload = batch.record(number).expect("an event").tape.text();
+                    ids.push((
+                        text_at(&batch, text),
+                        String::from_utf8_lossy(payload).into_owned(),
+                    ));
+                }
+                pipeline.recycle(batch);
+            }
+            Next::Timeout => panic!("no end"),
+            Next::End => break,
+        }
+    }
+    let expected = [("1", "One"), ("2", "Two"), ("5", "Five")];
+    let expected = expected.map(|(id, name)| (id.to_owned(), record(id, name)));
+    assert_eq!(ids, expected);
+    let mut acks: Vec<_> = acks.try_iter().collect();
+    acks.sort();
+    let named = |name: &str, delivered| (name.to_owned(), delivered);
+    assert_eq!(
+        acks,
+        [
+            named("first", true),
+            named("second", false),
+            named("third", true)
+        ]
+    );
+    assert_eq!(metrics.errors_internal.value(), 1);
+    let lines = log.take();
+    assert!(
+        lines.iter().any(|(_, line)| line.starts_with("second: ")),
+        "{lines:?}"
+    );
+}
+
+/// The text behind a pointer into the batch, found without following the pointer.
+fn text_at(batch: &Batch, at: *const std::ffi::c_char) -> String {
+    let values = batch.precomputed_bytes();
+    let start = at as usize - values.as_ptr() as usize;
+    let text = values[start..].split(|&byte| byte == 0).next();
+    String::from_utf8_lossy(text.unwrap_or_default()).into_owned()
+}
+
+#[test]
+fn closing_ends_senders_that_wait_behind_full_channels() {
+    for unordered in [true, false] {
+        let ended = ends(move || {
+            let Started { mut pipeline, .. } = start(SETTINGS, move |mut feed| {
+                let mut places = Vec::new();
+                for _ in 0..10 {
+                    places.extend(match unordered {
+                        true => feed.unordered_place(),
+                        false => feed.place(),
+                    });
+                }
+                for place in places {
+                    place.fail(Error::new(ErrorKind::Read, "fails"));
+                }
+                // Ordered, each job's channel takes more than one error; fill one.
+                if let Some(place) = feed.place().filter(|_| !unordered) {
+                    let objects = (0..100)
+                        .map(|number| object(&feed, &place, &number.to_string(), filler()))
+                        .collect();
+                    place.submit(objects);
+                }
+            });
+            thread::sleep(Duration::from_millis(100));
+            pipeline.stop();
+            drop(pipeline);
+        });
+        assert!(ended, "closing hangs, unordered: {unordered}");
+    }
+}
+
+/// Records that make more than one batch.
+fn filler() -> String {
+    let record = record(&"x".repeat(600_000), "Filler");
+    format!("{record}\n{record}")
+}
+
+#[test]
+fn gauges_return_to_zero_after_close() {
+    let Started {
+        mut pipeline,
+        metrics,
+        ..
+    } = start(SETTINGS, |mut feed| {
+        while let Some(place) = feed.place() {
+            let Some(permit) = feed.hold(&place, 1) else {
+                return;
+            };
+            let object = Object {
+                name: "log".to_owned(),
+                content: Content::Memory(filler().into_bytes(), permit),
+                ticket: None,
+            };
+            place.submit(vec![object]);
+        }
+    });
+    let Next::Batch(_) = pipeline.next(PATIENCE, |_| {}).expect("no error") else {
+        panic!("no batch");
+    };
+    while metrics.buffered_bytes.value() == 0 {
+        thread::yield_now();
+    }
+    drop(pipeline);
+    assert_eq!(metrics.buffered_bytes.value(), 0);
+}
+
+#[test]
+fn feeder_that_panics_ends_the_source_with_an_error() {
+    let Started {
+        mut pipeline,
+        metrics,
+        ..
+    } = start(SETTINGS, |_feed| panic!("on purpose"));
+    let error = pipeline.next(PATIENCE, |_| {}).expect_err("no silent end");
+    assert!(error.to_string().contains("internal fault"), "{error}");
+    assert_eq!(metrics.errors_internal.value(), 1);
+}

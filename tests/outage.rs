@@ -1,0 +1,84 @@
+//! Outages of AWS and of the network, against a server with the semantics of S3 and SQS: they cost time, never a
+//! record, and whatever is lost has its name in the log.
+//!
+//! Most scenarios sleep most of the time, so they run beside each other: see [`harness`]. To run one:
+//! `cargo test --test outage sqs_s3_answers_503`.
+#![forbid(unsafe_code)]
+
+mod aws;
+mod oracle;
+mod support;
+
+#[path = "outage/close.rs"]
+mod close;
+#[path = "outage/content.rs"]
+mod content;
+#[path = "outage/give_up.rs"]
+mod give_up;
+#[path = "outage/harness.rs"]
+mod harness;
+#[path = "outage/listing.rs"]
+mod listing;
+#[path = "outage/naming.rs"]
+mod naming;
+#[path = "outage/ordinary.rs"]
+mod ordinary;
+#[path = "outage/queue_outage.rs"]
+mod queue_outage;
+#[path = "outage/random_faults.rs"]
+mod random_faults;
+#[path = "outage/server/mod.rs"]
+mod server;
+#[path = "outage/setup.rs"]
+mod setup;
+#[path = "outage/sweep.rs"]
+mod sweep;
+#[path = "outage/visibility.rs"]
+mod visibility;
+
+harness::scenarios! {
+    // The longest ones first: they start in this order.
+    slow_shared_link_is_used_once: sweep::slow_shared_link_is_used_once,
+    sqs_s3_answers_503: queue_outage::s3_answers_503,
+    sqs_s3_resets_connections: queue_outage::s3_resets_connections,
+    sqs_s3_calls_the_token_expired: queue_outage::s3_calls_the_token_expired,
+    sqs_s3_denies_access: queue_outage::s3_denies_access,
+    sqs_kms_key_is_disabled: queue_outage::kms_key_is_disabled,
+    sqs_captive_portal_in_front_of_s3: queue_outage::captive_portal_in_front_of_s3,
+    sqs_captive_portal_in_front_of_everything: queue_outage::captive_portal_in_front_of_everything,
+    sqs_credentials_expire_until_the_file_is_rewritten: queue_outage::credentials_expire_until_the_file_is_rewritten,
+    sqs_network_is_down: queue_outage::network_is_down,
+    sqs_longer_than_all_receives: queue_outage::longer_than_all_receives,
+    random_faults_with_sources_closed: random_faults::with_sources_closed,
+    random_faults_with_readers_killed: random_faults::with_readers_killed,
+    sweep_network_is_down: sweep::network_is_down,
+    sweep_s3_answers_503: sweep::s3_answers_503,
+    sweep_listings_fail: sweep::listings_fail,
+    sweep_slow_down_at_80_percent: sweep::slow_down_at_80_percent,
+    sweep_names_500_denied_objects: naming::sweep_names_500_denied_objects,
+    listing_pages_are_damaged_once: listing::pages_are_damaged_once,
+    listing_pages_stay_damaged: listing::pages_stay_damaged,
+    bad_messages_do_not_hold_up_good_ones: naming::bad_messages_do_not_hold_up_good_ones,
+    garbage_messages_are_named: naming::garbage_messages_are_named,
+    one_denied_key_of_fifty: naming::one_denied_key_of_fifty,
+    object_replaced_during_its_download_of_a_sweep: content::object_replaced_during_its_download_of_a_sweep,
+    object_replaced_during_its_download_of_a_message: content::object_replaced_during_its_download_of_a_message,
+    download_is_resumed_after_a_reset: content::download_is_resumed_after_a_reset,
+    version_is_read_after_a_deletion: content::version_is_read_after_a_deletion,
+    version_null_counts_as_none: content::version_null_counts_as_none,
+    close_is_quick_under_every_stall: close::is_quick_under_every_stall,
+    close_without_a_call_of_next_batch: close::without_a_call_of_next_batch,
+    close_returns_messages: close::returns_messages,
+    visibility_request_is_stuck: visibility::request_is_stuck,
+    visibility_extension_is_denied: visibility::extension_is_denied,
+    visibility_lapses_in_a_fifo_queue: visibility::lapses_in_a_fifo_queue,
+    visibility_of_deleted_messages_is_left_alone: visibility::of_deleted_messages_is_left_alone,
+    received_mode_with_slow_deletions: visibility::received_mode_with_slow_deletions,
+    deletions_fail_in_part: visibility::deletions_fail_in_part,
+    messages_without_receipt_handles: visibility::messages_without_receipt_handles,
+    given_up_only_after_15_minutes: give_up::only_after_15_minutes,
+    not_given_up_with_a_redrive_policy: give_up::not_with_a_redrive_policy,
+    not_given_up_with_unknown_attributes: give_up::not_with_unknown_attributes,
+    ordinary_sweep: ordinary::sweep,
+    ordinary_queue: ordinary::queue,
+}

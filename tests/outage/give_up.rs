@@ -1,0 +1,98 @@
+//! When a message that cannot be read is deleted: late, named, and only where no dead-letter queue waits for it.
+#![forbid(unsafe_code)]
+
+use std::time::Duration;
+
+use cloudtrail::host::Severity;
+
+use crate::aws::feed::Feed;
+use crate::server::FaultServer;
+use crate::server::fault::{Fault, Rule};
+use crate::server::queue::now_ms;
+use crate::setup::{
+    NAME, RECOVERY, Watched, assert_line, assert_once, bucket, id, key, notification, settings,
+};
+
+const MISSING: &str = "logs/missing.json.gz";
+
+/// A queue without a redrive policy.
+fn plain_queue() -> FaultServer {
+    let server = bucket(1);
+    server.sqs(|queues| queues.create(NAME, Duration::from_secs(2)));
+    server
+}
+
+/// A message about a missing object that was received eight times, first so long ago.
+fn send_missing(server: &FaultServer, ago: Duration) -> String {
+    server.sqs(|queues| {
+        queues.send_as(NAME, notification([MISSING]), |message| {
+            message.receives = 8;
+            message.first_received_ms = Some(now_ms() - ago.as_millis() as u64);
+            message.sent_ms = message.first_received_ms.unwrap_or_default();
+        })
+    })
+}
+
+fn is_deleted(server: &FaultServer, name: &str) -> bool {
+    server.sqs(|queues| queues.deletions.iter().any(|id| id == name))
+}
+
+fn feed_of(server: &FaultServer) -> Feed {
+    Feed::new(&settings(server).with("sqsMaxReceives", 2))
+}
+
+/// Reads for long enough to receive the message several times; it must stay.
+fn stays(server: &FaultServer, name: &str) {
+    let feed = feed_of(server);
+    let mut watched = Watched::open(&feed, server);
+    watched.during(Duration::from_secs(14));
+    assert!(
+        !is_deleted(server, name),
+        "{:#?}",
+        feed.logged(Severity::Warning)
+    );
+    assert!(server.count("GetObject") > 0, "it is not even tried");
+}
+
+pub fn only_after_15_minutes() {
+    let server = plain_queue();
+    let old = send_missing(&server, Duration::from_secs(20 * 60));
+    let new = send_missing(&server, Duration::from_secs(60));
+    server.sqs(|queues| queues.send(NAME, notification([key(0)])));
+    let feed = feed_of(&server);
+    let mut watched = Watched::open(&feed, &server);
+    // Its record never comes, so the watched reading would call its deletion early.
+    let read = &mut watched.reading;
+    assert!(
+        read.until(RECOVERY, |_| is_deleted(&server, &old)),
+        "it is never given up"
+    );
+    read.during(Duration::from_secs(10));
+    assert!(
+        !is_deleted(&server, &new),
+        "given up a minute after its first receive"
+    );
+    assert_once(&read.ids, &[id(0)]);
+    let bucket_and_key = format!("s3://{NAME}/{MISSING}");
+    assert_line(
+        &feed.logged(Severity::Error),
+        &[&old, &bucket_and_key, "NoSuchKey"],
+    );
+}
+
+pub fn not_with_a_redrive_policy() {
+    let server = plain_queue();
+    server.sqs(|queues| queues.redrive(NAME, 1000));
+    let name = send_missing(&server, Duration::from_secs(20 * 60));
+    stays(&server, &name);
+}
+
+pub fn not_with_unknown_attributes() {
+    let server = plain_queue();
+    server.fault(Rule::of(
+        "GetQueueAttributes",
+        Fault::Refuse(403, "AccessDenied"),
+    ));
+    let name = send_missing(&server, Duration::from_secs(20 * 60));
+    stays(&server, &name);
+}

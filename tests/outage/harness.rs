@@ -1,0 +1,105 @@
+//! Runs scenarios beside each other, as many as two processors can serve, whatever number of threads libtest has.
+//!
+//! Each scenario is a test of its own. The first test to run starts all scenarios that the command line selects,
+//! and every test waits for the result of its scenario.
+#![forbid(unsafe_code)]
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::env;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+/// Scenarios at a time.
+const AT_ONCE: usize = 14;
+
+/// No scenario takes longer from its start, unless something hangs.
+const LIMIT: Duration = Duration::from_secs(150);
+
+/// A test's name and its scenario.
+pub type Scenario = (&'static str, fn());
+
+type Outcome = Result<(), Box<dyn Any + Send>>;
+
+/// Results of the scenarios that were started, each taken by its test.
+static STARTED: OnceLock<Mutex<HashMap<&'static str, Receiver<Outcome>>>> = OnceLock::new();
+
+/// Defines a test for each scenario.
+macro_rules! scenarios {
+    ($($name:ident: $function:path,)*) => {
+        const SCENARIOS: &[$crate::harness::Scenario] = &[$((stringify!($name), $function),)*];
+
+        $(#[test]
+        fn $name() {
+            $crate::harness::run(SCENARIOS, stringify!($name));
+        })*
+    };
+}
+pub(crate) use scenarios;
+
+/// Waits for the result of a scenario, and starts the selected ones before if this is the first call.
+pub fn run(scenarios: &'static [Scenario], name: &str) {
+    let started = STARTED.get_or_init(|| Mutex::new(start(scenarios)));
+    let result = started
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .remove(name);
+    let Some(result) = result else {
+        // The command line selects it in another way, e.g. by `--skip`.
+        let scenario = scenarios.iter().find(|(other, _)| *other == name);
+        return scenario.expect("a scenario of the list").1();
+    };
+    match result.recv_timeout(LIMIT * 2) {
+        Ok(Ok(())) => {}
+        Ok(Err(panic)) => panic::resume_unwind(panic),
+        Err(RecvTimeoutError::Timeout) => panic!("{name} hangs"),
+        Err(RecvTimeoutError::Disconnected) => panic!("the result of {name} is missing"),
+    }
+}
+
+fn start(scenarios: &'static [Scenario]) -> HashMap<&'static str, Receiver<Outcome>> {
+    let filters: Vec<_> = env::args()
+        .skip(1)
+        .filter(|argument| !argument.starts_with('-'))
+        .collect();
+    let selected = |name: &str| {
+        filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str()))
+    };
+    let (mut waiting, mut results) = (Vec::new(), HashMap::new());
+    for &(name, function) in scenarios.iter().filter(|(name, _)| selected(name)) {
+        let (send, result) = channel();
+        waiting.push((name, function, send));
+        results.insert(name, result);
+    }
+    waiting.reverse();
+    let waiting = Arc::new(Mutex::new(waiting));
+    for _ in 0..AT_ONCE {
+        let waiting = Arc::clone(&waiting);
+        thread::spawn(move || {
+            loop {
+                let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).pop();
+                let Some((name, function, send)) = next else {
+                    return;
+                };
+                // A scenario that hangs must not keep the others from running.
+                let (done, finished) = channel();
+                let run = thread::Builder::new().name(name.to_owned());
+                let thread = run.spawn(move || {
+                    let result = panic::catch_unwind(AssertUnwindSafe(function));
+                    let _ = done.send(result);
+                });
+                let result = thread.map_err(|error| format!("{name}: no thread: {error}"));
+                let result = result.and_then(|_| {
+                    let late = |_| format!("{name} is not done after {LIMIT:?}");
+                    finished.recv_timeout(LIMIT).map_err(late)
+                });
+                let result = result.unwrap_or_else(|text| Err(Box::new(text)));
+                let _ = send.send(result);
+            }
+        });
+    }
+    results
+}

@@ -1,0 +1,279 @@
+//! One connection: requests are matched with rules, handled, and answered as far as the fault allows.
+#![forbid(unsafe_code)]
+
+use std::io::{self, ErrorKind, Write};
+use std::net::TcpStream;
+use std::sync::PoisonError;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::fault::{Fault, PageFault, Subject};
+use super::http::{Answer, Query, Request};
+use super::link::CHUNK;
+use super::sqs::{Outcome, queue_name};
+use super::{Head, Shared};
+use crate::aws::service::url_decoded;
+
+/// Longer than any client waits.
+const FOREVER: Duration = Duration::from_secs(600);
+
+/// What a request asks for.
+struct Call {
+    service: &'static str,
+    operation: String,
+    /// As rules see it.
+    path: String,
+    bucket: String,
+    key: String,
+    query: String,
+    /// The request's JSON.
+    body: Value,
+}
+
+/// Serves one client until either side ends the connection.
+pub fn serve(shared: &Shared, stream: TcpStream, number: u64) -> io::Result<()> {
+    let result = serve_all(shared, stream);
+    shared.state().connections.remove(&number);
+    result
+}
+
+fn serve_all(shared: &Shared, mut stream: TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    while let Some(request) = Request::read(&mut stream)? {
+        let call = Call::parse(&request.head);
+        let fault = shared.arrived(&call.subject(&request.head), &request.head.body);
+        match fault {
+            // The unread byte makes it a reset rather than an orderly end.
+            Some(Fault::Reset) => return Ok(()),
+            Some(Fault::Hang) => {
+                shared.pause(FOREVER);
+                return Ok(());
+            }
+            Some(Fault::Delay(time)) => {
+                if !shared.pause(time) {
+                    return Ok(());
+                }
+            }
+            _ => {}
+        }
+        let resets = matches!(fault, Some(Fault::ResetAfter(_) | Fault::ReplaceAfter(..)));
+        if !resets {
+            Request::finish(&mut stream)?;
+        }
+        let answer = match fault {
+            Some(Fault::Portal) => Answer::portal(),
+            Some(Fault::Refuse(status, code)) => call.refusal(status, code),
+            _ => call.answer(shared, &stream, &request.head, fault.as_ref())?,
+        };
+        let whole = match request.head.method() {
+            "HEAD" => 0,
+            _ => answer.body.len(),
+        };
+        let sent = match &fault {
+            Some(
+                Fault::ResetAfter(bytes) | Fault::ReplaceAfter(bytes, _) | Fault::HangAfter(bytes),
+            ) => whole.min(*bytes),
+            _ => whole,
+        };
+        call.send(shared, &mut stream, &answer, sent)?;
+        match fault {
+            Some(Fault::HangAfter(_)) => {
+                shared.pause(FOREVER);
+                return Ok(());
+            }
+            Some(Fault::ReplaceAfter(_, body)) => {
+                shared.state().store.put(&call.bucket, &call.key, body);
+                // The client gets to read what was sent before the reset.
+                shared.pause(Duration::from_millis(50));
+                return Ok(());
+            }
+            Some(Fault::ResetAfter(_)) => {
+                shared.pause(Duration::from_millis(50));
+                return Ok(());
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+impl Call {
+    fn parse(head: &Head) -> Call {
+        let (path, query) = head.target().split_once('?').unwrap_or((head.target(), ""));
+        if let Some(target) = head.header("x-amz-target") {
+            let body = serde_json::from_slice(&head.body).unwrap_or_default();
+            return Call {
+                service: "sqs",
+                operation: target.rsplit('.').next().unwrap_or_default().to_owned(),
+                path: format!("/{}", queue_name(&body)),
+                bucket: String::new(),
+                key: String::new(),
+                query: String::new(),
+                body,
+            };
+        }
+        let path = path.trim_start_matches('/');
+        let (bucket, key) = path.split_once('/').unwrap_or((path, ""));
+        let (bucket, key) = (url_decoded(bucket), url_decoded(key));
+        let parsed = Query::parse(query);
+        let operation = match (head.method(), key.is_empty()) {
+            ("GET", false) => "GetObject",
+            ("HEAD", false) => "HeadObject",
+            ("HEAD", true) => "HeadBucket",
+            ("GET", true) if parsed.get("list-type") == Some("2") => "ListObjectsV2",
+            ("GET", true) if parsed.get("location").is_some() => "GetBucketLocation",
+            (method, _) => method,
+        };
+        Call {
+            service: "s3",
+            path: match operation {
+                "ListObjectsV2" => {
+                    format!("/{bucket}/{}", parsed.get("prefix").unwrap_or_default())
+                }
+                _ => format!("/{bucket}/{key}"),
+            },
+            operation: operation.to_owned(),
+            bucket,
+            key,
+            query: query.to_owned(),
+            body: Value::Null,
+        }
+    }
+
+    fn subject<'c>(&'c self, head: &'c Head) -> Subject<'c> {
+        let authorization = head.header("authorization").unwrap_or_default();
+        let credential = authorization
+            .split_once("Credential=")
+            .map_or("", |(_, rest)| rest);
+        Subject {
+            service: self.service,
+            operation: &self.operation,
+            path: &self.path,
+            query: &self.query,
+            access_key: credential.split('/').next().unwrap_or_default(),
+        }
+    }
+
+    fn refusal(&self, status: u16, code: &str) -> Answer {
+        let answer = match self.service {
+            "sqs" => Answer::sqs_error(status, code, "refused by a rule"),
+            _ => Answer::s3_error(status, code),
+        };
+        self.identified(answer)
+    }
+
+    /// With the headers by which an answer of AWS is known.
+    fn identified(&self, answer: Answer) -> Answer {
+        match self.service {
+            "sqs" => answer.with("x-amzn-requestid", "00000000-0000-4000-8000-000000000000"),
+            _ => answer
+                .with("x-amz-request-id", "FAULTSERVER00000")
+                .with("x-amz-id-2", "ZmF1bHQgc2VydmVy"),
+        }
+    }
+
+    fn answer(
+        &self,
+        shared: &Shared,
+        stream: &TcpStream,
+        head: &Head,
+        fault: Option<&Fault>,
+    ) -> io::Result<Answer> {
+        if self.service == "sqs" {
+            return Ok(self.identified(self.answer_of_queue(shared, stream, fault)?));
+        }
+        let query = Query::parse(&self.query);
+        let mut state = shared.state();
+        let store = &mut state.store;
+        let answer = match self.operation.as_str() {
+            "GetObject" | "HeadObject" => store.get(&self.bucket, &self.key, &query, head),
+            "HeadBucket" => store.head_bucket(&self.bucket),
+            "ListObjectsV2" => store.list(&self.bucket, &query, page_fault(fault)),
+            "GetBucketLocation" => Answer::new(200, "OK").with_body(
+                "<LocationConstraint xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"/>",
+            ),
+            _ => Answer::s3_error(501, "NotImplemented"),
+        };
+        Ok(self.identified(answer))
+    }
+
+    fn answer_of_queue(
+        &self,
+        shared: &Shared,
+        stream: &TcpStream,
+        fault: Option<&Fault>,
+    ) -> io::Result<Answer> {
+        let wait = self.body["WaitTimeSeconds"].as_u64().unwrap_or(0);
+        let deadline = Instant::now() + Duration::from_secs(wait);
+        let mut state = shared.state();
+        loop {
+            if state.down || is_closed(stream) {
+                return Err(ErrorKind::ConnectionAborted.into());
+            }
+            match state
+                .queues
+                .handle(&self.operation, &self.body, fault, deadline)
+            {
+                Outcome::Answer(answer) => return Ok(answer),
+                Outcome::Wait(until) => {
+                    // A client that goes away is noticed soon: what it does not get must not count as received.
+                    let time = until.saturating_duration_since(Instant::now());
+                    let waited = shared
+                        .changed
+                        .wait_timeout(state, time.min(Duration::from_millis(100)));
+                    state = waited.unwrap_or_else(PoisonError::into_inner).0;
+                }
+            }
+        }
+    }
+
+    /// Sends the head and so many bytes of the body, over the slow link if there is one.
+    fn send(
+        &self,
+        shared: &Shared,
+        stream: &mut TcpStream,
+        answer: &Answer,
+        count: usize,
+    ) -> io::Result<()> {
+        let body = &answer.body[..count];
+        let counted = self.operation == "GetObject" && matches!(answer.status(), 200 | 206);
+        if !counted {
+            return stream.write_all(&[&answer.head_bytes(), body].concat());
+        }
+        stream.write_all(&answer.head_bytes())?;
+        let mut sent = 0;
+        let result = body
+            .chunks(CHUNK.max(body.len() / 64))
+            .try_for_each(|chunk| {
+                shared.link.pass(chunk.len());
+                stream.write_all(chunk)?;
+                sent += chunk.len() as u64;
+                Ok(())
+            });
+        let mut state = shared.state();
+        *state.store.served.entry(self.path.clone()).or_default() += sent;
+        result
+    }
+}
+
+fn page_fault(fault: Option<&Fault>) -> Option<PageFault> {
+    match fault {
+        Some(Fault::Page(fault)) => Some(*fault),
+        _ => None,
+    }
+}
+
+/// Whether the client has ended the connection.
+fn is_closed(stream: &TcpStream) -> bool {
+    if stream.set_nonblocking(true).is_err() {
+        return true;
+    }
+    let seen = stream.peek(&mut [0]);
+    let usable = stream.set_nonblocking(false).is_ok();
+    let open = match seen {
+        Ok(count) => count > 0,
+        Err(error) => error.kind() == ErrorKind::WouldBlock,
+    };
+    !(open && usable)
+}

@@ -1,0 +1,170 @@
+//! Faults, and the rules that choose the requests they hit.
+#![forbid(unsafe_code)]
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::random::Random;
+
+/// What happens to a request instead of its plain answer.
+#[derive(Clone, Debug)]
+pub enum Fault {
+    /// This status and error code, in the service's own format. Nothing is done.
+    Refuse(u16, &'static str),
+    /// 200 with an HTML page and none of the service's headers, as a captive portal answers.
+    Portal,
+    /// The connection is reset before the head of an answer.
+    Reset,
+    /// The head and this many bytes of the body are sent, then the connection is reset.
+    ResetAfter(usize),
+    /// As `ResetAfter`; then the object gets this content, so the rest can only come from a new one.
+    ReplaceAfter(usize, Arc<[u8]>),
+    /// No byte is ever sent, and the connection stays open.
+    Hang,
+    /// The head and this many bytes of the body are sent, then nothing more.
+    HangAfter(usize),
+    /// The request is handled after this time.
+    Delay(Duration),
+    /// A listing page is damaged.
+    Page(PageFault),
+    /// Every entry of a batch fails with this code.
+    RefuseEntries(&'static str),
+    /// Every second entry of a batch fails with this code, the others are done.
+    RefuseSomeEntries(&'static str),
+    /// Messages come without a receipt handle and stay visible.
+    NoReceiptHandles,
+}
+
+/// How a listing page is damaged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PageFault {
+    /// The XML ends in the middle; the content length agrees with that.
+    Truncated,
+    /// `IsTruncated` is true, `NextContinuationToken` is missing.
+    NoToken,
+    /// The keys of the page before come again.
+    Repeated,
+    /// `KeyCount` is one more than the page has.
+    WrongKeyCount,
+    /// `NextContinuationToken` is the token that asked for this page.
+    TokenLoop,
+}
+
+/// A fault and the requests that it hits.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    operation: &'static str,
+    path: String,
+    query: &'static str,
+    skipped: usize,
+    left: usize,
+    window: Option<Range<Instant>>,
+    probability: Option<(f64, Random)>,
+    access_key: Option<String>,
+    fault: Fault,
+}
+
+/// The properties of a request that rules look at.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'r> {
+    /// `s3` or `sqs`.
+    pub service: &'r str,
+    /// The API's name, e.g. `GetObject`.
+    pub operation: &'r str,
+    /// `/bucket/key`, `/bucket/prefix` of a listing, `/queue`.
+    pub path: &'r str,
+    pub query: &'r str,
+    /// The access key id in the `Authorization` header.
+    pub access_key: &'r str,
+}
+
+impl Rule {
+    /// For an operation by the API's name, `s3` or `sqs` for a whole service, or `""` for everything.
+    pub fn of(operation: &'static str, fault: Fault) -> Rule {
+        Rule {
+            operation,
+            path: String::new(),
+            query: "",
+            skipped: 0,
+            left: usize::MAX,
+            window: None,
+            probability: None,
+            access_key: None,
+            fault,
+        }
+    }
+
+    /// Only where `/bucket/key`, `/bucket/prefix` or `/queue` contains `part`.
+    pub fn path(mut self, part: impl Into<String>) -> Rule {
+        self.path = part.into();
+        self
+    }
+
+    /// Only where the query contains `part`.
+    pub fn query(mut self, part: &'static str) -> Rule {
+        self.query = part;
+        self
+    }
+
+    /// Not the first `count` requests.
+    pub fn after(mut self, count: usize) -> Rule {
+        self.skipped = count;
+        self
+    }
+
+    /// At most `count` requests.
+    pub fn times(mut self, count: usize) -> Rule {
+        self.left = count;
+        self
+    }
+
+    /// Only in this time, counted from now.
+    pub fn within(mut self, window: Range<Duration>) -> Rule {
+        let now = Instant::now();
+        self.window = Some(now + window.start..now + window.end);
+        self
+    }
+
+    /// Each request with this probability.
+    pub fn chance(mut self, probability: f64, seed: u64) -> Rule {
+        self.probability = Some((probability, Random::seeded(seed)));
+        self
+    }
+
+    /// Only requests signed with this access key.
+    pub fn signed_by(mut self, access_key: &str) -> Rule {
+        self.access_key = Some(access_key.to_owned());
+        self
+    }
+
+    /// The fault, if it hits this request. Counts the request.
+    pub fn apply(&mut self, request: &Subject<'_>) -> Option<Fault> {
+        let operation = self.operation.is_empty()
+            || self.operation == request.service
+            || self.operation == request.operation;
+        let signer = self.access_key.as_deref();
+        if !operation
+            || !request.path.contains(&self.path)
+            || !request.query.contains(self.query)
+            || signer.is_some_and(|key| key != request.access_key)
+            || self
+                .window
+                .as_ref()
+                .is_some_and(|window| !window.contains(&Instant::now()))
+        {
+            return None;
+        }
+        if let Some((probability, random)) = &mut self.probability
+            && !random.chance(*probability)
+        {
+            return None;
+        }
+        if self.skipped > 0 {
+            self.skipped -= 1;
+            return None;
+        }
+        self.left = self.left.checked_sub(1)?;
+        Some(self.fault.clone())
+    }
+}

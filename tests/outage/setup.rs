@@ -1,0 +1,258 @@
+//! Buckets and queues of the scenarios, and a reader that checks every deletion.
+#![forbid(unsafe_code)]
+
+use std::collections::{BTreeMap, HashSet};
+use std::time::{Duration, Instant};
+
+use cloudtrail::host::Severity;
+use serde_json::{Value, json};
+
+use crate::aws::feed::{Feed, Reading, sorted};
+use crate::aws::settings::Settings;
+use crate::server::FaultServer;
+use crate::server::sqs::Queues;
+use crate::support::scratch::{gzip, plain_log};
+
+/// The bucket and the queue of every scenario.
+pub const NAME: &str = "trail";
+
+/// The dead-letter queue of `NAME`.
+pub const DEAD: &str = "trail-dead";
+
+/// Visibility timeout of the queue, in seconds: stands for the 120 s that the README recommends.
+pub const VISIBILITY: u64 = 4;
+
+/// How long a source may take to deliver everything once an outage is over.
+pub const RECOVERY: Duration = Duration::from_secs(60);
+
+pub fn key(number: usize) -> String {
+    format!("logs/{number:04}.json.gz")
+}
+
+/// The eventID of the only record of that object.
+pub fn id(number: usize) -> String {
+    format!("{}#0", key(number))
+}
+
+pub fn ids(count: usize) -> Vec<String> {
+    (0..count).map(id).collect()
+}
+
+/// An object whose records have the eventIDs `<key>#0` and so on.
+pub fn object(key: &str, records: usize) -> Vec<u8> {
+    gzip(&plain_log(&format!("{key}#"), records))
+}
+
+/// CloudTrail's own notification.
+pub fn notification<K: AsRef<str>>(keys: impl IntoIterator<Item = K>) -> String {
+    let keys: Vec<_> = keys
+        .into_iter()
+        .map(|key| key.as_ref().to_owned())
+        .collect();
+    json!({"s3Bucket": NAME, "s3ObjectKey": keys}).to_string()
+}
+
+/// A server whose bucket has `count` objects.
+pub fn bucket(count: usize) -> FaultServer {
+    let server = FaultServer::start();
+    server.s3(|store| {
+        store.create_bucket(NAME);
+        for key in (0..count).map(key) {
+            store.put(NAME, &key, object(&key, 1));
+        }
+    });
+    server
+}
+
+/// As [`bucket`], with a queue without messages that dead-letters at the receive after `most`.
+pub fn bucket_and_queue(count: usize, most: u32) -> FaultServer {
+    let server = bucket(count);
+    server.sqs(|queues| {
+        queues.create(NAME, Duration::from_secs(VISIBILITY));
+        queues.redrive(NAME, most);
+    });
+    server
+}
+
+/// Sends a message for each of these objects.
+pub fn send(server: &FaultServer, numbers: impl IntoIterator<Item = usize>) {
+    server.sqs(|queues| {
+        for number in numbers {
+            queues.send(NAME, notification([key(number)]));
+        }
+    });
+}
+
+/// The plugin's configuration for the server.
+pub fn settings(server: &FaultServer) -> Settings {
+    Settings::at(server.address).with("sqsWaitSeconds", 1)
+}
+
+/// The eventIDs that the messages of a queue stand for.
+fn ids_of(body: &str) -> Vec<String> {
+    let body: Value = serde_json::from_str(body).unwrap_or_default();
+    let keys = body["s3ObjectKey"].as_array().into_iter().flatten();
+    keys.filter_map(|key| Some(format!("{}#0", key.as_str()?)))
+        .collect()
+}
+
+/// A reader of the queue `NAME` that fails the test where a message is deleted before its records arrived.
+pub struct Watched<'f> {
+    pub reading: Reading<'f>,
+    server: &'f FaultServer,
+    seen: HashSet<String>,
+    read: usize,
+    checked: usize,
+}
+
+impl<'f> Watched<'f> {
+    pub fn open(feed: &'f Feed, server: &'f FaultServer) -> Watched<'f> {
+        Watched {
+            reading: feed.open(&format!("sqs://{NAME}")),
+            server,
+            seen: HashSet::new(),
+            read: 0,
+            checked: 0,
+        }
+    }
+
+    /// Reads until `done` or for so long; answers whether it was done.
+    pub fn until(&mut self, limit: Duration, mut done: impl FnMut(&[String]) -> bool) -> bool {
+        let end = Instant::now() + limit;
+        while !done(&self.reading.ids) {
+            if Instant::now() >= end {
+                return false;
+            }
+            self.once();
+        }
+        true
+    }
+
+    pub fn during(&mut self, time: Duration) {
+        self.until(time, |_| false);
+    }
+
+    /// Reads until the queue has no message left.
+    pub fn until_empty(&mut self, limit: Duration) {
+        let (server, start) = (self.server, Instant::now());
+        let emptied = self.until(limit, |_| server.sqs(|queues| queues.left(NAME)) == 0);
+        let left = server.sqs(|queues| queues.left(NAME));
+        assert!(
+            emptied,
+            "{left} messages are left after {:?}",
+            start.elapsed()
+        );
+    }
+
+    fn once(&mut self) {
+        let deleted: Vec<_> = self.server.sqs(|queues| {
+            let ids = &queues.deletions[self.checked..];
+            ids.iter().map(|id| body_of(queues, id)).collect()
+        });
+        self.reading.once();
+        self.seen
+            .extend(self.reading.ids[self.read..].iter().cloned());
+        self.read = self.reading.ids.len();
+        self.checked += deleted.len();
+        for id in deleted.iter().flat_map(|body| ids_of(body)) {
+            assert!(
+                self.seen.contains(&id),
+                "the message of {id} is deleted before its delivery"
+            );
+        }
+    }
+}
+
+fn body_of(queues: &Queues, id: &str) -> String {
+    let message = queues
+        .messages(NAME)
+        .iter()
+        .find(|message| message.id == id);
+    message.expect("a message of the queue").body.clone()
+}
+
+/// How many messages were received how often, the dead-letter queue's included.
+pub fn receives(server: &FaultServer) -> BTreeMap<u32, usize> {
+    let mut counts = BTreeMap::new();
+    server.sqs(|queues| {
+        for message in queues.messages(NAME) {
+            *counts.entry(message.receives).or_default() += 1;
+        }
+    });
+    counts
+}
+
+pub fn assert_no_dead_letters(server: &FaultServer) {
+    let dead = server.sqs(|queues| queues.messages(DEAD).len());
+    assert_eq!(
+        dead,
+        0,
+        "messages in the dead-letter queue; receives: {:?}",
+        receives(server)
+    );
+}
+
+/// Fails where an expected eventID is missing.
+pub fn assert_all(read: &[String], expected: &[String]) {
+    let read: HashSet<_> = read.iter().collect();
+    let missing: Vec<_> = expected.iter().filter(|id| !read.contains(id)).collect();
+    assert!(
+        missing.is_empty(),
+        "{} of {} are lost: {missing:?}",
+        missing.len(),
+        expected.len()
+    );
+}
+
+/// Fails unless exactly these eventIDs arrived, each once.
+pub fn assert_once(read: &[String], expected: &[String]) {
+    assert_all(read, expected);
+    assert_eq!(
+        sorted(read),
+        sorted(expected),
+        "more arrived than there is, or twice"
+    );
+}
+
+/// Warnings and errors.
+pub fn complaints(feed: &Feed) -> Vec<String> {
+    feed.logged(Severity::Warning)
+}
+
+/// Fails unless one line contains all of `parts`.
+pub fn assert_line(lines: &[String], parts: &[&str]) {
+    let matches = |line: &&String| parts.iter().all(|part| line.contains(part));
+    assert!(
+        lines.iter().any(|line| matches(&line)),
+        "no line has {parts:?}: {lines:#?}"
+    );
+}
+
+/// Fails unless each name stands in some line.
+pub fn assert_named(lines: &[String], names: &[String]) {
+    let text = lines.join("\n");
+    let missing: Vec<_> = names
+        .iter()
+        .filter(|name| !text.contains(name.as_str()))
+        .collect();
+    assert!(
+        missing.is_empty(),
+        "{} of {} are not named, among them {:?}; last lines: {:#?}",
+        missing.len(),
+        names.len(),
+        missing[0],
+        &lines[lines.len().saturating_sub(5)..]
+    );
+}
+
+/// Waits without reading until `done` holds.
+pub fn wait_for(what: &str, limit: Duration, mut done: impl FnMut() -> bool) {
+    let end = Instant::now() + limit;
+    while !done() {
+        assert!(
+            Instant::now() < end,
+            "{what} does not happen within {limit:?}"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

@@ -1,0 +1,168 @@
+//! Extensions of the visibility timeout, and deletions, where the queue is slow or refuses.
+#![forbid(unsafe_code)]
+
+use std::time::{Duration, Instant};
+
+use crate::aws::feed::Feed;
+use crate::server::FaultServer;
+use crate::server::fault::{Fault, Rule};
+use crate::setup::{
+    NAME, RECOVERY, Watched, assert_all, assert_line, assert_no_dead_letters, assert_once, bucket,
+    bucket_and_queue, complaints, ids, key, notification, receives, send, settings,
+};
+
+/// Three visibility timeouts.
+const LONG: Duration = Duration::from_secs(12);
+
+/// One request for extensions never ends. Only its own messages may lapse.
+pub fn request_is_stuck() {
+    let server = bucket_and_queue(30, 100);
+    send(&server, 0..30);
+    server.fault(Rule::of("GetObject", Fault::Delay(LONG)));
+    for operation in ["ChangeMessageVisibilityBatch", "ChangeMessageVisibility"] {
+        server.fault(Rule::of(operation, Fault::Hang).times(1));
+    }
+    let feed = Feed::new(&settings(&server));
+    let mut watched = Watched::open(&feed, &server);
+    watched.until_empty(RECOVERY);
+    assert_all(&watched.reading.ids, &ids(30));
+    let changes = ["ChangeMessageVisibilityBatch", "ChangeMessageVisibility"]
+        .iter()
+        .flat_map(|operation| server.requests(operation));
+    let stuck: Vec<_> = changes
+        .filter(|request| request.faulted)
+        .map(|request| request.body)
+        .collect();
+    assert!(!stuck.is_empty(), "nothing is extended");
+    let lapsed = server.sqs(|queues| {
+        let messages = queues.messages(NAME).iter();
+        let others =
+            messages.filter(|message| !stuck.iter().any(|body| body.contains(&message.id)));
+        others.filter(|message| message.receives > 1).count()
+    });
+    assert_eq!(lapsed, 0, "messages lapse behind a stuck request of others");
+}
+
+pub fn extension_is_denied() {
+    let server = bucket_and_queue(3, 100);
+    send(&server, 0..3);
+    // The first download takes longer than the visibility timeout, later ones do not.
+    server.fault(Rule::of("GetObject", Fault::Delay(LONG)).times(3));
+    for operation in ["ChangeMessageVisibilityBatch", "ChangeMessageVisibility"] {
+        server.fault(Rule::of(operation, Fault::Refuse(403, "AccessDenied")));
+    }
+    let feed = Feed::new(&settings(&server));
+    let mut watched = Watched::open(&feed, &server);
+    watched.until_empty(RECOVERY);
+    assert_all(&watched.reading.ids, &ids(3));
+    let denied: Vec<_> = complaints(&feed)
+        .into_iter()
+        .filter(|line| line.contains("ChangeMessageVisibility") && line.contains("Denied"))
+        .collect();
+    assert_eq!(
+        denied.len(),
+        1,
+        "one line says that extensions are denied: {:#?}",
+        complaints(&feed)
+    );
+    assert!(
+        feed.metric("messages.lost") >= 3,
+        "lapsed messages are counted"
+    );
+}
+
+/// A FIFO queue refuses to delete by a handle that has expired: the message comes again.
+pub fn lapses_in_a_fifo_queue() {
+    const FIFO: &str = "trail.fifo";
+    let server = bucket(4);
+    server.sqs(|queues| {
+        queues.create(FIFO, Duration::from_secs(4));
+        for number in 0..4 {
+            let group = format!("group-{}", number % 2);
+            let body = notification([key(number)]);
+            queues.send_as(FIFO, body, |message| message.group = Some(group));
+        }
+    });
+    server.fault(Rule::of("GetObject", Fault::Delay(Duration::from_secs(7))).times(1));
+    for operation in ["ChangeMessageVisibilityBatch", "ChangeMessageVisibility"] {
+        server.fault(
+            Rule::of(operation, Fault::Refuse(500, "InternalError"))
+                .within(Duration::ZERO..Duration::from_secs(9)),
+        );
+    }
+    let feed = Feed::new(&settings(&server));
+    let mut reading = feed.open(&format!("sqs://{FIFO}"));
+    let left = || server.sqs(|queues| queues.left(FIFO));
+    reading.until(RECOVERY, |_| left() == 0);
+    assert_eq!(left(), 0, "messages are left");
+    assert_all(&reading.ids, &ids(4));
+}
+
+fn received_mode(server: &FaultServer) -> Feed {
+    Feed::new(&settings(server).with("sqsDeleteWhen", "received"))
+}
+
+/// What is deleted has no visibility: extending it is an error at the queue.
+pub fn of_deleted_messages_is_left_alone() {
+    let server = bucket_and_queue(12, 100);
+    send(&server, 0..12);
+    server.fault(Rule::of("GetObject", Fault::Delay(LONG)));
+    let feed = received_mode(&server);
+    let mut reading = feed.open(&format!("sqs://{NAME}"));
+    reading.until(RECOVERY, |ids| ids.len() >= 12);
+    assert_once(&reading.ids, &ids(12));
+    let changes = server.sqs(|queues| queues.visibility_changes.clone());
+    assert!(
+        changes.is_empty(),
+        "{} changes of visibility, the first: {:?}",
+        changes.len(),
+        changes[0]
+    );
+    assert_eq!(feed.metric("messages.lost"), 0, "{:#?}", complaints(&feed));
+}
+
+/// A deletion that takes longer than opening may takes nothing away.
+pub fn received_mode_with_slow_deletions() {
+    let server = bucket(40);
+    server.sqs(|queues| queues.create(NAME, Duration::from_secs(60)));
+    send(&server, 0..20);
+    let slow = Fault::Delay(Duration::from_secs(7));
+    server.fault(Rule::of("DeleteMessageBatch", slow.clone()));
+    server.fault(Rule::of("DeleteMessage", slow));
+    let feed = received_mode(&server);
+    let mut reading = feed.open(&format!("sqs://{NAME}"));
+    send(&server, 20..40);
+    reading.until(RECOVERY, |ids| ids.len() >= 40);
+    assert_once(&reading.ids, &ids(40));
+    assert_eq!(feed.metric("messages.lost"), 0, "{:#?}", complaints(&feed));
+}
+
+pub fn deletions_fail_in_part() {
+    let server = bucket_and_queue(40, 2);
+    send(&server, 0..40);
+    let refused = Fault::RefuseSomeEntries("InternalError");
+    server.fault(Rule::of("DeleteMessageBatch", refused).times(4));
+    let feed = Feed::new(&settings(&server));
+    let mut watched = Watched::open(&feed, &server);
+    watched.until_empty(RECOVERY);
+    assert_once(&watched.reading.ids, &ids(40));
+    assert_no_dead_letters(&server);
+    assert_eq!(receives(&server), [(1, 40)].into());
+    assert_line(&complaints(&feed), &["InternalError"]);
+}
+
+pub fn messages_without_receipt_handles() {
+    let server = bucket_and_queue(5, 100_000);
+    send(&server, 0..5);
+    server.fault(Rule::of("ReceiveMessage", Fault::NoReceiptHandles));
+    let feed = Feed::new(&settings(&server));
+    let mut watched = Watched::open(&feed, &server);
+    let (start, before) = (Instant::now(), server.count("ReceiveMessage"));
+    watched.during(Duration::from_secs(4));
+    let receives = server.count("ReceiveMessage") - before;
+    let seconds = start.elapsed().as_secs_f64();
+    assert!(receives < 60, "{receives} receives in {seconds:.1} s");
+    server.end_faults();
+    watched.until_empty(RECOVERY);
+    assert_all(&watched.reading.ids, &ids(5));
+}
