@@ -24,7 +24,7 @@ use crate::field::{self, FIELDS, Pointer, Rule, Shown, View};
 use crate::slots::Slots;
 use crate::tape::{Tape, Value};
 
-/// Different arguments of fields that are kept compiled.
+/// Different arguments of fields that are kept compiled: the ones that were asked for last.
 const ARGUMENTS: usize = 1024;
 
 /// What stands in brackets behind a field.
@@ -115,6 +115,8 @@ struct WithArgument {
     field: usize,
     argument: OwnedArgument,
     answer: Answer,
+    /// The call that asked for it last.
+    call: u64,
 }
 
 #[derive(Debug)]
@@ -141,6 +143,11 @@ pub struct Extractor {
     with_arguments: Vec<Box<WithArgument>>,
     arena: Arena,
     scratch: Vec<u8>,
+    summary: Vec<u8>,
+    /// Counts the calls.
+    call: u64,
+    /// An answer with an argument was replaced, or added beyond what is kept.
+    replaced: bool,
 }
 
 #[derive(Debug)]
@@ -170,6 +177,9 @@ impl Extractor {
             with_arguments: Vec::new(),
             arena: Arena::default(),
             scratch: Vec::new(),
+            summary: Vec::new(),
+            call: 0,
+            replaced: false,
         }
     }
 
@@ -199,12 +209,18 @@ impl Extractor {
 
     /// Asks from now on about an event with this payload that is not from a live batch.
     pub fn select_foreign(&mut self, payload: &[u8]) {
-        if matches!(self.current, Current::Foreign) && self.foreign.payload == payload {
+        if self.is_foreign(payload) {
             return;
         }
         self.start_event(false);
-        self.current = Current::Foreign;
+        // Copied before the batch is let go of: a host may ask about an event of the batch that it has given back.
         self.foreign.read(payload);
+        self.current = Current::Foreign;
+    }
+
+    /// Whether an event with this payload is selected that is not from a live batch.
+    pub fn is_foreign(&self, payload: &[u8]) -> bool {
+        matches!(self.current, Current::Foreign) && self.foreign.payload == payload
     }
 
     /// Asks from now on about an event that cannot be read: no field has a value.
@@ -213,11 +229,23 @@ impl Extractor {
         self.current = Current::None;
     }
 
-    /// Makes room before a call with `requests` fields, so that no answer given in the call is
-    /// thrown away for another.
-    pub fn prepare(&mut self, requests: usize) {
-        if self.with_arguments.len() + requests > ARGUMENTS.max(requests) {
-            self.with_arguments.clear();
+    /// Begins a call: answers of the one before need not stay any more, those of this one stay together.
+    #[inline]
+    pub fn start_call(&mut self) {
+        self.call += 1;
+        if self.replaced {
+            self.trim();
+        }
+    }
+
+    #[cold]
+    fn trim(&mut self) {
+        self.replaced = false;
+        // A call with very many arguments has added more than are kept.
+        self.with_arguments.truncate(ARGUMENTS);
+        // Texts of answers that were replaced are still in the arena, and the event may stay the same for ever.
+        if self.arena.used > ARENA_BYTES {
+            self.start_event(false);
         }
     }
 
@@ -240,13 +268,17 @@ impl Extractor {
         self.find(field, located)
     }
 
-    /// The selected event in one line, as hosts show it.
+    /// The selected event in one line, as hosts show it. The text stays until the next call of this.
     pub fn summary(&mut self) -> Option<*const c_char> {
         let record = record(&self.current, &self.foreign)?;
         let view = &mut view(record, &mut self.slots, &mut self.slots_of, self.stamp);
-        self.scratch.clear();
-        field::summary(view, &mut self.scratch);
-        Some(self.arena.text(&mut self.scratch))
+        if self.summary.capacity() > ARENA_BYTES {
+            self.summary = Vec::new();
+        }
+        self.summary.clear();
+        field::summary(view, &mut self.summary);
+        self.summary.push(0);
+        Some(self.summary.as_ptr().cast())
     }
 
     fn start_event(&mut self, same_batch: bool) {
@@ -309,6 +341,7 @@ impl Extractor {
     fn answer_with(&mut self, number: usize, argument: Argument<'_>) -> Option<&Answer> {
         let place = self.place_of(number, argument)?;
         let entry = self.with_arguments.get_mut(place)?;
+        entry.call = self.call;
         if entry.answer.stamp != self.stamp {
             entry.answer.stamp = self.stamp;
             entry.answer.values = Values::None;
@@ -352,12 +385,30 @@ impl Extractor {
             }
             _ => return None,
         };
-        self.with_arguments.push(Box::new(WithArgument {
+        let entry = Box::new(WithArgument {
             field,
             argument,
             answer: Answer::empty(),
-        }));
-        Some(self.with_arguments.len() - 1)
+            call: self.call,
+        });
+        if self.with_arguments.len() < ARGUMENTS {
+            self.with_arguments.push(entry);
+            return Some(self.with_arguments.len() - 1);
+        }
+        self.replaced = true;
+        // The one that was asked for least lately, but none of this call.
+        let entries = self.with_arguments.iter().enumerate();
+        let oldest = entries.min_by_key(|(_, entry)| entry.call);
+        match oldest.filter(|(_, oldest)| oldest.call < self.call) {
+            Some((place, _)) => {
+                self.with_arguments[place] = entry;
+                Some(place)
+            }
+            None => {
+                self.with_arguments.push(entry);
+                Some(self.with_arguments.len() - 1)
+            }
+        }
     }
 }
 
@@ -440,3 +491,6 @@ fn extent(tape: Tape<'_>, value: Value) -> Extent {
     let start = PREFIX + tape.start(value);
     (start as u32, tape.raw(value).len() as u32)
 }
+
+#[cfg(test)]
+mod tests;

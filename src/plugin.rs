@@ -7,6 +7,7 @@ mod api;
 mod extraction;
 mod guard;
 mod info;
+mod network;
 mod open;
 mod source;
 mod state;

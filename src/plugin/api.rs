@@ -11,7 +11,7 @@ use falco_plugin_api::{
     ss_plugin_init_input, ss_plugin_metric, ss_plugin_rc, ss_plugin_schema_type, ss_plugin_t,
 };
 
-use super::guard::guarded;
+use super::guard::{contained, guarded};
 use super::info;
 use super::source::{Handed, Instance};
 use super::state::{Owner, PluginState, host_text};
@@ -126,7 +126,11 @@ unsafe extern "C-unwind" fn plugin_init(
         let config = unsafe { host_text(input.config) };
         // SAFETY: the API allows to keep both for the plugin's whole life.
         let owner = unsafe { Owner::new(input.owner, input.log_fn) };
-        let (state, sound) = PluginState::new(&config, owner);
+        let made = contained("plugin_init", || Ok(PluginState::new(&config, owner)));
+        let (state, sound) = match made {
+            Ok(made) => made,
+            Err(error) => (PluginState::failed(&error, owner), false),
+        };
         if sound {
             report(SUCCESS);
         }
@@ -146,7 +150,7 @@ unsafe extern "C-unwind" fn plugin_destroy(handle: *mut ss_plugin_t) {
         for left in state.instances.take() {
             // SAFETY: made by `plugin_open` from a box and not closed, and the host may not use
             // it any more.
-            unsafe { Box::from_raw(left) }.close(Some(&state));
+            unsafe { Box::from_raw(left) }.close();
         }
     });
 }
@@ -203,7 +207,7 @@ unsafe extern "C-unwind" fn plugin_open(
         let (Some(state), params) = (unsafe { (state(handle), host_text(params)) }) else {
             return ptr::null_mut();
         };
-        let opened = Instance::open(state, &params);
+        let opened = contained("plugin_open", || Instance::open(state, &params));
         state.forward_log();
         match opened {
             Ok(instance) => {
@@ -229,10 +233,12 @@ unsafe extern "C-unwind" fn plugin_close(handle: *mut ss_plugin_t, opened: *mut 
         // SAFETY: made by `plugin_open` from a box, and given back once.
         let instance = unsafe { Box::from_raw(opened.cast::<Instance>()) };
         instance.known.closed(opened.cast());
+        let elsewhere = instance.is_elsewhere();
+        instance.close();
         // SAFETY: the API's promise for a state, which may be NULL here.
         let state = unsafe { state(handle) };
-        instance.close(state);
-        if let Some(state) = state {
+        // In a forked process, a thread that is not there may hold the log's lock.
+        if let Some(state) = state.filter(|_| !elsewhere) {
             state.forward_log();
         }
     });
@@ -277,7 +283,7 @@ unsafe extern "C-unwind" fn plugin_next_batch(
         let (Some(state), Some(instance)) = (unsafe { (state(handle), instance(opened)) }) else {
             return FAILURE;
         };
-        let handed = instance.next(state);
+        let handed = contained("plugin_next_batch", || instance.next(state));
         let rc = match handed {
             Ok(Handed::Events(pointers)) => {
                 hand_over(pointers.len(), pointers.as_mut_ptr());
@@ -307,9 +313,7 @@ unsafe extern "C-unwind" fn plugin_event_to_string(
             let (Some(state), Some(event)) = (state(handle), event.as_ref()) else {
                 return ptr::null();
             };
-            let extraction = state.extraction();
-            extraction.select(&state.live, event.evt.cast());
-            extraction.summary()
+            state.extraction().summary(&state.live, event.evt.cast())
         }
     })
 }
@@ -396,3 +400,6 @@ const _: () = {
         },
     };
 };
+
+#[cfg(test)]
+mod tests;

@@ -14,60 +14,65 @@ use crate::field::{Arg, FIELDS};
 
 /// Extraction's own state.
 pub(super) struct Extraction {
+    /// The event whose fields were asked for last: their values stay until the next such call.
+    values: Selected,
+    /// The event that was shown last, if it is another one.
+    shown: Selected,
+    starts: Vec<u32>,
+    lengths: Vec<u32>,
+}
+
+/// An event that is asked about.
+struct Selected {
     extractor: Extractor,
     /// The live event that was asked about last, and what [`Live::epoch`] was.
     last: Option<(*const u8, u64)>,
-    starts: Vec<u32>,
-    lengths: Vec<u32>,
 }
 
 impl Extraction {
     /// With no event yet; `demand` is told what is asked of most.
     pub(super) fn new(demand: Arc<Demand>) -> Self {
-        Extraction {
-            extractor: Extractor::new(demand),
+        let selected = |extractor| Selected {
+            extractor,
             last: None,
+        };
+        Extraction {
+            values: selected(Extractor::new(demand)),
+            shown: selected(Extractor::default()),
             starts: Vec::new(),
             lengths: Vec::new(),
         }
     }
 
-    /// Makes `event` the one that is asked about.
-    ///
-    /// An event is ours if its address is that of one in a live batch: nobody else's memory can
-    /// be there. Numbers and contents are no identity; hosts repeat and copy them.
+    /// Makes `event` the one whose fields are asked for.
     ///
     /// # Safety
-    /// `event` is NULL or points to an event that is readable for as many bytes as its header
-    /// says, during the call.
+    /// As for [`Selected::select`].
     #[inline]
     pub(super) unsafe fn select(&mut self, live: &Live, event: *const u8) {
-        let epoch = live.epoch();
-        if self.last == Some((event, epoch)) {
-            return;
-        }
-        // Nothing has changed, so that the batch looked at last is still live.
-        let same = self.last.is_some_and(|(_, last)| last == epoch);
-        if same && self.extractor.select_neighbour(event) {
-            self.last = Some((event, epoch));
-            return;
-        }
-        if let Some((batch, number)) = live.find(event) {
-            self.last = Some((event, epoch));
-            self.extractor.select_live(batch, number);
-            return;
-        }
-        self.last = None;
         // SAFETY: passed on.
-        match unsafe { foreign_payload(event) } {
-            Some(payload) => self.extractor.select_foreign(payload),
-            None => self.extractor.select_none(),
-        }
+        unsafe { self.values.select(live, event) };
     }
 
-    /// The selected event in one line; NULL if it cannot be read.
-    pub(super) fn summary(&mut self) -> *const std::ffi::c_char {
-        self.extractor.summary().unwrap_or(ptr::null())
+    /// The event in one line; NULL if it cannot be read. Leaves values that were extracted as they are, of whatever event.
+    ///
+    /// # Safety
+    /// As for [`Selected::select`].
+    pub(super) unsafe fn summary(
+        &mut self,
+        live: &Live,
+        event: *const u8,
+    ) -> *const std::ffi::c_char {
+        // SAFETY: passed on.
+        let selected = match unsafe { self.values.is_about(live, event) } {
+            true => &mut self.values,
+            false => {
+                // SAFETY: passed on.
+                unsafe { self.shown.select(live, event) };
+                &mut self.shown
+            }
+        };
+        selected.extractor.summary().unwrap_or(ptr::null())
     }
 
     /// Answers all `fields`. Where `offsets` are wanted: for one field a pair for each value, for
@@ -82,7 +87,7 @@ impl Extraction {
         offsets: Option<&mut api::ss_plugin_extract_value_offsets>,
     ) {
         let Extraction {
-            extractor,
+            values: Selected { extractor, .. },
             starts,
             lengths,
             ..
@@ -93,7 +98,7 @@ impl Extraction {
             starts.clear();
             lengths.clear();
         }
-        extractor.prepare(fields.len());
+        extractor.start_call();
         for field in fields {
             let number = field.field_id as usize;
             field.res_len = 0;
@@ -121,6 +126,54 @@ impl Extraction {
             offsets.start = starts.as_mut_ptr();
             offsets.length = lengths.as_mut_ptr();
         }
+    }
+}
+
+impl Selected {
+    /// Makes `event` the one that is asked about.
+    ///
+    /// An event is ours if its address is that of one in a live batch: nobody else's memory can
+    /// be there. Numbers and contents are no identity; hosts repeat and copy them.
+    ///
+    /// # Safety
+    /// `event` is NULL or points to an event that is readable for as many bytes as its header
+    /// says, during the call.
+    #[inline]
+    unsafe fn select(&mut self, live: &Live, event: *const u8) {
+        let epoch = live.epoch();
+        if self.last == Some((event, epoch)) {
+            return;
+        }
+        // Nothing has changed, so that the batch looked at last is still live.
+        let same = self.last.is_some_and(|(_, last)| last == epoch);
+        if same && self.extractor.select_neighbour(event) {
+            self.last = Some((event, epoch));
+            return;
+        }
+        if let Some((batch, number)) = live.find(event) {
+            self.last = Some((event, epoch));
+            self.extractor.select_live(batch, number);
+            return;
+        }
+        self.last = None;
+        // SAFETY: passed on.
+        match unsafe { foreign_payload(event) } {
+            Some(payload) => self.extractor.select_foreign(payload),
+            None => self.extractor.select_none(),
+        }
+    }
+
+    /// Whether that is the event that is asked about already, or one with the same payload.
+    ///
+    /// # Safety
+    /// As for [`Selected::select`].
+    unsafe fn is_about(&self, live: &Live, event: *const u8) -> bool {
+        if self.last == Some((event, live.epoch())) {
+            return true;
+        }
+        // SAFETY: passed on.
+        let payload = unsafe { foreign_payload(event) };
+        payload.is_some_and(|payload| self.extractor.is_foreign(payload))
     }
 }
 

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Semaphore;
 
+use super::network::{Network, NetworkRuntime};
 use super::state::PluginState;
 use crate::aws::{Clients, RetryPolicy};
 use crate::config::OnError;
@@ -18,20 +18,14 @@ use crate::interval::Interval;
 use crate::locate::Location;
 use crate::locate::file::Files;
 use crate::locate::s3::{self, Selection};
-use crate::locate::sqs::{Closer, Queue};
+use crate::locate::sqs::Queue;
 use crate::log::{Printable, Severity};
 use crate::pipeline::{Feed, Pipeline, Settings};
 use crate::quote::without_secrets;
 
-/// Threads that wait for the network; they do no other work.
-const NETWORK_THREADS: usize = 2;
-
 /// How long a queue may take to answer when it is opened. Later requests wait at it for messages,
 /// and so may take longer.
 const OPENING: Duration = Duration::from_secs(10);
-
-/// How long closing waits for deletions and for what the network is busy with.
-const GRACE: Duration = Duration::from_millis(400);
 
 /// A running source.
 pub(super) struct Opened {
@@ -39,25 +33,6 @@ pub(super) struct Opened {
     pub(super) network: Option<Network>,
     /// Files and stored bytes that there are to read, where that is known.
     pub(super) total: Option<(u64, u64)>,
-}
-
-/// What a source in AWS runs on.
-pub(super) struct Network {
-    runtime: Runtime,
-    closer: Option<Closer>,
-}
-
-impl Network {
-    /// Ends all requests, after a moment for those that say what is done with.
-    pub(super) fn close(self) {
-        if let Some(closer) = self.closer {
-            // What is not deleted in time comes again.
-            let _ = self
-                .runtime
-                .block_on(async { tokio::time::timeout(GRACE, closer.close()).await });
-        }
-        self.runtime.shutdown_timeout(GRACE);
-    }
 }
 
 /// Opens what `params` point at.
@@ -109,7 +84,7 @@ fn open_s3(state: &PluginState, bucket: &str, prefix: &str) -> Result<Opened> {
         insights: config.include_insights,
         concurrency,
     };
-    let runtime = runtime()?;
+    let runtime = NetworkRuntime::start()?;
     let clients = runtime.block_on(async {
         let clients = connect(state, RetryPolicy::Sweep(config.s3_retry_for())).await?;
         clients.check_prefix(bucket, prefix).await?;
@@ -140,7 +115,7 @@ fn open_s3(state: &PluginState, bucket: &str, prefix: &str) -> Result<Opened> {
 
 fn open_sqs(state: &PluginState, name: &str) -> Result<Opened> {
     let config = &state.config;
-    let runtime = runtime()?;
+    let runtime = NetworkRuntime::start()?;
     let (clients, queue) = runtime.block_on(async {
         let clients = connect(state, RetryPolicy::Queue).await?;
         let (metrics, log) = (Arc::clone(&state.metrics), Arc::clone(&state.log));
@@ -220,18 +195,6 @@ fn fetcher(state: &PluginState, clients: Clients) -> Fetcher {
         metrics: Arc::clone(&state.metrics),
         log: Arc::clone(&state.log),
     }
-}
-
-fn runtime() -> Result<Runtime> {
-    Builder::new_multi_thread()
-        .worker_threads(NETWORK_THREADS)
-        .thread_name("ct-network")
-        .enable_all()
-        .build()
-        .map_err(|error| {
-            let line = format!("the threads for the network cannot be started: {error}");
-            Error::new(ErrorKind::Read, line)
-        })
 }
 
 /// Seconds since 1970.

@@ -2,13 +2,16 @@
 #![forbid(unsafe_code)]
 
 use std::ffi::CString;
+use std::mem;
+use std::process;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use falco_plugin_api as api;
 
-use super::open::{Network, Opened, open};
-use super::state::{Instances, PluginState};
+use super::network::Network;
+use super::open::{Opened, open};
+use super::state::{Instances, Live, PluginState};
 use crate::batch::Batch;
 use crate::delivery::Ticket;
 use crate::error::Result;
@@ -47,8 +50,11 @@ pub(super) struct Instance {
     ended: bool,
     progress: Progress,
     reported: Instant,
-    /// Where it is known as open.
+    /// Where it is known as open, and where its batch is: closing may come without the plugin's state.
     pub(super) known: Arc<Instances>,
+    live: Arc<Live>,
+    /// The process that its threads are in.
+    process: u32,
 }
 
 /// How much of what there is to read has been handed over.
@@ -59,6 +65,7 @@ struct Progress {
     total: Option<(u64, u64)>,
     /// Objects at the last report.
     told: u64,
+    /// What the host was given last; nothing but its next question changes it.
     text: CString,
 }
 
@@ -84,12 +91,14 @@ impl Instance {
             },
             reported: Instant::now(),
             known: Arc::clone(&state.instances),
+            live: Arc::clone(&state.live),
+            process: process::id(),
         })
     }
 
     /// The next events. Those of the last call are the host's no more.
     pub(super) fn next(&mut self, state: &PluginState) -> Result<Handed<'_>> {
-        self.take_back(state);
+        self.take_back();
         if self.ended {
             return Ok(Handed::End);
         }
@@ -100,7 +109,7 @@ impl Instance {
         })?;
         self.report_progress(state);
         match next {
-            Next::Batch(batch) => Ok(Handed::Events(self.hold(state, batch))),
+            Next::Batch(batch) => Ok(Handed::Events(self.hold(batch))),
             Next::Timeout => Ok(Handed::Timeout),
             Next::End => {
                 self.ended = true;
@@ -110,9 +119,15 @@ impl Instance {
         }
     }
 
-    /// How much has been handed over: in hundredths of a percent, and in words.
+    /// How much has been handed over: in hundredths of a percent, and in words. The text stays until the next call.
     pub(super) fn progress(&mut self) -> (u32, &CString) {
-        let progress = &mut self.progress;
+        let (parts, text) = self.describe_progress();
+        self.progress.text = CString::new(text).unwrap_or_default();
+        (parts, &self.progress.text)
+    }
+
+    fn describe_progress(&self) -> (u32, String) {
+        let progress = &self.progress;
         let all_bytes = progress.total.map_or(0, |(_, bytes)| bytes);
         let parts = match (self.ended, all_bytes) {
             (true, _) => 10_000,
@@ -123,22 +138,21 @@ impl Instance {
             Some((all, _)) => format!("{}/{all} files, {}%", progress.objects, parts / 100),
             None => format!("{} files", progress.objects),
         };
-        progress.text = CString::new(text).unwrap_or_default();
-        (parts as u32, &progress.text)
+        (parts as u32, text)
     }
 
-    fn hold(&mut self, state: &PluginState, mut batch: Batch) -> &mut [*mut api::ss_plugin_event] {
+    fn hold(&mut self, mut batch: Batch) -> &mut [*mut api::ss_plugin_event] {
         self.pointers.clear();
         self.pointers.extend(batch.addresses().map(<*mut u8>::cast));
         self.tickets.append(&mut batch.tickets);
         let batch = self.held.insert(Arc::new(batch));
-        state.live.replace(None, Some(batch));
+        self.live.replace(None, Some(batch));
         &mut self.pointers
     }
 
-    fn take_back(&mut self, state: &PluginState) {
+    fn take_back(&mut self) {
         if let Some(batch) = self.held.take() {
-            state.live.replace(Some(&batch), None);
+            self.live.replace(Some(&batch), None);
             self.returned.push(batch);
         }
         // The host has come back for more, so it has processed these.
@@ -146,7 +160,7 @@ impl Instance {
             ticket.delivered();
         }
         // Extraction lets go of a batch when it turns to another one.
-        let returned = std::mem::take(&mut self.returned);
+        let returned = mem::take(&mut self.returned);
         for batch in returned {
             match Arc::try_unwrap(batch) {
                 Ok(batch) => self.pipeline.recycle(batch),
@@ -162,13 +176,10 @@ impl Instance {
         }
         self.reported = Instant::now();
         // A queue may bring nothing for hours.
-        if std::mem::replace(&mut self.progress.told, self.progress.objects)
-            == self.progress.objects
-        {
+        if mem::replace(&mut self.progress.told, self.progress.objects) == self.progress.objects {
             return;
         }
-        let (_, text) = self.progress();
-        let text = text.to_string_lossy().into_owned();
+        let (_, text) = self.describe_progress();
         let events = state.metrics.events.value();
         state.log.line(
             Severity::Info,
@@ -219,13 +230,24 @@ impl Instance {
 impl Instance {
     /// Stops the threads. Messages whose events the host may not have processed are left to the
     /// queue: the last batch counts as handed over only when the host comes back for more.
-    pub(super) fn close(mut self, state: Option<&PluginState>) {
-        if let (Some(state), Some(batch)) = (state, self.held.take()) {
-            state.live.replace(Some(&batch), None);
+    pub(super) fn close(mut self) {
+        if self.is_elsewhere() {
+            // A forked process has none of the threads, and whatever they held locked stays so. The parent goes on with
+            // all of this.
+            mem::forget(self);
+            return;
+        }
+        if let Some(batch) = self.held.take() {
+            self.live.replace(Some(&batch), None);
         }
         self.pipeline.stop();
         if let Some(network) = self.network.take() {
             network.close();
         }
+    }
+
+    /// Whether this process is a fork of the one that opened the source.
+    pub(super) fn is_elsewhere(&self) -> bool {
+        self.process != process::id()
     }
 }

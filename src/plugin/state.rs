@@ -23,11 +23,11 @@ pub(super) struct PluginState {
     pub(super) log: Arc<Log>,
     /// What the host asks of most events.
     pub(super) demand: Arc<Demand>,
-    pub(super) live: Live,
+    pub(super) live: Arc<Live>,
     /// What is open.
     pub(super) instances: Arc<Instances>,
     owner: Owner,
-    last_error: Mutex<CString>,
+    errors: Mutex<Errors>,
     reported: Mutex<Vec<api::ss_plugin_metric>>,
     extraction: UnsafeCell<Extraction>,
 }
@@ -47,10 +47,10 @@ impl PluginState {
             log: Arc::default(),
             extraction: UnsafeCell::new(Extraction::new(Arc::clone(&demand))),
             demand,
-            live: Live::default(),
+            live: Arc::default(),
             instances: Arc::default(),
             owner,
-            last_error: Mutex::default(),
+            errors: Mutex::default(),
             reported: Mutex::default(),
         };
         for warning in warnings {
@@ -64,16 +64,25 @@ impl PluginState {
         (state, sound)
     }
 
+    /// A state that can only report `error`.
+    pub(super) fn failed(error: &Error, owner: Owner) -> PluginState {
+        let (state, _) = PluginState::new("", owner);
+        state.fail(error);
+        state
+    }
+
     /// Keeps `error` for [`PluginState::last_error`].
     pub(super) fn fail(&self, error: &Error) {
         // A NUL can only come from the host's own text.
         let text = error.to_string().replace('\0', "\\0");
-        *lock(&self.last_error) = CString::new(text).unwrap_or_default();
+        lock(&self.errors).last = CString::new(text).unwrap_or_default();
     }
 
-    /// The last error, valid until the next one.
+    /// The last error. The text stays until the next call of this, whatever fails meanwhile.
     pub(super) fn last_error(&self) -> *const c_char {
-        lock(&self.last_error).as_ptr()
+        let errors = &mut *lock(&self.errors);
+        errors.given.clone_from(&errors.last);
+        errors.given.as_ptr()
     }
 
     /// Hands the lines that have gathered to the host. Only the host's own thread may do this.
@@ -116,10 +125,20 @@ impl PluginState {
     }
 }
 
+#[derive(Default)]
+struct Errors {
+    last: CString,
+    /// What the host was given last.
+    given: CString,
+}
+
 /// The instances that were opened and not closed. A host that destroys the plugin all the same
 /// must not be left with threads that run on in unloaded code.
 #[derive(Default)]
-pub(super) struct Instances(Mutex<Vec<AtomicPtr<Instance>>>);
+pub(super) struct Instances(
+    /// Atomics only because a bare pointer may not move between threads; Relaxed, as the lock orders every access.
+    Mutex<Vec<AtomicPtr<Instance>>>,
+);
 
 impl Instances {
     pub(super) fn opened(&self, instance: *mut Instance) {
@@ -140,7 +159,9 @@ impl Instances {
 /// The batches whose events the host holds, one for each open instance.
 #[derive(Default)]
 pub(super) struct Live {
-    /// Grows with every change, so that a look at it tells whether anything changed.
+    /// Grows with every change, so that a look at it tells whether anything changed. Release and Acquire: who sees the new
+    /// number sees the change before it. The batches themselves are read under the lock; what is looked at without it is
+    /// the batch that extraction keeps alive itself.
     epoch: AtomicU64,
     batches: Mutex<Vec<Arc<Batch>>>,
 }
@@ -170,6 +191,7 @@ impl Live {
 }
 
 /// The host's log function.
+#[derive(Clone, Copy)]
 pub(super) struct Owner {
     handle: *mut api::ss_plugin_owner_t,
     log: api::ss_plugin_log_fn_t,
