@@ -17,6 +17,7 @@ mod receive;
 mod requests;
 mod visibility;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -60,6 +61,8 @@ pub struct Queue {
     in_flight: InFlight,
     delivered: DeliveredObjects,
     outage_pauses: Mutex<Backoff>,
+    /// The source closes. Relaxed: a late look at it costs a message one visibility timeout at most.
+    closing: AtomicBool,
     metrics: Arc<Metrics>,
     log: Arc<Log>,
 }
@@ -151,6 +154,7 @@ impl Queue {
             in_flight: InFlight::new(visibility, max_parked, Arc::clone(&metrics)),
             delivered: DeliveredObjects::default(),
             outage_pauses: Mutex::new(receive::outage_pauses()),
+            closing: AtomicBool::new(false),
             metrics,
             log,
         })
@@ -211,6 +215,10 @@ impl Queue {
             self.metrics.throttles.add(1);
         }
         failure
+    }
+
+    fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Relaxed)
     }
 
     fn outage_pauses(&self) -> MutexGuard<'_, Backoff> {

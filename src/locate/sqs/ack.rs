@@ -1,6 +1,7 @@
 //! Settles messages whose objects are done: deleted, returned, or given up.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::{mpsc, oneshot};
@@ -107,6 +108,7 @@ async fn close(queue: &Arc<Queue>, requests: &mut JoinSet<()>, deletes: Vec<Stri
     for entries in deletes.chunks(ENTRIES) {
         spawn_delete(entries, requests);
     }
+    queue.closing.store(true, Ordering::Relaxed);
     let returned: Vec<_> = queue
         .in_flight
         .drain()

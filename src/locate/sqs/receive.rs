@@ -27,6 +27,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// Time between two requests that brought nothing, where the queue does not hold them open.
 const BETWEEN: Duration = Duration::from_secs(1);
 
+/// Interval of the log lines of an outage.
+const REPORT: Duration = Duration::from_secs(60);
+
 /// How long the first request may delay the opening of a source.
 const FIRST: Duration = Duration::from_secs(5);
 
@@ -98,7 +101,7 @@ impl Receiver {
     async fn receive(&self, wait_seconds: i32) -> usize {
         self.wait_out_outage().await;
         let mut backoff = Backoff::new(Duration::from_millis(250), LONGEST_PAUSE);
-        let mut reported: Option<String> = None;
+        let mut reported: Option<(String, Instant)> = None;
         loop {
             let failure = match self.receive_once(wait_seconds).await {
                 Ok(count) => {
@@ -109,11 +112,13 @@ impl Receiver {
                 }
                 Err(failure) => failure,
             };
-            // One line for each cause of an outage, not for each try.
-            if reported.as_ref() != Some(&failure.code) {
+            // One line for each cause of an outage and each minute, not for each try.
+            let known =
+                |(code, at): &(String, Instant)| *code == failure.code && at.elapsed() < REPORT;
+            if !reported.as_ref().is_some_and(known) {
                 let line = format!("messages cannot be received: {failure}; retrying");
                 self.report(Severity::Error, &line);
-                reported = Some(failure.code);
+                reported = Some((failure.code, Instant::now()));
             }
             sleep(backoff.pause()).await;
         }
@@ -184,6 +189,15 @@ impl Receiver {
             let _ = self.messages.send(message);
         }
         let usable = receipts.len();
+        if queue.is_closing() {
+            // They came too late to be processed.
+            let at_once: Vec<_> = receipts
+                .drain(..)
+                .map(|receipt| (receipt, Duration::ZERO))
+                .collect();
+            queue.return_messages(&at_once).await;
+            return Ok(usable);
+        }
         // A batch without entries is an error to the queue.
         if deleted && usable > 0 {
             let queue = Arc::clone(queue);
