@@ -17,14 +17,13 @@ mod receive;
 mod requests;
 mod visibility;
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::QueueAttributeName;
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use self::ack::Done;
@@ -61,8 +60,8 @@ pub struct Queue {
     in_flight: InFlight,
     delivered: DeliveredObjects,
     outage_pauses: Mutex<Backoff>,
-    /// The source closes. Relaxed: a late look at it costs a message one visibility timeout at most.
-    closing: AtomicBool,
+    /// Whether the source closes, which ends the receivers.
+    closing: watch::Sender<bool>,
     metrics: Arc<Metrics>,
     log: Arc<Log>,
 }
@@ -154,7 +153,7 @@ impl Queue {
             in_flight: InFlight::new(visibility, max_parked, Arc::clone(&metrics)),
             delivered: DeliveredObjects::default(),
             outage_pauses: Mutex::new(receive::outage_pauses()),
-            closing: AtomicBool::new(false),
+            closing: watch::Sender::new(false),
             metrics,
             log,
         })
@@ -215,10 +214,6 @@ impl Queue {
             self.metrics.throttles.add(1);
         }
         failure
-    }
-
-    fn is_closing(&self) -> bool {
-        self.closing.load(Ordering::Relaxed)
     }
 
     fn outage_pauses(&self) -> MutexGuard<'_, Backoff> {

@@ -1,12 +1,11 @@
 //! Settles messages whose objects are done: deleted, returned, or given up.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::in_flight::Entry;
 use super::process::ObjectKey;
@@ -35,6 +34,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 /// Pause, for each receive, of a message that is returned at close or evicted: a crash loop must not spend all receives.
 const RETURN_PAUSE: Duration = Duration::from_secs(60);
 
+/// How long closing waits for receivers to end.
+const RECEIVERS_END: Duration = Duration::from_millis(50);
+
 /// Receives up to which a message returned at close is visible at once.
 const RETURNED_AT_ONCE: u32 = 2;
 
@@ -53,75 +55,99 @@ pub(super) enum Done {
     Close(oneshot::Sender<()>),
 }
 
+/// What is to be requested of the queue.
+#[derive(Default)]
+struct Pending {
+    deletes: Vec<String>,
+    returns: Vec<(String, Duration)>,
+    /// When the first of them has waited long enough.
+    deadline: Option<Instant>,
+}
+
 /// Settles messages for as long as the runtime lives. Requests take ten messages each, and run concurrently.
 pub(super) async fn run(queue: Arc<Queue>, mut done: mpsc::UnboundedReceiver<Done>) {
     let mut requests = JoinSet::new();
-    let mut deletes: Vec<String> = Vec::new();
-    let mut deadline = Instant::now();
+    let mut pending = Pending::default();
     loop {
+        let deadline = pending.deadline.unwrap_or_else(Instant::now);
+        let may_request = requests.len() < REQUESTS;
         tokio::select! {
-            biased;
-            Some(_) = requests.join_next(), if requests.len() >= REQUESTS => continue,
-            next = done.recv(), if requests.len() < REQUESTS => match next {
+            next = done.recv() => match next {
                 None => return,
                 Some(Done::Message { number, objects, outcome }) => {
-                    match queue.settle(number, &objects, outcome) {
-                        Fate::Delete(receipt) => {
-                            if deletes.is_empty() {
-                                deadline = Instant::now() + BATCHING;
-                            }
-                            deletes.push(receipt);
-                        }
-                        Fate::Return(receipt, pause) => {
-                            let queue = Arc::clone(&queue);
-                            requests.spawn(async move { queue.return_messages(&[(receipt, pause)]).await });
-                        }
-                        Fate::Nothing => {}
-                    }
+                    pending.add(queue.settle(number, &objects, outcome));
                 }
                 Some(Done::Close(closed)) => {
-                    close(&queue, &mut requests, std::mem::take(&mut deletes)).await;
+                    close(&queue, &mut requests, std::mem::take(&mut pending)).await;
                     // The caller may have stopped waiting.
                     let _ = closed.send(());
-                    continue;
                 }
             },
-            () = sleep_until(deadline), if !deletes.is_empty() => {}
+            Some(_) = requests.join_next() => {}
+            () = sleep_until(deadline), if pending.deadline.is_some() && may_request => {}
         }
-        while requests.try_join_next().is_some() {}
-        let due = !deletes.is_empty() && Instant::now() >= deadline;
-        if deletes.len() >= ENTRIES || due {
-            let rest = deletes.split_off(deletes.len().min(ENTRIES));
-            let entries = std::mem::replace(&mut deletes, rest);
-            let queue = Arc::clone(&queue);
-            requests.spawn(async move { queue.delete(entries).await });
+        while requests.len() < REQUESTS && pending.is_due() {
+            pending.request(&queue, &mut requests);
         }
     }
 }
 
-/// Deletes what is processed and returns what is not, all at the same time.
-async fn close(queue: &Arc<Queue>, requests: &mut JoinSet<()>, deletes: Vec<String>) {
-    let spawn_delete = |entries: &[String], requests: &mut JoinSet<()>| {
-        let (queue, entries) = (Arc::clone(queue), entries.to_vec());
-        requests.spawn(async move { queue.delete(entries).await });
-    };
-    for entries in deletes.chunks(ENTRIES) {
-        spawn_delete(entries, requests);
+impl Pending {
+    fn add(&mut self, fate: Fate) {
+        match fate {
+            Fate::Delete(receipt) => self.deletes.push(receipt),
+            Fate::Return(receipt, pause) => self.returns.push((receipt, pause)),
+            Fate::Nothing => return,
+        }
+        self.deadline
+            .get_or_insert_with(|| Instant::now() + BATCHING);
     }
-    queue.closing.store(true, Ordering::Relaxed);
-    let returned: Vec<_> = queue
-        .in_flight
-        .drain()
-        .into_iter()
-        .map(|entry| {
-            let pause = entry.allowed_pause(pause_at_close(entry.receives));
-            (entry.receipt, pause)
-        })
-        .collect();
+
+    fn is_due(&self) -> bool {
+        self.deletes.len() >= ENTRIES
+            || self.returns.len() >= ENTRIES
+            || self
+                .deadline
+                .is_some_and(|deadline| deadline <= Instant::now())
+    }
+
+    /// Starts one request of each kind.
+    fn request(&mut self, queue: &Arc<Queue>, requests: &mut JoinSet<()>) {
+        let deletes = first_of(&mut self.deletes);
+        if !deletes.is_empty() {
+            let queue = Arc::clone(queue);
+            requests.spawn(async move { queue.delete(deletes).await });
+        }
+        let returns = first_of(&mut self.returns);
+        if !returns.is_empty() {
+            let queue = Arc::clone(queue);
+            requests.spawn(async move { queue.return_messages(&returns).await });
+        }
+        if self.deletes.is_empty() && self.returns.is_empty() {
+            self.deadline = None;
+        }
+    }
+}
+
+/// Takes as many entries as one request can have.
+fn first_of<T>(entries: &mut Vec<T>) -> Vec<T> {
+    let rest = entries.split_off(entries.len().min(ENTRIES));
+    std::mem::replace(entries, rest)
+}
+
+/// Deletes what is processed and returns what is not, all at the same time.
+async fn close(queue: &Arc<Queue>, requests: &mut JoinSet<()>, mut pending: Pending) {
+    queue.closing.send_replace(true);
+    // Until the receivers have ended.
+    let _ = timeout(RECEIVERS_END, queue.closing.closed()).await;
+    let returned = queue.in_flight.drain();
     queue.metrics.messages_returned.add(returned.len() as u64);
-    for entries in returned.chunks(ENTRIES) {
-        let (queue, entries) = (Arc::clone(queue), entries.to_vec());
-        requests.spawn(async move { queue.return_messages(&entries).await });
+    pending.returns.extend(returned.into_iter().map(|entry| {
+        let pause = entry.allowed_pause(pause_at_close(entry.receives));
+        (entry.receipt, pause)
+    }));
+    while !(pending.deletes.is_empty() && pending.returns.is_empty()) {
+        pending.request(queue, requests);
     }
     while requests.join_next().await.is_some() {}
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
@@ -72,10 +72,23 @@ pub(super) async fn start(
             .queue_refused(&queue.url, "sqs:ReceiveMessage", &failure));
     }
     for _ in 1..RECEIVERS {
-        tasks.spawn(receiver.clone().help());
+        tasks.spawn(until_closing(
+            queue.closing.subscribe(),
+            receiver.clone().help(),
+        ));
     }
-    tasks.spawn(receiver.poll());
+    tasks.spawn(until_closing(queue.closing.subscribe(), receiver.poll()));
     Ok(())
+}
+
+/// Runs a receiver until the source closes. That ends a request that waits at the queue, which would otherwise receive
+/// what is returned to it.
+async fn until_closing(mut closing: watch::Receiver<bool>, receiver: impl Future<Output = ()>) {
+    tokio::select! {
+        // An error means that the queue is gone.
+        _ = closing.wait_for(|closing| *closing) => {}
+        () = receiver => {}
+    }
 }
 
 impl Receiver {
@@ -189,15 +202,6 @@ impl Receiver {
             let _ = self.messages.send(message);
         }
         let usable = receipts.len();
-        if queue.is_closing() {
-            // They came too late to be processed.
-            let at_once: Vec<_> = receipts
-                .drain(..)
-                .map(|receipt| (receipt, Duration::ZERO))
-                .collect();
-            queue.return_messages(&at_once).await;
-            return Ok(usable);
-        }
         // A batch without entries is an error to the queue.
         if deleted && usable > 0 {
             let queue = Arc::clone(queue);
