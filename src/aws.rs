@@ -9,9 +9,11 @@
 
 mod bucket;
 mod count;
+mod credentials;
 mod download;
 mod failure;
 mod http;
+mod imds;
 mod queue;
 mod retry;
 mod settings;
@@ -22,10 +24,12 @@ use std::sync::Arc;
 use aws_sdk_s3::config::retry::{RetryConfig, RetryPartition};
 use aws_types::SdkConfig;
 
+pub(crate) use self::credentials::RefreshableCredentials;
 pub use self::download::{Download, FetchError, FetchErrorKind, Room};
 pub use self::failure::{Cause, Described, describe};
 pub(crate) use self::retry::Tries;
 
+use self::settings::Resolved;
 use crate::config::Config;
 use crate::error::Result;
 use crate::log::Log;
@@ -49,6 +53,7 @@ struct Shared {
     /// The endpoint that was configured, else empty.
     endpoint: String,
     buckets: bucket::Regions,
+    credentials: RefreshableCredentials,
     metrics: Arc<Metrics>,
     log: Arc<Log>,
 }
@@ -65,11 +70,16 @@ impl Clients {
     /// credentials, they have expired, or the role cannot be assumed.
     pub async fn connect(config: &Config, metrics: Arc<Metrics>, log: Arc<Log>) -> Result<Clients> {
         let aws = &config.aws;
-        let (sdk, region) = settings::resolve(aws, http::client()).await?;
+        let Resolved {
+            sdk,
+            region,
+            credentials,
+        } = settings::resolve(aws, http::client()).await?;
         let count = count::Count(Arc::clone(&metrics));
         let shared = Shared {
             endpoint: aws.endpoint.clone(),
             buckets: bucket::Regions::default(),
+            credentials,
             metrics,
             log,
         };
@@ -79,6 +89,11 @@ impl Clients {
             region,
             shared: Arc::new(shared),
         })
+    }
+
+    /// The credentials of all clients, to be invalidated when a service rejects them.
+    pub(crate) fn credentials(&self) -> &RefreshableCredentials {
+        &self.shared.credentials
     }
 
     /// Where requests go, for messages: the region, and the endpoint if one was configured.

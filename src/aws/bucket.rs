@@ -98,6 +98,9 @@ impl Clients {
                 followed = true;
                 continue;
             }
+            if failure.cause == Cause::Credentials {
+                self.credentials().invalidate();
+            }
             if failure.is_throttle() {
                 self.shared.metrics.throttles.add(1);
             }

@@ -17,7 +17,7 @@ use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::QueueAttributeName;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
-use crate::aws::{Clients, Described, describe};
+use crate::aws::{Cause, Clients, Described, describe};
 use crate::config::{Config, SqsDeleteWhen};
 use crate::delivery::tickets;
 use crate::error::Result;
@@ -170,6 +170,9 @@ impl Queue {
     {
         let failure = describe(error);
         self.metrics.errors_queue.add(1);
+        if failure.cause == Cause::Credentials {
+            self.clients.credentials().invalidate();
+        }
         if failure.is_throttle() {
             self.metrics.throttles.add(1);
         }
