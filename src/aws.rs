@@ -10,9 +10,11 @@ mod adaptive_limit;
 mod breaker;
 mod bucket;
 mod count;
+mod credentials;
 mod download;
 mod error;
 mod http;
+mod imds;
 mod queue;
 mod retry;
 mod settings;
@@ -26,10 +28,12 @@ use aws_types::SdkConfig;
 
 pub(crate) use self::adaptive_limit::Slot;
 pub(crate) use self::breaker::{Breaker, Breakers};
+use self::credentials::RefreshableCredentials;
 pub(crate) use self::download::{Download, Downloaded, ObjectId, Room};
 pub use self::error::{AwsError, ErrorCause, ErrorClass, describe};
 pub(crate) use self::retry::{RetryPolicy, Tries};
 
+use self::settings::Resolved;
 use crate::config::Config;
 use crate::error::Result;
 use crate::log::Log;
@@ -55,6 +59,7 @@ struct Shared {
     policy: RetryPolicy,
     breakers: Breakers,
     regions: bucket::Regions,
+    credentials: RefreshableCredentials,
     metrics: Arc<Metrics>,
     log: Arc<Log>,
 }
@@ -77,7 +82,11 @@ impl Clients {
         log: Arc<Log>,
     ) -> Result<Clients> {
         let aws = &config.aws;
-        let (sdk, region) = settings::resolve(aws, http::client()).await?;
+        let Resolved {
+            sdk,
+            region,
+            credentials,
+        } = settings::resolve(aws, http::client()).await?;
         let count = count::Count(Arc::clone(&metrics));
         let concurrency = config.s3_download_concurrency as usize;
         let denied_passes = policy == RetryPolicy::Queue;
@@ -86,6 +95,7 @@ impl Clients {
             policy,
             breakers: Breakers::new(concurrency, denied_passes, Arc::clone(&log)),
             regions: bucket::Regions::default(),
+            credentials,
             metrics,
             log,
         };
@@ -124,7 +134,7 @@ impl Clients {
     /// Has the credentials resolved again if the service did not accept them.
     pub(crate) fn check_credentials(&self, failure: &AwsError) {
         if failure.cause == ErrorCause::Credentials {
-            // TODO
+            self.shared.credentials.invalidate();
         }
     }
 

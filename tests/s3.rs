@@ -5,12 +5,15 @@ mod aws;
 mod oracle;
 mod support;
 
+use std::net::{SocketAddr, TcpListener};
 use std::sync::LazyLock;
+use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use aws::child;
 use aws::fault::{Fault, Rule};
 use aws::feed::{Feed, PATIENCE};
+use aws::message::Message;
 use aws::proxy::{FOR_EVER, Proxy};
 use aws::server::{closed_address, ministack, moto};
 use aws::service::Service;
@@ -676,6 +679,66 @@ fn without_region_or_credentials_the_message_says_so() {
     }
 }
 
+/// Answers each request after so long, as an instance metadata service with a role and a region does.
+fn instance_metadata(delay: Duration) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("its address");
+    thread::spawn(move || {
+        for mut client in listener.incoming().flatten() {
+            thread::spawn(move || {
+                while let Ok(Some(request)) = Message::read_request_head(&mut client) {
+                    thread::sleep(delay);
+                    let body = match request.target() {
+                        "/latest/api/token" => "token",
+                        "/latest/meta-data/placement/region" => "us-east-1",
+                        "/latest/meta-data/iam/security-credentials/" => "role",
+                        _ => {
+                            r#"{"Code":"Success","LastUpdated":"2026-01-14T08:50:00Z","Type":"AWS-HMAC","AccessKeyId":"AKIAIOSFODNN7EXAMPLE",
+                            "SecretAccessKey":"s","Token":"t","Expiration":"2099-01-14T08:50:00Z"}"#
+                        }
+                    };
+                    let reply = Message::new("HTTP/1.1 200 OK".to_owned())
+                        .with("x-aws-ec2-metadata-token-ttl-seconds", "21600")
+                        .with_body(body);
+                    if reply.write(&mut client).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    address
+}
+
+#[test]
+fn an_instance_metadata_service_that_takes_more_than_a_second_is_waited_for_and_else_named() {
+    LazyLock::force(&LAYOUT);
+    let (config, _) = aws::settings::shared_files();
+    let settings = settings().with_aws("credentials", config.to_str().expect("UTF-8"));
+    let read = |settings: &Settings, delay: Duration| {
+        let source = format!("s3://{LAYOUTS}/AWSLogs/111122223333/");
+        let mut command = child::command(settings, &source);
+        let address = instance_metadata(delay);
+        command.env(
+            "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+            format!("http://{address}"),
+        );
+        child::run(command)
+    };
+    let without_region = settings.clone().without_aws("region");
+    let output = read(&without_region, Duration::from_millis(1300));
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{message}");
+    for (settings, what) in [(without_region, "region"), (settings, "credentials")] {
+        let output = read(&settings, FOR_EVER);
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{message}");
+        for part in [what, "instance metadata"] {
+            assert!(message.contains(part), "{message}");
+        }
+    }
+}
+
 #[test]
 fn region_and_credentials_come_from_the_environment_too() {
     LazyLock::force(&LAYOUT);
@@ -771,6 +834,10 @@ fn a_role_is_assumed_with_what_it_asks_for() {
         .iter()
         .find(|seen| seen.body.contains("Action=AssumeRole"));
     let asked = &assume.expect("a request to STS").body;
+    let assumed = seen
+        .iter()
+        .filter(|seen| seen.body.contains("Action=AssumeRole"));
+    assert_eq!(assumed.count(), 1, "STS is asked once");
     for part in [
         "role%2Flog-reader",
         "ExternalId=agreed-on",

@@ -3,16 +3,19 @@
 
 use std::env;
 use std::fs::File;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use aws_config::BehaviorVersion;
+use aws_config::ecs::EcsCredentialsProvider;
+use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::identity::IdentityCache;
-use aws_config::imds::region::ImdsRegionProvider;
 use aws_config::meta::credentials::CredentialsProviderChain;
-use aws_config::meta::region::RegionProviderChain;
+use aws_config::meta::region::ProvideRegion;
 use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
 use aws_config::provider_config::ProviderConfig;
 use aws_config::sts::AssumeRoleProvider;
+use aws_config::web_identity_token::WebIdentityTokenCredentialsProvider;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 use aws_sdk_s3::config::{
@@ -22,30 +25,50 @@ use aws_types::SdkConfig;
 use aws_types::os_shim_internal::{Env, Fs};
 use tokio::time::timeout;
 
+use super::credentials::{Build, LIMIT, RefreshableCredentials};
 use super::error::{chain, is_region};
+use super::imds::{self, InstanceCredentials, Reason};
 use crate::config::Aws;
 use crate::error::{Error, ErrorKind, Result};
 use crate::quote::{quoted, without_secrets};
 
-/// How long region and settings may take. Only the instance metadata service takes any time.
-const SETTINGS: Duration = Duration::from_secs(6);
+/// Time limit for region and settings. Only the instance metadata service takes any time.
+const SETTINGS: Duration = Duration::from_secs(10);
 
-/// How long credentials may take: a program, STS or SSO may have to be asked.
-const CREDENTIALS: Duration = Duration::from_secs(15);
-
-/// The name of an assumed session where none is configured.
+/// The name of an assumed session if none is configured.
 const SESSION_NAME: &str = "falco-cloudtrail";
 
-/// Region, credentials and everything else that the clients of all services have in common; the
-/// credentials were asked for once.
-pub(super) async fn resolve(aws: &Aws, http: SharedHttpClient) -> Result<(SdkConfig, String)> {
+/// What the clients of all services have in common.
+pub(super) struct Resolved {
+    pub(super) sdk: SdkConfig,
+    pub(super) region: String,
+    /// The credentials in `sdk`, which were resolved once.
+    pub(super) credentials: RefreshableCredentials,
+}
+
+/// Where credentials come from.
+struct Sources {
+    aws: Aws,
+    files: EnvConfigFiles,
+    config: ProviderConfig,
+    imds: aws_config::imds::Client,
+    /// Why the instance metadata service gave none.
+    reason: Reason,
+    /// Settings for STS, without credentials.
+    sdk: SdkConfig,
+}
+
+/// Determines region, settings and credentials, and resolves the credentials once.
+pub(super) async fn resolve(aws: &Aws, http: SharedHttpClient) -> Result<Resolved> {
     check_endpoint(aws)?;
     let files = profile_files(aws)?;
     if !aws.profile.is_empty() {
         check_profile("aws.profile", &aws.profile, &files).await?;
     }
-    let region = region(aws, &files, &http).await?;
-    let sdk = timeout(SETTINGS, load(aws, &files, &region, http.clone()))
+    let config = ProviderConfig::without_region().with_http_client(http.clone());
+    let imds = imds::client(&config);
+    let region = region(aws, &files, &imds).await?;
+    let sdk = timeout(SETTINGS, load(aws, &files, &region, http))
         .await
         .map_err(|_| {
             refused(format!(
@@ -53,35 +76,85 @@ pub(super) async fn resolve(aws: &Aws, http: SharedHttpClient) -> Result<(SdkCon
                 SETTINGS.as_secs()
             ))
         })?;
-    let mut base = sdk
-        .credentials_provider()
-        .ok_or_else(|| Trouble::NotLoaded.told(aws))?;
-    if !aws.profile.is_empty() {
-        base = own_profile(aws, files.clone(), &region, http, base);
-    }
-    let sdk = sdk
-        .into_builder()
-        .credentials_provider(base.clone())
-        .build();
-    let credentials = ask(&base).await;
-    if let Err(Trouble::NotLoaded) = credentials {
+    let sources = Arc::new(Sources {
+        aws: aws.clone(),
+        config: config
+            .with_region(Some(Region::new(region.clone())))
+            .with_behavior_version(Some(BehaviorVersion::v2026_01_12()))
+            .with_use_fips(Some(aws.use_fips))
+            .with_use_dual_stack(Some(aws.use_dualstack)),
+        files,
+        imds,
+        reason: Reason::default(),
+        sdk,
+    });
+    let base = sources.base();
+    let found = ask(&base).await;
+    if let Err(Trouble::NotLoaded) = found {
         // An unknown profile is passed over on the way to other places, of which there was none.
         if let Some(profile) = variable("AWS_PROFILE").filter(|_| aws.profile.is_empty()) {
-            check_profile("AWS_PROFILE", &profile, &files).await?;
+            check_profile("AWS_PROFILE", &profile, &sources.files).await?;
         }
     }
-    credentials.map_err(|trouble| trouble.told(aws))?;
-    if aws.role_arn.is_empty() {
-        return Ok((sdk, region));
-    }
-    let role = role(aws, &sdk).await;
-    ask(&role)
+    found.map_err(|trouble| trouble.told(aws, sources.reason.take()))?;
+    let provider = sources.with_role(base).await;
+    let again = Arc::clone(&sources);
+    let build: Build = Box::new(move || {
+        let sources = Arc::clone(&again);
+        Box::pin(async move { sources.with_role(sources.base()).await })
+    });
+    let credentials = RefreshableCredentials::new(provider, build);
+    ask(&credentials)
         .await
         .map_err(|trouble| trouble.told_of_role(aws))?;
-    Ok((
-        sdk.into_builder().credentials_provider(role).build(),
+    let sdk = sources.sdk.clone().into_builder();
+    Ok(Resolved {
+        sdk: sdk
+            .credentials_provider(SharedCredentialsProvider::new(credentials.clone()))
+            .build(),
         region,
-    ))
+        credentials,
+    })
+}
+
+impl Sources {
+    /// The credentials of the SDK's default chain; those of a profile that is configured come before those of the
+    /// environment, and a profile without any leaves it to the others. Cached, so that a role does not resolve
+    /// them again.
+    fn base(&self) -> RefreshableCredentials {
+        let config = &self.config;
+        let mut profile = ProfileFileCredentialsProvider::builder()
+            .configure(config)
+            .profile_files(self.files.clone());
+        let environment = EnvironmentVariableCredentialsProvider::new();
+        let chain = match self.aws.profile.as_str() {
+            "" => CredentialsProviderChain::first_try("Environment", environment)
+                .or_else("Profile", profile.build()),
+            name => {
+                profile = profile.profile_name(name);
+                CredentialsProviderChain::first_try("Profile", profile.build())
+                    .or_else("Environment", environment)
+            }
+        };
+        let web_identity = WebIdentityTokenCredentialsProvider::builder().configure(config);
+        let container = EcsCredentialsProvider::builder().configure(config);
+        let instance = InstanceCredentials::new(config, self.imds.clone(), self.reason.clone());
+        let chain = chain
+            .or_else("WebIdentityToken", web_identity.build())
+            .or_else("EcsContainer", container.build())
+            .or_else("Ec2InstanceMetadata", instance);
+        RefreshableCredentials::cached(SharedCredentialsProvider::new(chain))
+    }
+
+    /// The credentials of the role by those of `base`; without a role those of `base`.
+    async fn with_role(&self, base: RefreshableCredentials) -> SharedCredentialsProvider {
+        let base = SharedCredentialsProvider::new(base);
+        if self.aws.role_arn.is_empty() {
+            return base;
+        }
+        let sdk = self.sdk.clone().into_builder();
+        role(&self.aws, &sdk.credentials_provider(base).build()).await
+    }
 }
 
 /// Whether `sdk` has an endpoint that was set for all services, or for `service` (as in `AWS_ENDPOINT_URL_S3`).
@@ -161,7 +234,11 @@ async fn check_profile(key: &str, profile: &str, files: &EnvConfigFiles) -> Resu
 }
 
 /// `aws.region`, `AWS_REGION`, `AWS_DEFAULT_REGION`, the profile's region, the instance's region.
-async fn region(aws: &Aws, files: &EnvConfigFiles, http: &SharedHttpClient) -> Result<String> {
+async fn region(
+    aws: &Aws,
+    files: &EnvConfigFiles,
+    imds: &aws_config::imds::Client,
+) -> Result<String> {
     let variables = ["AWS_REGION", "AWS_DEFAULT_REGION"];
     let given = match aws.region.is_empty() {
         false => Some(("aws.region", aws.region.clone())),
@@ -176,17 +253,18 @@ async fn region(aws: &Aws, files: &EnvConfigFiles, http: &SharedHttpClient) -> R
     if !aws.profile.is_empty() {
         profile = profile.profile_name(&aws.profile);
     }
-    let config = ProviderConfig::without_region().with_http_client(http.clone());
-    let instance = ImdsRegionProvider::builder().configure(&config).build();
-    let places = RegionProviderChain::first_try(profile.build()).or_else(instance);
-    match timeout(SETTINGS, places.region()).await.ok().flatten() {
-        Some(region) => checked_region("the region of the profile or instance", region.to_string()),
-        None => Err(refused(
-            "no AWS region is known: neither aws.region, AWS_REGION, AWS_DEFAULT_REGION, the profile in the shared \
-             AWS files nor the instance metadata name one; set one of the first three, e.g. to eu-central-1"
-                .to_owned(),
-        )),
+    if let Some(region) = profile.build().region().await {
+        return checked_region("the region of the profile", region.to_string());
     }
+    let reason = match timeout(SETTINGS, imds::region(imds)).await {
+        Ok(Ok(region)) => return checked_region("the region of the instance", region),
+        Ok(Err(reason)) => reason,
+        Err(_) => format!("no answer within {} s", SETTINGS.as_secs()),
+    };
+    Err(refused(format!(
+        "no AWS region is known: neither aws.region, AWS_REGION, AWS_DEFAULT_REGION, the profile in the shared \
+         AWS files nor the instance metadata service ({reason}) names one; set one of the first three, e.g. to eu-central-1"
+    )))
 }
 
 fn checked_region(key: &str, name: String) -> Result<String> {
@@ -211,7 +289,9 @@ async fn load(
         .http_client(http)
         .region(Region::new(region.to_owned()))
         .profile_files(files.clone())
-        .identity_cache(IdentityCache::lazy().load_timeout(CREDENTIALS).build());
+        .no_credentials()
+        // The provider caches, see `credentials`.
+        .identity_cache(IdentityCache::no_cache());
     if !aws.profile.is_empty() {
         loader = loader.profile_name(&aws.profile);
     }
@@ -223,30 +303,6 @@ async fn load(
         loader = loader.use_dual_stack(true);
     }
     loader.load().await
-}
-
-/// The credentials of a profile that was named in the configuration, which so come before those
-/// of the environment; a profile without any leaves it to `others`.
-fn own_profile(
-    aws: &Aws,
-    files: EnvConfigFiles,
-    region: &str,
-    http: SharedHttpClient,
-    others: SharedCredentialsProvider,
-) -> SharedCredentialsProvider {
-    let config = ProviderConfig::without_region()
-        .with_region(Some(Region::new(region.to_owned())))
-        .with_http_client(http)
-        .with_behavior_version(Some(BehaviorVersion::v2026_01_12()))
-        .with_use_fips(Some(aws.use_fips))
-        .with_use_dual_stack(Some(aws.use_dualstack));
-    let profile = ProfileFileCredentialsProvider::builder()
-        .configure(&config)
-        .profile_files(files)
-        .profile_name(&aws.profile)
-        .build();
-    let chain = CredentialsProviderChain::first_try("Profile", profile).or_else("Others", others);
-    SharedCredentialsProvider::new(chain)
 }
 
 /// The role's credentials, by those of `sdk`. STS is asked at `aws.endpoint` too, which stands
@@ -277,12 +333,12 @@ enum Trouble {
     Other(String),
 }
 
-async fn ask(provider: &SharedCredentialsProvider) -> std::result::Result<Credentials, Trouble> {
-    match timeout(CREDENTIALS, provider.provide_credentials()).await {
-        Err(_) | Ok(Err(CredentialsError::ProviderTimedOut(_))) => Err(Trouble::TimedOut),
-        Ok(Err(CredentialsError::CredentialsNotLoaded(_))) => Err(Trouble::NotLoaded),
-        Ok(Err(error)) => Err(Trouble::Other(chain(&error))),
-        Ok(Ok(credentials)) => match credentials.expiry() {
+async fn ask(provider: &RefreshableCredentials) -> std::result::Result<Credentials, Trouble> {
+    match provider.provide_credentials().await {
+        Err(CredentialsError::ProviderTimedOut(_)) => Err(Trouble::TimedOut),
+        Err(CredentialsError::CredentialsNotLoaded(_)) => Err(Trouble::NotLoaded),
+        Err(error) => Err(Trouble::Other(chain(&error))),
+        Ok(credentials) => match credentials.expiry() {
             Some(end) if end <= SystemTime::now() => Err(Trouble::Expired),
             _ => Ok(credentials),
         },
@@ -290,16 +346,18 @@ async fn ask(provider: &SharedCredentialsProvider) -> std::result::Result<Creden
 }
 
 impl Trouble {
-    fn told(self, aws: &Aws) -> Error {
+    /// `instance`: why the instance metadata service gave none.
+    fn told(self, aws: &Aws, instance: Option<String>) -> Error {
+        let instance = instance.map_or_else(String::new, |reason| format!(" ({reason})"));
         let profile = of_profile(aws);
         refused(match self {
             Trouble::NotLoaded => format!(
                 "no AWS credentials{profile}: none in the environment, the shared AWS files, web identity, container or \
-                 instance metadata; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, aws.profile or a role of the machine"
+                 instance metadata{instance}; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, aws.profile or a role of the machine"
             ),
             Trouble::TimedOut => format!(
                 "no AWS credentials{profile}: no answer within {} s; check the place that they come from",
-                CREDENTIALS.as_secs()
+                LIMIT.as_secs()
             ),
             Trouble::Expired => format!("the AWS credentials{profile} have expired; renew them"),
             Trouble::Other(what) => format!(
@@ -312,7 +370,7 @@ impl Trouble {
     fn told_of_role(self, aws: &Aws) -> Error {
         let what = match self {
             Trouble::NotLoaded => "STS gave no credentials".to_owned(),
-            Trouble::TimedOut => format!("no answer of STS within {} s", CREDENTIALS.as_secs()),
+            Trouble::TimedOut => format!("no answer of STS within {} s", LIMIT.as_secs()),
             Trouble::Expired => {
                 "what STS gave has expired already; set this machine's clock".to_owned()
             }
@@ -335,10 +393,105 @@ fn of_profile(aws: &Aws) -> String {
 }
 
 /// A variable of the environment that is set to something.
-fn variable(name: &str) -> Option<String> {
+pub(super) fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.trim().is_empty())
 }
 
 fn refused(message: String) -> Error {
     Error::new(ErrorKind::Config, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aws::http;
+    use std::fs;
+    use std::path::PathBuf;
+
+    fn folder(name: &str) -> PathBuf {
+        let folder = env::temp_dir().join(format!("cloudtrail-{}-{name}", std::process::id()));
+        fs::create_dir_all(&folder).expect("a folder");
+        folder
+    }
+
+    fn path(folder: &std::path::Path, name: &str, text: &str) -> String {
+        let path = folder.join(name);
+        fs::write(&path, text).expect("a file");
+        path.to_str().expect("UTF-8").to_owned()
+    }
+
+    fn block_on<T>(future: impl Future<Output = T>) -> T {
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        let runtime = runtime.worker_threads(1).enable_all().build();
+        runtime.expect("a runtime").block_on(future)
+    }
+
+    async fn key(credentials: &impl ProvideCredentials) -> String {
+        let credentials = credentials
+            .provide_credentials()
+            .await
+            .expect("credentials");
+        credentials.access_key_id().to_owned()
+    }
+
+    /// Waits for the time that has to be between two resolutions.
+    async fn later() {
+        tokio::time::sleep(Duration::from_millis(1100)).await;
+    }
+
+    #[test]
+    fn a_rewritten_shared_file_is_read_when_credentials_are_invalidated() {
+        let folder = folder("shared-file");
+        let text =
+            |key: &str| format!("[p]\naws_access_key_id = {key}\naws_secret_access_key = s\n");
+        let aws = Aws {
+            profile: "p".to_owned(),
+            region: "eu-west-1".to_owned(),
+            config: path(&folder, "config", ""),
+            credentials: path(&folder, "credentials", &text("OLD")),
+            ..Aws::default()
+        };
+        block_on(async {
+            let resolved = resolve(&aws, http::client()).await.expect("credentials");
+            let of_clients = resolved.sdk.credentials_provider().expect("a provider");
+            path(&folder, "credentials", &text("NEW"));
+            later().await;
+            assert_eq!(key(&of_clients).await, "OLD");
+            resolved.credentials.invalidate();
+            assert_eq!(key(&of_clients).await, "NEW");
+        });
+        fs::remove_dir_all(&folder).expect("my own folder");
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_credential_process_runs_once_at_open_and_again_when_its_output_is_invalid() {
+        let folder = folder("process");
+        let runs = folder.join("runs");
+        let script = format!(
+            "echo run >> {runs}; N=$(wc -l < {runs}); printf '{{\"Version\":1,\"AccessKeyId\":\"KEY%d\",\"SecretAccessKey\":\"s\"}}' $N",
+            runs = runs.display()
+        );
+        let script = path(&folder, "script", &script);
+        let config = format!("[profile p]\ncredential_process = sh {script}\n");
+        let aws = Aws {
+            profile: "p".to_owned(),
+            region: "eu-west-1".to_owned(),
+            config: path(&folder, "config", &config),
+            credentials: path(&folder, "credentials", ""),
+            ..Aws::default()
+        };
+        block_on(async {
+            let resolved = resolve(&aws, http::client()).await.expect("credentials");
+            for _ in 0..3 {
+                assert_eq!(key(&resolved.credentials).await, "KEY1");
+            }
+            later().await;
+            resolved.credentials.invalidate();
+            assert_eq!(key(&resolved.credentials).await, "KEY2");
+        });
+        let count = fs::read_to_string(&runs).expect("it ran").lines().count();
+        assert_eq!(count, 2);
+        fs::remove_dir_all(&folder).expect("my own folder");
+    }
 }
