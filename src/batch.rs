@@ -14,11 +14,10 @@ pub use ahead::Known;
 
 use crate::delivery::Ticket;
 use crate::demand::Wanted;
-use crate::event;
-use crate::field::View;
-use crate::slots::{RecordSlots, Slot, Slots};
-use crate::tape::{Tape, TapeSpan, Tapes};
-use crate::text;
+use crate::event_layout;
+use crate::fields::{KeyTable, KnownKey, RecordIndex, RecordView};
+use crate::json::text;
+use crate::json::{Tape, TapeBuffer, TapeSpan};
 use crate::timestamp;
 
 /// Memory that a cleared batch may keep; what one huge record needed is given back.
@@ -31,10 +30,10 @@ pub struct Batch {
     /// Where each event starts. Apart from the rest, which is not looked at for every event.
     starts: Vec<usize>,
     records: Vec<Entry>,
-    tapes: Tapes,
+    tapes: TapeBuffer,
     ahead: Ahead,
     /// Scratch for working ahead. Boxed, as batches are moved from thread to thread.
-    slots: Box<Slots>,
+    slots: Box<KeyTable>,
     /// Objects that end in this batch.
     pub objects: u64,
     /// Stored bytes that were read for this batch.
@@ -49,7 +48,7 @@ pub struct Batch {
 struct Entry {
     payload_len: usize,
     tape: TapeSpan,
-    slots: RecordSlots,
+    slots: RecordIndex,
 }
 
 /// One record of a batch: its tape and where its outermost keys are.
@@ -58,7 +57,7 @@ pub struct Record<'b> {
     /// The tape over the event's payload.
     pub tape: Tape<'b>,
     /// The record's own keys.
-    pub slots: &'b RecordSlots,
+    pub slots: &'b RecordIndex,
 }
 
 /// What decides whether a record becomes an event.
@@ -88,7 +87,7 @@ impl Batch {
     /// [`Batch::tapes`], or leaves it out.
     pub fn push(&mut self, text: &[u8], span: TapeSpan, admission: Admission) -> Admitted {
         let tape = self.tapes.tape(span, text);
-        let slots = RecordSlots::of(tape);
+        let slots = RecordIndex::of(tape);
         let timestamp = match admit(tape, &slots, admission) {
             Ok(timestamp) => timestamp,
             Err(refused) => {
@@ -99,13 +98,17 @@ impl Batch {
         self.newest = self.newest.max(timestamp);
         if !self.ahead.is_idle() {
             self.slots.reset(&slots);
-            self.ahead.push(&mut View {
+            self.ahead.push(&mut RecordView {
                 tape,
-                slots: &mut self.slots,
+                keys: &mut self.slots,
             });
         }
-        self.starts
-            .push(event::push(&mut self.bytes, timestamp, text));
+        self.starts.push(event_layout::push(
+            &mut self.bytes,
+            event_layout::PLUGIN_ID,
+            timestamp,
+            text,
+        ));
         self.records.push(Entry {
             payload_len: text.len(),
             tape: span,
@@ -115,7 +118,7 @@ impl Batch {
     }
 
     /// Where tapes of records to come are written.
-    pub fn tapes(&mut self) -> &mut Tapes {
+    pub fn tapes(&mut self) -> &mut TapeBuffer {
         &mut self.tapes
     }
 
@@ -162,7 +165,7 @@ impl Batch {
     /// The record of the event with this number.
     pub fn record(&self, number: usize) -> Option<Record<'_>> {
         let entry = self.records.get(number)?;
-        let start = self.starts.get(number)? + event::PREFIX;
+        let start = self.starts.get(number)? + event_layout::PREFIX;
         let payload = self.bytes.get(start..start + entry.payload_len)?;
         Some(Record {
             tape: self.tapes.tape(entry.tape, payload),
@@ -201,18 +204,18 @@ impl Batch {
 }
 
 /// The record's time, or why it is left out.
-fn admit(tape: Tape<'_>, slots: &RecordSlots, admission: Admission) -> Result<u64, Admitted> {
+fn admit(tape: Tape<'_>, slots: &RecordIndex, admission: Admission) -> Result<u64, Admitted> {
     let string = |slot| tape.string(slots.value(slot)?);
     if !admission.insights
-        && let Some(event_type) = string(Slot::EventType)
+        && let Some(event_type) = string(KnownKey::EventType)
         && says(event_type, b"AwsCloudTrailInsight")
     {
         return Err(Admitted::Insight);
     }
-    if slots.value(Slot::DigestS3Object).is_some() {
+    if slots.value(KnownKey::DigestS3Object).is_some() {
         return Err(Admitted::Digest);
     }
-    string(Slot::EventTime)
+    string(KnownKey::EventTime)
         .and_then(time)
         .or_else(|| window_time(tape, slots))
         .or(admission.file_time)
@@ -220,8 +223,8 @@ fn admit(tape: Tape<'_>, slots: &RecordSlots, admission: Admission) -> Result<u6
 }
 
 /// The end, else the start, of an aggregated record's window.
-fn window_time(tape: Tape<'_>, slots: &RecordSlots) -> Option<u64> {
-    let window = slots.value(Slot::TimeWindow)?;
+fn window_time(tape: Tape<'_>, slots: &RecordIndex) -> Option<u64> {
+    let window = slots.value(KnownKey::TimeWindow)?;
     let member = |name: &[u8]| {
         let (_, value) = tape.members(window).find(|(key, _)| says(key, name))?;
         time(tape.string(value)?)

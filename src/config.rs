@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::interval::Interval;
-use crate::log_name::is_account;
+use crate::object_key::is_account;
 use crate::quote::{quoted, without_secrets};
 
 /// Settings of the CloudTrail source, given to Falco as the plugin's `init_config`.

@@ -5,8 +5,8 @@ use std::ffi::c_char;
 use std::sync::Arc;
 
 use crate::demand::Wanted;
-use crate::field::{self, FIELDS, Shown, View};
-use crate::tape::{Tape, Value};
+use crate::fields::{self, FIELDS, FieldValue, RecordView};
+use crate::json::{Tape, Value};
 
 /// Where one value stands: twice its first byte's place, one more for a number.
 type Place = u32;
@@ -61,7 +61,7 @@ impl Ahead {
     }
 
     /// Adds the next event.
-    pub(super) fn push(&mut self, view: &mut View<'_>) {
+    pub(super) fn push(&mut self, view: &mut RecordView<'_>) {
         let Ahead {
             wanted,
             values,
@@ -73,18 +73,18 @@ impl Ahead {
         }
         places.extend(wanted.fields().map(|field| {
             let place = 2 * values.len() as Place;
-            match field::show(FIELDS[field].rule, view, values) {
-                Shown::Nothing => return NOTHING,
-                Shown::Value(value) => match field::plain_text(view.tape, value) {
+            match fields::extract(FIELDS[field].extractor, view, values) {
+                FieldValue::None => return NOTHING,
+                FieldValue::Json(value) => match fields::plain_text(view.tape, value) {
                     Some(plain) => push_terminated(plain, view.tape, value, values),
-                    None if field::append_text(view.tape, value, values) => values.push(0),
+                    None if fields::append_text(view.tape, value, values) => values.push(0),
                     None => return NOTHING,
                 },
-                Shown::Text => values.push(0),
-                Shown::Truth(truth) => {
-                    values.extend_from_slice(field::truth(truth).to_bytes_with_nul());
+                FieldValue::Text => values.push(0),
+                FieldValue::Bool(value) => {
+                    values.extend_from_slice(fields::bool_text(value).to_bytes_with_nul());
                 }
-                Shown::Number(number, _) => {
+                FieldValue::Number(number, _) => {
                     values.extend_from_slice(&number.to_ne_bytes());
                     return place + 1;
                 }
@@ -147,8 +147,8 @@ fn push_terminated(plain: &[u8], tape: Tape<'_>, string: Value, out: &mut Vec<u8
 mod tests {
     use super::*;
     use crate::batch::{Admission, Batch};
-    use crate::field::Rule;
-    use crate::tape::{Scan, Scanner};
+    use crate::fields::FieldExtractor;
+    use crate::json::{Scan, Scanner};
 
     fn batch(wanted: Wanted, records: &[&str]) -> Batch {
         let mut batch = Batch::default();
@@ -174,7 +174,10 @@ mod tests {
         for wanted in [true, false] {
             let batch = batch(Wanted::of(|_| wanted), &[record]);
             for (number, field) in FIELDS.iter().enumerate() {
-                let argument = matches!(field.rule, Rule::ImageIds | Rule::Pointer);
+                let argument = matches!(
+                    field.extractor,
+                    FieldExtractor::ImageIds | FieldExtractor::Pointer
+                );
                 let known = batch.known(0, number);
                 assert_eq!(
                     matches!(known, Known::Unknown),

@@ -1,22 +1,9 @@
 //! Events as bytes: a header, the lengths of two parameters, the plugin's id, the payload; nothing is aligned.
 #![forbid(unsafe_code)]
 
-use falco_plugin_api::ss_plugin_event;
-
 use super::broken;
 use crate::error::Result;
-
-/// The type code of an event that a plugin made.
-pub(super) const PLUGIN_EVENT: u16 = 322;
-/// The size of the common header.
-pub(super) const HEADER: usize = size_of::<ss_plugin_event>();
-/// Where the id of the plugin stands: behind the header and two lengths.
-pub(super) const PLUGIN_ID: usize = HEADER + 8;
-/// Where the payload starts.
-pub(super) const PAYLOAD: usize = PLUGIN_ID + 4;
-
-/// The id under which this crate's plugin is registered.
-const CLOUDTRAIL: u32 = 2;
+use crate::event_layout::{self, HEADER, PLUGIN_ID_AT, PREFIX};
 
 /// An event that can be given to a plugin. Those of a [`Capture`](super::Capture) live until its next batch.
 #[derive(Clone, Copy, Debug)]
@@ -44,22 +31,22 @@ impl<'a> Event<'a> {
 
     /// ns since 1970.
     pub fn ts(self) -> u64 {
-        u64::from_le_bytes(self.array(0))
+        u64::from_ne_bytes(self.array(0))
     }
 
     /// The thread id; all ones for an event that no thread made.
     pub fn thread_id(self) -> u64 {
-        u64::from_le_bytes(self.array(8))
+        u64::from_ne_bytes(self.array(8))
     }
 
     /// The id of the plugin that made it; 0 if it is too short to hold one.
     pub fn plugin_id(self) -> u32 {
-        u32::from_le_bytes(self.array(PLUGIN_ID))
+        u32::from_ne_bytes(self.array(PLUGIN_ID_AT))
     }
 
     /// What the plugin put into it; empty if there is nothing.
     pub fn payload(self) -> &'a [u8] {
-        self.bytes.get(PAYLOAD..).unwrap_or_default()
+        self.bytes.get(PREFIX..).unwrap_or_default()
     }
 
     /// All of it, from the first byte of the header.
@@ -87,21 +74,14 @@ pub struct OwnedEvent {
 impl OwnedEvent {
     /// An event of this crate's plugin (id 2) at `ts` (ns since 1970).
     pub fn new(ts: u64, payload: &[u8]) -> OwnedEvent {
-        OwnedEvent::of_plugin(CLOUDTRAIL, ts, payload)
+        OwnedEvent::of_plugin(event_layout::PLUGIN_ID, ts, payload)
     }
 
     /// An event of the plugin with that id.
     pub fn of_plugin(plugin_id: u32, ts: u64, payload: &[u8]) -> OwnedEvent {
-        let mut padded = Vec::with_capacity(1 + PAYLOAD + payload.len());
+        let mut padded = Vec::with_capacity(1 + PREFIX + payload.len());
         padded.push(0);
-        padded.extend(ts.to_le_bytes());
-        padded.extend(u64::MAX.to_le_bytes());
-        padded.extend(((PAYLOAD + payload.len()) as u32).to_le_bytes());
-        padded.extend(PLUGIN_EVENT.to_le_bytes());
-        padded.extend(2u32.to_le_bytes());
-        padded.extend(4u32.to_le_bytes());
-        padded.extend((payload.len() as u32).to_le_bytes());
-        padded.extend(plugin_id.to_le_bytes());
+        padded.extend(event_layout::prefix(plugin_id, ts, payload.len()));
         padded.extend(payload);
         OwnedEvent { padded }
     }
@@ -110,7 +90,7 @@ impl OwnedEvent {
     /// guarantees; all else may be wrong.
     pub fn from_bytes(raw: &[u8]) -> Result<OwnedEvent> {
         let length = raw.get(16..HEADER).and_then(|rest| rest.first_chunk());
-        if length.map(|l| u32::from_le_bytes(*l) as usize) != Some(raw.len()) {
+        if length.map(|l| u32::from_ne_bytes(*l) as usize) != Some(raw.len()) {
             return Err(broken(format!(
                 "{} bytes are no event: the length in the header differs, or there is no header",
                 raw.len()

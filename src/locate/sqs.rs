@@ -24,8 +24,8 @@ use crate::error::Result;
 use crate::fetch::{Fetcher, Wanted};
 use crate::locate::notification::{self, Notification, ObjectRef};
 use crate::log::{Log, Severity};
-use crate::log_name;
 use crate::metrics::Metrics;
+use crate::object_key;
 use crate::pipeline::Feed;
 use crate::quote::without_secrets;
 use finish::Finished;
@@ -216,7 +216,7 @@ impl Queue {
                 return finished.send(Finished::rejected(lease, why)).is_ok();
             }
         };
-        let is_log = |object: &ObjectRef| log_name::is_log(&object.key, self.rules.insights);
+        let is_log = |object: &ObjectRef| object_key::is_log(&object.key, self.rules.insights);
         let objects: Vec<ObjectRef> = objects.into_iter().filter(is_log).collect();
         let done = finished.clone();
         let tickets = tickets(objects.len(), move |failure| {
