@@ -27,7 +27,7 @@ pub fn is_log(key: &str, insights: bool) -> bool {
 
 /// Whether the file name of `key` ends with `.json`, `.json.gz` or `.gz`, in lower case, behind at least one
 /// character.
-pub(crate) fn has_log_suffix(key: &str) -> bool {
+fn has_log_suffix(key: &str) -> bool {
     let name = file_name(key);
     [".json", ".gz"]
         .iter()
@@ -187,7 +187,7 @@ fn service_folder(key: &str) -> Option<&str> {
 }
 
 /// Whether `text` is an AWS account id: 12 digits.
-pub fn is_account(text: &str) -> bool {
+pub(crate) fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
 }
 

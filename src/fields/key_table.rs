@@ -215,7 +215,7 @@ impl RecordIndex {
 
 /// The values of all known keys of one record, found group by group when needed.
 #[derive(Debug)]
-pub struct KeyTable {
+pub(crate) struct KeyTable {
     /// The entry of each key's value.
     entries: [u32; KnownKey::COUNT],
     /// One bit for each group whose values were found.

@@ -48,7 +48,9 @@ mod tape;
 pub mod text;
 mod value;
 
-pub use scanner::{MAX_CONTAINERS, Scan, Scanner};
+#[cfg(test)]
+pub(crate) use scanner::MAX_CONTAINERS;
+pub use scanner::{Scan, Scanner};
 pub use tape::{TapeBuffer, TapeSpan};
 pub use value::{Elements, Members, Tape, Value, ValueType};
 

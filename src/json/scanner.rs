@@ -48,13 +48,13 @@ pub enum Scan {
     Unfinished,
     /// A closing bracket at this offset does not match the opening one.
     Mismatch(usize),
-    /// The container at this offset is one more than [`MAX_CONTAINERS`].
+    /// The container at this offset is one more than allowed (4 Mi).
     TooManyContainers(usize),
 }
 
 /// Highest number of containers in one tape. An opening bracket is 1 byte of text but 16 bytes of
 /// tape, so without a limit a text of brackets alone would need many times its size.
-pub const MAX_CONTAINERS: usize = 4 << 20;
+pub(crate) const MAX_CONTAINERS: usize = 4 << 20;
 
 /// Scans containers with the best instruction set of this processor.
 #[derive(Clone, Copy, Debug)]

@@ -5,7 +5,7 @@ use super::Tape;
 
 /// One row of a tape's container table; the [module documentation](super) has an example.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Container {
+pub(super) struct Container {
     /// Entry of the opening bracket.
     pub(super) open: u32,
     /// Entry of the closing bracket.

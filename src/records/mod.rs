@@ -20,7 +20,7 @@ pub use reader::RecordReader;
 use crate::json::{TapeBuffer, TapeSpan};
 
 /// Longest record that is delivered, in bytes. AWS writes at most 256 KiB.
-pub const MAX_RECORD: usize = 64 << 20;
+pub(crate) const MAX_RECORD: usize = 64 << 20;
 
 /// Receives what a [`RecordReader`] finds.
 pub trait RecordSink {
@@ -51,8 +51,7 @@ pub enum Damage {
     CutOff,
     /// The text ends within its array of records, but between two of them.
     Unclosed,
-    /// A record longer than [`MAX_RECORD`], or with more than [`MAX_CONTAINERS`](crate::json::MAX_CONTAINERS)
-    /// objects and arrays.
+    /// A record longer than 64 MiB, or with more than 4 Mi objects and arrays.
     TooLong,
     /// The rest of the text, after too much work was spent on damage.
     GivenUp,
