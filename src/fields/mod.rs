@@ -1,6 +1,6 @@
 //! The fields that rules use: their declarations, and how each is extracted from a record.
 //!
-//! [`FIELDS`] declares them, one row each, with an extractor that [`extract`] applies to a record.
+//! [`FIELDS`] declares them, one row each, with an extractor that `extract` applies to a record.
 //! To add a field, add a row there. If no single key of the record has the value, add a function
 //! to `extractors`; if a key is new, add it to `key_table`. Fields know records only, not files,
 //! batches or the host.

@@ -12,10 +12,10 @@ mod multi_member;
 mod zune;
 
 #[cfg(feature = "libdeflate")]
-use libdeflate::LibdeflateDecoder as Decoder;
+use libdeflate::LibdeflateDecoder as DeflateBackend;
 pub use multi_member::MultiMemberReader;
 #[cfg(not(feature = "libdeflate"))]
-use zune::ZuneDecoder as Decoder;
+use zune::ZuneDecoder as DeflateBackend;
 
 /// First bytes of a gzip member: the magic number, and deflate, the only method defined.
 const MEMBER_START: [u8; 3] = [0x1f, 0x8b, 0x08];
@@ -44,7 +44,7 @@ pub(crate) fn declared_len(file: &[u8]) -> usize {
 /// Inflates whole files, into a buffer that is reused.
 #[derive(Default)]
 pub struct Inflater {
-    decoder: Decoder,
+    decoder: DeflateBackend,
     text: Vec<u8>,
 }
 
@@ -144,13 +144,16 @@ mod tests {
             let mut zune = Vec::new();
             let zune = zune::ZuneDecoder.inflate(deflated, &mut zune, len);
             let mut own = Vec::new();
-            let own = Decoder::default()
+            let own = DeflateBackend::default()
                 .inflate(deflated, &mut own, len)
                 .map(<[u8]>::to_vec);
             assert_eq!(zune, Some(&text[..]));
             assert_eq!(own, Some(text));
             let cut = &deflated[..deflated.len() / 2];
-            assert_eq!(Decoder::default().inflate(cut, &mut Vec::new(), len), None);
+            assert_eq!(
+                DeflateBackend::default().inflate(cut, &mut Vec::new(), len),
+                None
+            );
         }
     }
 

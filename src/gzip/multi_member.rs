@@ -16,10 +16,10 @@ const WINDOW_BITS: u8 = 15;
 pub struct MultiMemberReader<R> {
     file: R,
     member: Decompress,
-    state: State,
+    state: MemberState,
 }
 
-enum State {
+enum MemberState {
     /// In a member.
     InMember,
     /// Behind a member's trailer.
@@ -34,7 +34,7 @@ impl<R: BufRead> MultiMemberReader<R> {
         MultiMemberReader {
             file,
             member: Decompress::new_gzip(WINDOW_BITS),
-            state: State::InMember,
+            state: MemberState::InMember,
         }
     }
 
@@ -51,12 +51,12 @@ impl<R: BufRead> MultiMemberReader<R> {
         match status {
             Err(error) => {
                 let error = io::Error::new(io::ErrorKind::InvalidData, error);
-                self.state = State::End(Some(error));
+                self.state = MemberState::End(Some(error));
             }
-            Ok(Status::StreamEnd) => self.state = State::BetweenMembers,
+            Ok(Status::StreamEnd) => self.state = MemberState::BetweenMembers,
             Ok(Status::Ok | Status::BufError) if read == 0 && written == 0 && at_end => {
                 let error = io::Error::new(io::ErrorKind::UnexpectedEof, "the file is cut off");
-                self.state = State::End(Some(error));
+                self.state = MemberState::End(Some(error));
             }
             Ok(Status::Ok | Status::BufError) => {}
         }
@@ -68,10 +68,10 @@ impl<R: BufRead> MultiMemberReader<R> {
         loop {
             let rest = self.file.fill_buf()?;
             self.state = match rest {
-                [] => State::End(None),
+                [] => MemberState::End(None),
                 [first, ..] if *first == MEMBER_START[0] => {
                     self.member = Decompress::new_gzip(WINDOW_BITS);
-                    State::InMember
+                    MemberState::InMember
                 }
                 // Some writers pad with zeros.
                 [0, ..] => {
@@ -79,7 +79,7 @@ impl<R: BufRead> MultiMemberReader<R> {
                     self.file.consume(zeros);
                     continue;
                 }
-                _ => State::End(Some(io::Error::new(
+                _ => MemberState::End(Some(io::Error::new(
                     io::ErrorKind::InvalidData,
                     "bytes that are no gzip data behind the last member",
                 ))),
@@ -96,14 +96,14 @@ impl<R: BufRead> Read for MultiMemberReader<R> {
         }
         loop {
             match &mut self.state {
-                State::InMember => {
+                MemberState::InMember => {
                     let written = self.inflate(out)?;
                     if written > 0 {
                         return Ok(written);
                     }
                 }
-                State::BetweenMembers => self.next_member()?,
-                State::End(error) => return error.take().map_or(Ok(0), Err),
+                MemberState::BetweenMembers => self.next_member()?,
+                MemberState::End(error) => return error.take().map_or(Ok(0), Err),
             }
         }
     }

@@ -1,35 +1,35 @@
-//! Events as bytes: a header, the lengths of two parameters, the plugin's id, the payload; nothing is aligned.
+//! Events on the host's side. [`event_layout`] defines their bytes; no alignment is assumed.
 #![forbid(unsafe_code)]
 
 use super::broken;
 use crate::error::Result;
 use crate::event_layout::{self, HEADER, PLUGIN_ID_AT, PREFIX};
 
-/// An event that can be given to a plugin. Those of a [`Capture`](super::Capture) live until its next batch.
+/// A borrowed event. One of a [`Capture`](super::Capture) lives until its next batch.
 #[derive(Clone, Copy, Debug)]
 pub struct Event<'a> {
-    /// Never shorter than the header, and as long as the header says.
+    /// At least a header, and as long as that declares.
     bytes: &'a [u8],
     number: u64,
 }
 
 impl<'a> Event<'a> {
-    /// `bytes` hold at least a header.
+    /// `bytes` must have at least a header.
     pub(super) fn new(bytes: &'a [u8], number: u64) -> Event<'a> {
         Event { bytes, number }
     }
 
-    /// The same event under another number, as a host that counts differently would give it.
+    /// The same event with another number.
     pub fn with_number(self, number: u64) -> Event<'a> {
         Event { number, ..self }
     }
 
-    /// The host's count of events in the capture, from 1. No identity: it repeats from capture to capture.
+    /// The event's number in the capture, from 1. Captures repeat numbers, so it does not identify the event.
     pub fn number(self) -> u64 {
         self.number
     }
 
-    /// ns since 1970.
+    /// Timestamp, in nanoseconds since 1970.
     pub fn ts(self) -> u64 {
         u64::from_ne_bytes(self.array(0))
     }
@@ -39,17 +39,17 @@ impl<'a> Event<'a> {
         u64::from_ne_bytes(self.array(8))
     }
 
-    /// The id of the plugin that made it; 0 if it is too short to hold one.
+    /// The id of the plugin that produced it; 0 if the event is too short to have one.
     pub fn plugin_id(self) -> u32 {
         u32::from_ne_bytes(self.array(PLUGIN_ID_AT))
     }
 
-    /// What the plugin put into it; empty if there is nothing.
+    /// The payload; empty if there is none.
     pub fn payload(self) -> &'a [u8] {
         self.bytes.get(PREFIX..).unwrap_or_default()
     }
 
-    /// All of it, from the first byte of the header.
+    /// The whole event, header included.
     pub fn as_bytes(self) -> &'a [u8] {
         self.bytes
     }
@@ -63,8 +63,8 @@ impl<'a> Event<'a> {
     }
 }
 
-/// An event in memory of its own, as a host makes when it replays a capture file: the plugin has not seen it
-/// before. It starts at an odd address, because the API promises no alignment.
+/// An event in its own memory, as when a host replays a capture file. It starts at an odd address, because the
+/// plugin API guarantees no alignment.
 #[derive(Clone, Debug)]
 pub struct OwnedEvent {
     /// One byte of padding, then the event.
@@ -86,8 +86,11 @@ impl OwnedEvent {
         OwnedEvent { padded }
     }
 
-    /// An event of any bytes. The header must be there and must give their number as its length, which every host
-    /// guarantees; all else may be wrong.
+    /// An event of arbitrary bytes. They must have a header that declares their number, as hosts guarantee;
+    /// anything else may be invalid.
+    ///
+    /// # Errors
+    /// If the declared length is another, or there is no header.
     pub fn from_bytes(raw: &[u8]) -> Result<OwnedEvent> {
         let length = raw.get(16..HEADER).and_then(|rest| rest.first_chunk());
         if length.map(|l| u32::from_ne_bytes(*l) as usize) != Some(raw.len()) {
@@ -113,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_put_into_an_event_is_read_out_of_it() {
+    fn an_event_reads_back_as_it_was_made() {
         let owned = OwnedEvent::of_plugin(7, 12, b"{}");
         let event = owned.as_event();
         assert_eq!(

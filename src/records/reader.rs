@@ -64,7 +64,7 @@ pub(super) struct Window<'t> {
 }
 
 /// What follows a step.
-pub(super) enum Progress {
+pub(super) enum StepResult {
     /// The next step, at this offset.
     Continue(usize),
     /// The next window: the rest of this one cannot be judged without it.
@@ -106,9 +106,9 @@ impl RecordReader {
                 return text.len();
             }
             match self.step(window, at, sink) {
-                Progress::Continue(next) => at = next,
-                Progress::NeedMore => break,
-                Progress::Stop => return text.len(),
+                StepResult::Continue(next) => at = next,
+                StepResult::NeedMore => break,
+                StepResult::Stop => return text.len(),
             }
         }
         if last && let Some(resync) = self.resync.take() {
@@ -128,7 +128,7 @@ impl RecordReader {
     }
 
     /// Reads the token or value at `at`.
-    fn step(&mut self, window: Window<'_>, at: usize, sink: &mut impl RecordSink) -> Progress {
+    fn step(&mut self, window: Window<'_>, at: usize, sink: &mut impl RecordSink) -> StepResult {
         if let Some(resync) = self.resync {
             return self.find_record(resync, window, at, sink);
         }
@@ -161,15 +161,15 @@ impl RecordReader {
             0xef if self.context == Context::Top
                 && window.text[at..].starts_with(b"\xef\xbb\xbf") =>
             {
-                return Progress::Continue(at + 3);
+                return StepResult::Continue(at + 3);
             }
             _ => return self.scalar(window, at, sink),
         }
-        Progress::Continue(at + 1)
+        StepResult::Continue(at + 1)
     }
 
     /// Reads a `{`: a record, a wrapper or an envelope.
-    fn object(&mut self, window: Window<'_>, at: usize, sink: &mut impl RecordSink) -> Progress {
+    fn object(&mut self, window: Window<'_>, at: usize, sink: &mut impl RecordSink) -> StepResult {
         let text = window.text;
         if let Context::Wrapper { value_follows, .. } = self.context {
             if value_follows {
@@ -181,9 +181,9 @@ impl RecordReader {
         match wrapper_start(&text[at..]) {
             WrapperStart::Array(offset) => {
                 self.context = Context::Array { wrapped: true };
-                return Progress::Continue(at + offset);
+                return StepResult::Continue(at + offset);
             }
-            WrapperStart::Incomplete if self.needs_more(window, at) => return Progress::NeedMore,
+            WrapperStart::Incomplete if self.needs_more(window, at) => return StepResult::NeedMore,
             _ => {}
         }
         match self.scan(text, at, sink) {
@@ -201,14 +201,14 @@ impl RecordReader {
                         }
                         SearchResult::Incomplete(_) => {
                             sink.tapes().discard(tape);
-                            return Progress::NeedMore;
+                            return StepResult::NeedMore;
                         }
                         SearchResult::None | SearchResult::LimitReached => {}
                     }
                 }
                 self.whole_object(&text[at..at + len], at, tape, sink)
             }
-            Scan::Unfinished if self.needs_more(window, at) => Progress::NeedMore,
+            Scan::Unfinished if self.needs_more(window, at) => StepResult::NeedMore,
             scan => {
                 let balanced = match scan {
                     Scan::Mismatch(len) | Scan::TooManyContainers(len) => &text[at..at + len],
@@ -218,7 +218,7 @@ impl RecordReader {
                     && let Some(offset) = records_inside(balanced)
                 {
                     self.context = Context::Array { wrapped: true };
-                    return Progress::Continue(at + offset);
+                    return StepResult::Continue(at + offset);
                 }
                 self.skip_damaged(text, at, &scan)
             }
@@ -232,12 +232,12 @@ impl RecordReader {
         at: usize,
         span: TapeSpan,
         sink: &mut impl RecordSink,
-    ) -> Progress {
+    ) -> StepResult {
         let end = at + object.len();
         if object.len() > MAX_RECORD {
             sink.tapes().discard(span);
             sink.damage(Damage::TooLong);
-            return Progress::Continue(end);
+            return StepResult::Continue(end);
         }
         let go_on = match envelope(sink.tapes().tape(span, object)) {
             Envelope::None => sink.record(object, span),
@@ -260,7 +260,7 @@ impl RecordReader {
                     return self.give_up(end, sink);
                 }
                 self.context = Context::Array { wrapped: true };
-                return Progress::Continue(at + offset + 1);
+                return StepResult::Continue(at + offset + 1);
             }
             Envelope::Detail(offset, len) => {
                 let detail = &object[offset..offset + len];
@@ -271,51 +271,51 @@ impl RecordReader {
             }
         };
         match go_on {
-            true => Progress::Continue(end),
-            false => Progress::Stop,
+            true => StepResult::Continue(end),
+            false => StepResult::Stop,
         }
     }
 
     /// Reads a `[`: the array of records, or a value in place of a record.
-    fn array(&mut self, window: Window<'_>, at: usize, sink: &mut impl RecordSink) -> Progress {
+    fn array(&mut self, window: Window<'_>, at: usize, sink: &mut impl RecordSink) -> StepResult {
         match self.context {
             Context::Wrapper {
                 records_follow: true,
                 ..
             } => {
                 self.context = Context::Array { wrapped: true };
-                Progress::Continue(at + 1)
+                StepResult::Continue(at + 1)
             }
             Context::Wrapper { .. } => self.skip_value(window, at, sink),
             Context::Array { .. } => match self.scan(window.text, at, sink) {
                 Scan::Whole { len, tape, .. } => {
                     sink.tapes().discard(tape);
                     sink.damage(Damage::NotAnObject);
-                    Progress::Continue(at + len)
+                    StepResult::Continue(at + len)
                 }
-                Scan::Unfinished if self.needs_more(window, at) => Progress::NeedMore,
+                Scan::Unfinished if self.needs_more(window, at) => StepResult::NeedMore,
                 scan => self.skip_damaged(window.text, at, &scan),
             },
             Context::Top | Context::GivenUp => {
                 self.context = Context::Array { wrapped: false };
-                Progress::Continue(at + 1)
+                StepResult::Continue(at + 1)
             }
         }
     }
 
     /// Reads a `"`: a key or value of the wrapper, or a value in place of a record.
-    fn string(&mut self, window: Window<'_>, at: usize, sink: &mut impl RecordSink) -> Progress {
+    fn string(&mut self, window: Window<'_>, at: usize, sink: &mut impl RecordSink) -> StepResult {
         let text = window.text;
         let Some(len) = string_len(&text[at..]) else {
             if self.needs_more(window, at) {
-                return Progress::NeedMore;
+                return StepResult::NeedMore;
             }
             return self.start_resync(text, at, 0);
         };
         let rest = text[at + len..].trim_ascii_start();
         let next = rest.first();
         if next.is_none() && self.needs_more(window, at) {
-            return Progress::NeedMore;
+            return StepResult::NeedMore;
         }
         let space = &text[at + len..text.len() - rest.len()];
         let expected = match &mut self.context {
@@ -342,15 +342,15 @@ impl RecordReader {
         if !matches!(self.context, Context::Wrapper { .. }) {
             sink.damage(Damage::NotAnObject);
         }
-        Progress::Continue(at + len)
+        StepResult::Continue(at + len)
     }
 
     /// Reads a number, a literal or other unquoted text.
-    fn scalar(&mut self, window: Window<'_>, at: usize, sink: &mut impl RecordSink) -> Progress {
+    fn scalar(&mut self, window: Window<'_>, at: usize, sink: &mut impl RecordSink) -> StepResult {
         let text = window.text;
         let len = scalar_len(&text[at..]);
         if at + len == text.len() && self.needs_more(window, at) {
-            return Progress::NeedMore;
+            return StepResult::NeedMore;
         }
         match &mut self.context {
             Context::Wrapper {
@@ -360,7 +360,7 @@ impl RecordReader {
             Context::Wrapper { value_follows, .. } => *value_follows = false,
             _ => sink.damage(Damage::NotAnObject),
         }
-        Progress::Continue(at + len)
+        StepResult::Continue(at + len)
     }
 
     /// Skips an object or array that is the value of another key of the wrapper.
@@ -369,14 +369,14 @@ impl RecordReader {
         window: Window<'_>,
         at: usize,
         sink: &mut impl RecordSink,
-    ) -> Progress {
+    ) -> StepResult {
         match self.scan(window.text, at, sink) {
             Scan::Whole { len, tape, .. } => {
                 sink.tapes().discard(tape);
                 self.context = Context::BETWEEN_MEMBERS;
-                Progress::Continue(at + len)
+                StepResult::Continue(at + len)
             }
-            Scan::Unfinished if self.needs_more(window, at) => Progress::NeedMore,
+            Scan::Unfinished if self.needs_more(window, at) => StepResult::NeedMore,
             scan => self.skip_damaged(window.text, at, &scan),
         }
     }

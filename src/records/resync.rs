@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::reader::{Context, Progress, RecordReader, Window};
+use super::reader::{Context, RecordReader, StepResult, Window};
 use super::wrapper::{looks_like_record, may_precede_record};
 use super::{Damage, MAX_RECORD, RecordSink};
 use crate::json::Scan;
@@ -44,17 +44,17 @@ pub(super) enum SearchResult {
 
 impl RecordReader {
     /// Skips the container at `at`, which `scan` found not to be whole.
-    pub(super) fn skip_damaged(&mut self, text: &[u8], at: usize, scan: &Scan) -> Progress {
-        let progress = self.start_resync(text, at, self.scanned_len(scan, text, at));
+    pub(super) fn skip_damaged(&mut self, text: &[u8], at: usize, scan: &Scan) -> StepResult {
+        let result = self.start_resync(text, at, self.scanned_len(scan, text, at));
         if let (Scan::TooManyContainers(_), Some(resync)) = (scan, &mut self.resync) {
             resync.damage = Damage::TooLong;
         }
-        progress
+        result
     }
 
     /// Skips the value at `at` and starts to search for the next record; `wasted` bytes of it were
     /// scanned.
-    pub(super) fn start_resync(&mut self, text: &[u8], at: usize, wasted: usize) -> Progress {
+    pub(super) fn start_resync(&mut self, text: &[u8], at: usize, wasted: usize) -> StepResult {
         self.wasted += wasted as u64;
         self.resync = Some(Resync {
             damage: match text.len() - at < MAX_RECORD {
@@ -64,15 +64,15 @@ impl RecordReader {
             // A record may follow a stray bracket directly, but not a quote.
             may_start: text[at] != b'"',
         });
-        Progress::Continue(at + 1)
+        StepResult::Continue(at + 1)
     }
 
     /// Ends the reading: all text from `end` on is skipped.
-    pub(super) fn give_up(&mut self, end: usize, sink: &mut impl RecordSink) -> Progress {
+    pub(super) fn give_up(&mut self, end: usize, sink: &mut impl RecordSink) -> StepResult {
         self.context = Context::GivenUp;
         self.resync = None;
         sink.damage(Damage::GivenUp);
-        Progress::Continue(end)
+        StepResult::Continue(end)
     }
 
     /// Searches for the next record from `at` on, and goes on there.
@@ -82,7 +82,7 @@ impl RecordReader {
         window: Window<'_>,
         at: usize,
         sink: &mut impl RecordSink,
-    ) -> Progress {
+    ) -> StepResult {
         let text = window.text;
         match self.search(window, at..text.len(), resync.may_start, false, sink) {
             SearchResult::Record(start) => {
@@ -91,7 +91,7 @@ impl RecordReader {
                 if let Context::Wrapper { .. } = self.context {
                     self.context = Context::Array { wrapped: true };
                 }
-                Progress::Continue(start)
+                StepResult::Continue(start)
             }
             SearchResult::Incomplete(start) => {
                 self.resync = Some(Resync {
@@ -99,8 +99,8 @@ impl RecordReader {
                     ..resync
                 });
                 match start == at {
-                    true => Progress::NeedMore,
-                    false => Progress::Continue(start),
+                    true => StepResult::NeedMore,
+                    false => StepResult::Continue(start),
                 }
             }
             SearchResult::None => {
@@ -108,7 +108,7 @@ impl RecordReader {
                     may_start: may_precede_record(&text[at..], resync.may_start),
                     ..resync
                 });
-                Progress::Continue(text.len())
+                StepResult::Continue(text.len())
             }
             SearchResult::LimitReached => self.give_up(text.len(), sink),
         }

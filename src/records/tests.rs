@@ -5,13 +5,13 @@ use crate::json::{MAX_CONTAINERS, Scanner};
 
 /// Collects records and damage.
 #[derive(Default)]
-struct Found {
+struct Collected {
     tapes: TapeBuffer,
     records: Vec<String>,
     damage: Vec<Damage>,
 }
 
-impl RecordSink for Found {
+impl RecordSink for Collected {
     fn tapes(&mut self) -> &mut TapeBuffer {
         &mut self.tapes
     }
@@ -38,7 +38,7 @@ fn read(text: &str) -> (Vec<String>, Vec<Damage>) {
 }
 
 fn read_in_windows(text: &str, size: usize) -> (Vec<String>, Vec<Damage>) {
-    let mut found = Found::default();
+    let mut found = Collected::default();
     let mut reader = RecordReader::new(Scanner::default());
     let (mut start, mut end) = (0, 0);
     while end < text.len() {

@@ -21,11 +21,10 @@ impl Simd for Avx2 {
     #[inline]
     #[target_feature(enable = "avx2")]
     unsafe fn classify(block: &[u8; BLOCK]) -> Masks {
-        let [low, high] = block.as_chunks::<32>().0 else {
-            return Masks::default();
-        };
-        let mut masks = classify_vector(low);
-        masks.add(32, classify_vector(high));
+        let mut masks = Masks::default();
+        for (number, vector) in block.as_chunks::<32>().0.iter().enumerate() {
+            masks.add(32 * number, classify_vector(vector));
+        }
         masks
     }
 
