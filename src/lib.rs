@@ -8,8 +8,8 @@
 //!
 //! ```text
 //! open params ─ locate ─> pipeline ─> decode ───────────────────────────> pipeline ─> next_batch
-//!               which     jobs, in    inflate ─> records + tape ─> batch  in order,
-//!               files     order       gzip       where records    events  bounded
+//!               which     jobs, in    gzip ────> records + tape ─> batch  in order,
+//!               files     order       inflate    where records    events  bounded
 //!                                     to text    and values are
 //!
 //! extract_fields ─ extract ──────> fields ───────> fields::key_table ─> json::Tape ─> json::text

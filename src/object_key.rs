@@ -25,7 +25,7 @@ pub fn is_log(key: &str, insights: bool) -> bool {
     }
 }
 
-/// Whether the file name of `key` ends with `.json`, `.json.gz` or `.gz`, in lower case, behind at least one
+/// Whether the file name of `key` ends with `.json`, `.json.gz` or `.gz`, in lower case, after at least one
 /// character.
 fn has_log_suffix(key: &str) -> bool {
     let name = file_name(key);
@@ -37,7 +37,7 @@ fn has_log_suffix(key: &str) -> bool {
 /// The time in the file name of `key`, in seconds since the epoch.
 ///
 /// It is a `YYYYMMDDTHHmmZ`, or `YYYYMMDDTHHMMSSZ` as in digests, between characters that are not
-/// alphanumeric. The first valid one behind `_CloudTrail` counts, else the first of the name. `None` if
+/// alphanumeric. The first valid one after `_CloudTrail` counts, else the first of the name. `None` if
 /// there is no valid one.
 pub fn time(key: &str) -> Option<i64> {
     let name = file_name(key);
@@ -122,7 +122,7 @@ fn type_of_file_name(name: &str) -> Option<LogType> {
                 _ => is_other |= OTHER_FILE_NAMES.contains(&part),
             }
         }
-        // Resolver query logs have the account behind the log's name.
+        // Resolver query logs have the account after the log's name.
         is_other |= previous_is_other && is_account(part);
         previous_is_other = OTHER_FILE_NAMES.contains(&part);
         previous = part;
@@ -191,7 +191,7 @@ pub(crate) fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// Whether `part` is an account id, or ends with one behind a dot as in the `conn_log.<account>` of load
+/// Whether `part` is an account id, or ends with one after a dot as in the `conn_log.<account>` of load
 /// balancers.
 fn ends_with_account(part: &str) -> bool {
     is_account(part.rsplit('.').next().unwrap_or(part))

@@ -18,7 +18,7 @@ const EPOCH: i32 = 2_440_588;
 /// Parses an RFC 3339 timestamp; returns nanoseconds since 1970-01-01T00:00:00Z.
 ///
 /// Also accepted, because export tools write them: a space or `t` instead of the `T`, `z`, and a
-/// missing zone, which means UTC. A fraction may have any number of digits; those behind the ninth
+/// missing zone, which means UTC. A fraction may have any number of digits; those after the ninth
 /// are cut off. The leap second `:60` is accepted in any minute, and is the first second of the
 /// next one.
 ///

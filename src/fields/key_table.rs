@@ -2,7 +2,7 @@
 //!
 //! The known keys are in groups, one for each JSON object that contains some. One pass over an
 //! object finds the values of its group: for the record itself when it is decoded
-//! ([`RecordIndex`]), for objects inside of it when a field first needs one of them
+//! ([`RecordIndex`]), for objects inside it when a field first needs one of them
 //! ([`KeyTable`]). Every later look-up is an array access.
 //!
 //! To add a key, add a line to `known_keys!`. Names are from *CloudTrail record contents* in the
@@ -17,7 +17,7 @@ const MISSING: u32 = u32::MAX;
 
 macro_rules! known_keys {
     ($($group:ident in $parent:expr => { $($variant:ident $key:literal)* })*) => {
-        /// A key of a record, or of an object inside of it.
+        /// A key of a record, or of an object inside it.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[allow(missing_docs, reason = "each is named like its path")]
         #[repr(u8)]
@@ -195,7 +195,7 @@ impl KnownKey {
 /// Number of known keys of the record itself.
 const RECORD_KEYS: usize = PerfectHash::range(Group::Record).1;
 
-/// The values of a record's own known keys, without those of objects inside of it.
+/// The values of a record's own known keys, without those of objects inside it.
 #[derive(Clone, Copy, Debug)]
 pub struct RecordIndex([u32; RECORD_KEYS]);
 

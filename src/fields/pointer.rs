@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pointer_may_go_on_behind_a_known_key() {
+    fn a_pointer_may_continue_below_a_known_key() {
         assert_eq!(at("/userIdentity/type").as_deref(), Some(r#""Root""#));
         assert_eq!(at("/userIdentity/x/y").as_deref(), Some("9"));
         assert_eq!(at("/userIdentity/type/x"), None);

@@ -17,7 +17,7 @@ pub struct Field {
     pub description: &'static str,
     /// Type of the values.
     pub field_type: FieldType,
-    /// Argument in brackets behind the name.
+    /// Argument in brackets after the name.
     pub arg: Arg,
     /// Whether the field can have several values.
     pub list: bool,
@@ -36,7 +36,7 @@ pub enum FieldType {
     Uint64,
 }
 
-/// Argument that a field accepts in brackets behind its name.
+/// Argument that a field accepts in brackets after its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arg {
     /// None.

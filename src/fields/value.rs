@@ -59,14 +59,14 @@ pub(crate) fn append_text(tape: Tape<'_>, value: Value, out: &mut Vec<u8>) -> bo
     true
 }
 
-/// Removes the first NUL from `start` on, and all behind it.
+/// Removes the first NUL from `start` on, and everything after it.
 pub(super) fn truncate_at_nul(out: &mut Vec<u8>, start: usize) {
     if let Some(nul) = memchr::memchr(0, &out[start..]) {
         out.truncate(start + nul);
     }
 }
 
-/// The inside of a string that is its own text: valid UTF-8 without an escape or a NUL. `None`
+/// The inside a string that is its own text: valid UTF-8 without an escape or a NUL. `None`
 /// for any other value. Nearly every string in CloudTrail's logs is plain.
 #[inline]
 pub(crate) fn plain_text<'r>(tape: Tape<'r>, value: Value) -> Option<&'r [u8]> {

@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn zeros_behind_the_last_member_are_ignored() {
+    fn zeros_after_the_last_member_are_ignored() {
         let mut file = gzip(b"text");
         file.extend_from_slice(&[0; 100]);
         let (text, error) = read_all(&file);

@@ -81,7 +81,7 @@ impl<R: BufRead> MultiMemberReader<R> {
                 }
                 _ => MemberState::End(Some(io::Error::new(
                     io::ErrorKind::InvalidData,
-                    "bytes that are no gzip data behind the last member",
+                    "the data after the last member is not gzip",
                 ))),
             };
             return Ok(());

@@ -2,7 +2,7 @@
 
 use zune_inflate::{DeflateDecoder, DeflateOptions};
 
-/// Room behind the text, in bytes. With less, the decoder reallocates its buffer at the end.
+/// Room after the text, in bytes. With less, the decoder reallocates its buffer at the end.
 const SLACK: usize = 1024;
 
 #[derive(Default)]

@@ -1,6 +1,6 @@
 //! JSON: one pass writes a *tape* of structural positions, values are read through it on demand.
 //!
-//! A CloudTrail record is scanned once, while its end is searched; [`scanner`](Scanner) explains
+//! A CloudTrail record is scanned once, while its end is searched; `scanner.rs` explains
 //! how. Every later access to one of its values is a look-up in the tape. Strings are unescaped
 //! and numbers converted by their reader, so bytes inside a value never make a record unreadable:
 //! the scanner looks at braces, brackets, quotes and backslashes only.
@@ -23,7 +23,7 @@
 //! |---|---|
 //! | `open` | entry of the opening bracket |
 //! | `close` | entry of the closing bracket |
-//! | `next` | number of the first container that opens behind `close`: skips a container with all that it contains |
+//! | `next` | number of the first container that opens after `close`: skips a container with all that it contains |
 //!
 //! For example:
 //!
@@ -36,8 +36,8 @@
 //!                 1: open 7, close 10, next 2
 //! ```
 //!
-//! A [`Value`] is the number of its first entry; its type is told by the byte at that entry's
-//! offset. A member's value starts two entries behind its key. A value is passed over by adding 2
+//! A [`Value`] is the number of its first entry; its type follows from the byte at that entry's
+//! offset. A member's value starts two entries after its key. A value is skipped by adding 2
 //! (string) or 1 (scalar) to its entry, or by going to `close + 1` (container).
 //!
 //! This module knows JSON and nothing of CloudTrail.

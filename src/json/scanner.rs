@@ -10,7 +10,7 @@
 //! ```text
 //! text         {"a":"x\"y","n":[17,null]}
 //! quote        .#.#.#..#.#.#.#...........  every "
-//! escaped      ........#.................  behind an odd run of backslashes
+//! escaped      ........#.................  after an odd run of backslashes
 //! quotes       .#.#.#....#.#.#...........  quote & !escaped
 //! in_string    .##..#####..##............  prefix xor of quotes: ones from each opening quote up to its closing one
 //! separator    #...#......#...##..#....##  , : brackets and white space, in strings too
@@ -40,8 +40,8 @@ pub enum Scan {
         /// Location of the tape.
         tape: TapeSpan,
         /// Whether there is a separator between all values: no string next to a string or scalar,
-        /// no container directly behind a value. If not, a quote or bracket may be damaged, and
-        /// text inside of strings was taken for text outside of them and vice versa.
+        /// no container directly after a value. If not, a quote or bracket may be damaged, and
+        /// text inside strings was taken for text outside of them and vice versa.
         separated: bool,
     },
     /// The text ends before the container does.
@@ -254,7 +254,7 @@ unsafe fn scan_with<S: Simd>(text: &[u8], tapes: &mut TapeBuffer) -> Scan {
     Scan::Unfinished
 }
 
-/// The characters that are escaped: each that stands behind an odd run of backslashes. `carry` is
+/// The characters that are escaped: each that follows an odd run of backslashes. `carry` is
 /// 1 if that is the first one of the block.
 ///
 /// Visits the backslashes, which are rare, one by one; simdjson's additions cost the same for every block.
@@ -290,7 +290,7 @@ unsafe fn write_entries<S: Simd>(tapes: &mut TapeBuffer, base: u32, structurals:
     };
     // SAFETY: `flatten_bits` needs the instructions of `S`, which this function's caller guarantees.
     unsafe { S::flatten_bits(base, structurals, out) };
-    // The next call overwrites what lies behind.
+    // The next call overwrites the rest.
     tapes.used += structurals.count_ones() as usize;
 }
 

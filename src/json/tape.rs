@@ -1,4 +1,4 @@
-//! Storage of tapes: their entries and containers, one record's behind the other's.
+//! Storage of tapes: their entries and containers, one record's after the other's.
 #![forbid(unsafe_code)]
 
 use super::Tape;
@@ -10,7 +10,7 @@ pub(super) struct Container {
     pub(super) open: u32,
     /// Entry of the closing bracket.
     pub(super) close: u32,
-    /// Number of the first container that opens behind `close`.
+    /// Number of the first container that opens after `close`.
     pub(super) next: u32,
 }
 

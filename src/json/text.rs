@@ -9,7 +9,7 @@ use memchr::{memchr, memchr2};
 /// U+FFFD in UTF-8.
 const REPLACEMENT: &[u8] = "\u{fffd}".as_bytes();
 
-/// Appends the text of a string; `inside` is what stands between its quotes.
+/// Appends the text of a string; `inside` is the text between its quotes.
 pub fn unescape(inside: &[u8], out: &mut Vec<u8>) {
     let mut rest = inside;
     while let Some(backslash) = memchr(b'\\', rest) {

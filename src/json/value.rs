@@ -49,7 +49,7 @@ impl<'t> Tape<'t> {
         }
     }
 
-    /// Whether the whole text is ASCII without a backslash or a NUL. Then the inside of every
+    /// Whether the whole text is ASCII without a backslash or a NUL. Then the inside every
     /// string is its text: valid UTF-8, nothing to unescape, no NUL that would end a C string.
     #[inline]
     pub(crate) fn is_plain(&self) -> bool {
@@ -175,7 +175,7 @@ struct Cursor<'t> {
 }
 
 impl Cursor<'_> {
-    /// Moves behind the value at `entry`, whose first byte is `first`.
+    /// Moves past the value at `entry`, whose first byte is `first`.
     #[inline(always)]
     fn skip(&mut self, entry: u32, first: u8) {
         self.entry = match first {
@@ -208,7 +208,7 @@ impl<'t> Iterator for Members<'t> {
         let Members(cursor) = self;
         while cursor.entry < cursor.end {
             let key = cursor.entry;
-            // A key's quotes and the first byte behind them. CloudTrail writes nothing but a colon
+            // A key's quotes and the first byte after them. CloudTrail writes nothing but a colon
             // between key and value, so one bounds check covers all of it.
             let tape = cursor.tape;
             let &[open, close, value] = tape.entries.get(key as usize..)?.first_chunk()?;

@@ -18,7 +18,7 @@ const FREE_WRAPPERS: u64 = 16 << 20;
 pub struct RecordReader {
     scanner: Scanner,
     pub(super) context: Context,
-    /// Set while the next record is searched behind damage.
+    /// Set while the next record is searched after damage.
     pub(super) resync: Option<Resync>,
     /// Bytes scanned without finding a record, and the highest allowed number of them.
     pub(super) wasted: u64,
@@ -36,7 +36,7 @@ pub(super) enum Context {
     Top,
     /// An array of records; `wrapped` in `{"Records":…}` or bare.
     Array { wrapped: bool },
-    /// The other keys of a wrapper, behind its array.
+    /// The other keys of a wrapper, after its array.
     Wrapper {
         /// The next token is a member's value.
         value_follows: bool,
@@ -69,7 +69,7 @@ pub(super) enum StepResult {
     Continue(usize),
     /// The next window: the rest of this one cannot be judged without it.
     NeedMore,
-    /// Nothing: the sink refused the last record.
+    /// Nothing: the sink asked to stop.
     Stop,
 }
 
@@ -90,7 +90,7 @@ impl RecordReader {
     /// Reads the records of the next window of the text; `last` if the text ends with it.
     ///
     /// Returns the number of bytes consumed. The next window starts with the others, with more
-    /// text behind them.
+    /// text after them.
     pub fn feed(&mut self, text: &[u8], last: bool, sink: &mut impl RecordSink) -> usize {
         self.set_waste_limit(self.consumed + text.len() as u64);
         let consumed = self.read(Window { text, last }, sink);
@@ -175,7 +175,7 @@ impl RecordReader {
             if value_follows {
                 return self.skip_value(window, at, sink);
             }
-            // Only a record can be here, behind a damaged one that closed the array.
+            // Only a record can be here, after a damaged one that closed the array.
             self.context = Context::Array { wrapped: true };
         }
         match wrapper_start(&text[at..]) {
@@ -336,7 +336,7 @@ impl RecordReader {
         };
         if !expected {
             // A stray quote. Taken for the start of a string, it would exchange what is inside and
-            // what is outside of all strings behind it.
+            // what is outside of all strings after it.
             return self.start_resync(text, at, 0);
         }
         if !matches!(self.context, Context::Wrapper { .. }) {

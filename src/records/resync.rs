@@ -1,4 +1,4 @@
-//! Resynchronization: the search for the next whole record behind damage, and limits for the work on it.
+//! Resynchronization: the search for the next whole record after damage, and limits for the work on it.
 
 use std::ops::Range;
 

@@ -5,7 +5,7 @@ use crate::json::{Tape, Value, ValueType};
 
 /// Whether an object starts with `{"Records":[`.
 pub(super) enum WrapperStart {
-    /// It does; this is the offset behind the `[`.
+    /// It does; this is the offset after the `[`.
     Array(usize),
     /// It does not.
     No,
@@ -32,7 +32,7 @@ pub(super) fn wrapper_start(text: &[u8]) -> WrapperStart {
     WrapperStart::Array(at)
 }
 
-/// Offset behind the `[` of a `"Records":[` among the own keys of an object that does not balance.
+/// Offset after the `[` of a `"Records":[` among the own keys of an object that does not balance.
 pub(super) fn records_inside(text: &[u8]) -> Option<usize> {
     /// Bytes that are searched: wrappers have few keys before the array.
     const SEARCHED: usize = 1 << 20;
@@ -101,7 +101,7 @@ pub(super) fn envelope(tape: Tape<'_>) -> Envelope {
     }
 }
 
-/// Whether an object is a CloudTrail record and not one of the objects inside of records.
+/// Whether an object is a CloudTrail record and not one of the objects inside records.
 pub(super) fn looks_like_record(tape: Tape<'_>) -> bool {
     tape.members(Value::ROOT).any(|(key, _)| is_record_key(key))
 }
@@ -111,7 +111,7 @@ fn is_record_key(key: &[u8]) -> bool {
     names.iter().any(|name| unescaped_is(key, name))
 }
 
-/// Whether a record can start behind `text`, judging by its last bytes. In another record's strings
+/// Whether a record can start after `text`, judging by its last bytes. In another record's strings
 /// it mostly cannot. `may_start` is the answer for an empty text.
 pub(super) fn may_precede_record(text: &[u8], may_start: bool) -> bool {
     let (last, space) = match text.iter().rposition(|byte| !byte.is_ascii_whitespace()) {

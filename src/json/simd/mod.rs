@@ -79,7 +79,7 @@ pub(super) trait Simd {
     }
 
     /// Writes `base` plus its position for each set bit, in ascending order. The elements of `out`
-    /// behind these have no defined value.
+    /// after these have no defined value.
     ///
     /// # Safety
     /// The processor must have the instructions that the implementing type names.
