@@ -7,10 +7,10 @@ use std::hint::black_box;
 use std::io::Read;
 
 use cloudtrail::batch::{Admission, Admitted, Batch};
-use cloudtrail::inflate::{Inflater, Members};
+use cloudtrail::fields::{KnownKey, RecordIndex};
+use cloudtrail::gzip::{Inflater, MultiMemberReader};
+use cloudtrail::json::{Scan, Scanner, TapeBuffer, TapeSpan};
 use cloudtrail::records::{Damage, RecordReader, RecordSink};
-use cloudtrail::slots::{RecordSlots, Slot};
-use cloudtrail::tape::{Scan, Scanner, TapeSpan, Tapes};
 use criterion::{
     BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime,
 };
@@ -20,12 +20,12 @@ use corpus::LogFile;
 /// Takes records without keeping anything but their tapes.
 #[derive(Default)]
 struct Tapeworm {
-    tapes: Tapes,
+    tapes: TapeBuffer,
     records: usize,
 }
 
 impl RecordSink for Tapeworm {
-    fn tapes(&mut self) -> &mut Tapes {
+    fn tapes(&mut self) -> &mut TapeBuffer {
         &mut self.tapes
     }
 
@@ -46,7 +46,7 @@ struct Assembly {
 }
 
 impl RecordSink for Assembly {
-    fn tapes(&mut self) -> &mut Tapes {
+    fn tapes(&mut self) -> &mut TapeBuffer {
         self.batch.tapes()
     }
 
@@ -85,23 +85,23 @@ fn inflate(criterion: &mut Criterion) {
         throughput(&mut group, &file);
         let mut inflater = Inflater::default();
         assert_eq!(
-            inflater.whole(&stored, usize::MAX),
+            inflater.inflate_single_member(&stored, usize::MAX),
             Some(file.text.as_bytes())
         );
         group.bench_function(format!("whole/{name}"), |bencher| {
             bencher.iter(|| {
                 inflater
-                    .whole(black_box(&stored), usize::MAX)
+                    .inflate_single_member(black_box(&stored), usize::MAX)
                     .map(<[u8]>::len)
             });
         });
         let mut window = vec![0; file.text.len()];
-        Members::new(&stored[..])
+        MultiMemberReader::new(&stored[..])
             .read_exact(&mut window)
             .expect("a sound file");
         assert_eq!(window, file.text.as_bytes());
         group.bench_function(format!("member by member/{name}"), |bencher| {
-            bencher.iter(|| Members::new(black_box(&stored[..])).read_exact(&mut window));
+            bencher.iter(|| MultiMemberReader::new(black_box(&stored[..])).read_exact(&mut window));
         });
         group.bench_function(format!("checksum alone/{name}"), |bencher| {
             bencher.iter(|| crc32fast::hash(black_box(file.text.as_bytes())));
@@ -154,17 +154,18 @@ fn root_walk(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("root walk");
     let file = corpus::log_file(0, corpus::LARGE);
     let text = file.text.as_bytes();
-    let (mut tapes, mut spans, mut at) = (Tapes::default(), Vec::new(), r#"{"Records":["#.len());
+    let (mut tapes, mut spans, mut at) =
+        (TapeBuffer::default(), Vec::new(), r#"{"Records":["#.len());
     while let Scan::Whole { len, tape, .. } = Scanner::default().scan(&text[at..], &mut tapes) {
         spans.push((&text[at..at + len], tape));
         at += len + 1;
     }
     let walk = || {
-        let of = |(text, span): &(&[u8], TapeSpan)| RecordSlots::of(tapes.tape(*span, text));
+        let of = |(text, span): &(&[u8], TapeSpan)| RecordIndex::of(tapes.tape(*span, text));
         spans
             .iter()
             .map(of)
-            .filter(|slots| slots.value(Slot::EventName).is_some())
+            .filter(|slots| slots.value(KnownKey::EventName).is_some())
             .count()
     };
     assert_eq!(walk(), file.records);

@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 use cloudtrail::batch::{Admission, Batch};
 use cloudtrail::demand::Wanted;
 use cloudtrail::extract::{Argument, Extractor, Given};
-use cloudtrail::field::FIELDS;
+use cloudtrail::fields::FIELDS;
 use cloudtrail::host::{Event, Plugin, Requests};
+use cloudtrail::json::{Scanner, TapeBuffer, TapeSpan};
 use cloudtrail::records::{Damage, RecordReader, RecordSink};
-use cloudtrail::tape::{Scanner, TapeSpan, Tapes};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use serde_json::Value as Json;
 
@@ -120,7 +120,7 @@ fn cycle(iterations: u64, events: usize, mut run: impl FnMut(usize)) -> Duration
 struct Assembly(Batch);
 
 impl RecordSink for Assembly {
-    fn tapes(&mut self) -> &mut Tapes {
+    fn tapes(&mut self) -> &mut TapeBuffer {
         self.0.tapes()
     }
 

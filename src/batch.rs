@@ -16,11 +16,10 @@ pub(crate) use ahead::tests as test_support;
 
 use crate::delivery::Ticket;
 use crate::demand::Wanted;
-use crate::event;
-use crate::field::View;
-use crate::slots::{RecordSlots, Slot, Slots};
-use crate::tape::{Tape, TapeSpan, Tapes};
-use crate::text;
+use crate::event_layout;
+use crate::fields::{KeyTable, KnownKey, RecordIndex, RecordView};
+use crate::json::text;
+use crate::json::{Tape, TapeBuffer, TapeSpan};
 use crate::timestamp;
 
 /// Memory that a cleared batch may keep; what one huge record needed is given back.
@@ -33,10 +32,10 @@ pub struct Batch {
     /// Where each event starts. Apart from the rest, which is not looked at for every event.
     starts: Vec<usize>,
     records: Vec<Entry>,
-    tapes: Tapes,
+    tapes: TapeBuffer,
     ahead: Ahead,
     /// Scratch for working ahead. Boxed, as batches are moved from thread to thread.
-    slots: Box<Slots>,
+    slots: Box<KeyTable>,
     /// Objects that end in this batch.
     pub objects: u64,
     /// Stored bytes that were read for this batch.
@@ -51,7 +50,7 @@ pub struct Batch {
 struct Entry {
     payload_len: usize,
     tape: TapeSpan,
-    slots: RecordSlots,
+    slots: RecordIndex,
 }
 
 /// One record of a batch: its tape and where its outermost keys are.
@@ -60,7 +59,7 @@ pub struct Record<'b> {
     /// The tape over the event's payload.
     pub tape: Tape<'b>,
     /// The record's own keys.
-    pub slots: &'b RecordSlots,
+    pub slots: &'b RecordIndex,
 }
 
 /// What decides whether a record becomes an event.
@@ -90,7 +89,7 @@ impl Batch {
     /// [`Batch::tapes`], or leaves it out.
     pub fn push(&mut self, text: &[u8], span: TapeSpan, admission: Admission) -> Admitted {
         let tape = self.tapes.tape(span, text);
-        let slots = RecordSlots::of(tape);
+        let slots = RecordIndex::of(tape);
         let timestamp = match admit(tape, &slots, admission) {
             Ok(timestamp) => timestamp,
             Err(refused) => {
@@ -101,13 +100,17 @@ impl Batch {
         self.newest = self.newest.max(timestamp);
         if !self.ahead.is_idle() {
             self.slots.reset(&slots);
-            self.ahead.push(&mut View {
+            self.ahead.push(&mut RecordView {
                 tape,
-                slots: &mut self.slots,
+                keys: &mut self.slots,
             });
         }
-        self.starts
-            .push(event::push(&mut self.bytes, timestamp, text));
+        self.starts.push(event_layout::push(
+            &mut self.bytes,
+            event_layout::PLUGIN_ID,
+            timestamp,
+            text,
+        ));
         self.records.push(Entry {
             payload_len: text.len(),
             tape: span,
@@ -117,7 +120,7 @@ impl Batch {
     }
 
     /// Where tapes of records to come are written.
-    pub fn tapes(&mut self) -> &mut Tapes {
+    pub fn tapes(&mut self) -> &mut TapeBuffer {
         &mut self.tapes
     }
 
@@ -169,7 +172,7 @@ impl Batch {
     /// The record of the event with this number.
     pub fn record(&self, number: usize) -> Option<Record<'_>> {
         let entry = self.records.get(number)?;
-        let start = self.starts.get(number)? + event::PREFIX;
+        let start = self.starts.get(number)? + event_layout::PREFIX;
         let payload = self.bytes.get(start..start + entry.payload_len)?;
         Some(Record {
             tape: self.tapes.tape(entry.tape, payload),
@@ -200,13 +203,13 @@ impl Batch {
         self.starts.truncate(whole);
         let end = self.starts.last().zip(self.records.last());
         let end = end.map_or(0, |(start, entry)| {
-            start + event::PREFIX + entry.payload_len
+            start + event_layout::PREFIX + entry.payload_len
         });
         self.bytes.truncate(end);
         self.ahead.truncate(whole);
         self.tapes
             .truncate(self.records.last().map(|entry| entry.tape));
-        self.slots = Box::default();
+        *self.slots = Default::default();
     }
 
     /// Makes the batch empty; keeps its memory unless that is more than is usual.
@@ -228,18 +231,18 @@ impl Batch {
 }
 
 /// The record's time, or why it is left out.
-fn admit(tape: Tape<'_>, slots: &RecordSlots, admission: Admission) -> Result<u64, Admitted> {
+fn admit(tape: Tape<'_>, slots: &RecordIndex, admission: Admission) -> Result<u64, Admitted> {
     let string = |slot| tape.string(slots.value(slot)?);
     if !admission.insights
-        && let Some(event_type) = string(Slot::EventType)
+        && let Some(event_type) = string(KnownKey::EventType)
         && says(event_type, b"AwsCloudTrailInsight")
     {
         return Err(Admitted::Insight);
     }
-    if slots.value(Slot::DigestS3Object).is_some() {
+    if slots.value(KnownKey::DigestS3Object).is_some() {
         return Err(Admitted::Digest);
     }
-    string(Slot::EventTime)
+    string(KnownKey::EventTime)
         .and_then(time)
         .or_else(|| window_time(tape, slots))
         .or(admission.file_time)
@@ -247,8 +250,8 @@ fn admit(tape: Tape<'_>, slots: &RecordSlots, admission: Admission) -> Result<u6
 }
 
 /// The end, else the start, of an aggregated record's window.
-fn window_time(tape: Tape<'_>, slots: &RecordSlots) -> Option<u64> {
-    let window = slots.value(Slot::TimeWindow)?;
+fn window_time(tape: Tape<'_>, slots: &RecordIndex) -> Option<u64> {
+    let window = slots.value(KnownKey::TimeWindow)?;
     let member = |name: &[u8]| {
         let (_, value) = tape.members(window).find(|(key, _)| says(key, name))?;
         time(tape.string(value)?)

@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::interval::{self, Interval};
-use crate::log_name::is_account;
+use crate::object_key::is_account;
 use crate::quote::{quoted, without_secrets};
 
 /// The default of `s3RetryFor`.

@@ -31,13 +31,13 @@ use std::path::{Path, PathBuf};
 use crate::batch::{Admission, Admitted, Batch};
 use crate::delivery::Ticket;
 use crate::error::{Error, ErrorKind};
-use crate::inflate::{self, Inflater, Members};
+use crate::gzip::{self, Inflater, MultiMemberReader};
+use crate::json::{Scanner, TapeBuffer, TapeSpan};
 use crate::log::{Log, Printable, Severity};
-use crate::log_name;
 use crate::memory_budget::MemoryPermit;
 use crate::metrics::{Counter, Metrics};
+use crate::object_key;
 use crate::records::{Damage, MAX_RECORD, RecordReader, RecordSink};
-use crate::tape::{Scanner, TapeSpan, Tapes};
 use crate::timestamp;
 
 /// Stored size up to which an object is read whole.
@@ -214,18 +214,18 @@ impl<'a> Decoder<'a> {
         stored: &[u8],
         outlet: &mut impl Outlet,
     ) -> Result<(), Lost> {
-        let text = match inflate::is_gzip(stored) {
-            true => inflate::told_len(stored),
+        let text = match gzip::is_gzip(stored) {
+            true => gzip::declared_len(stored),
             false => stored.len(),
         };
         let in_memory = match &object.content {
-            Content::File(_) if inflate::is_gzip(stored) => text + stored.len(),
+            Content::File(_) if gzip::is_gzip(stored) => text + stored.len(),
             _ => text,
         };
         if text > SMALL && text <= WHOLE_TEXT && !outlet.large(in_memory as u64) {
             return Ok(());
         }
-        if !inflate::is_gzip(stored) {
+        if !gzip::is_gzip(stored) {
             if stored.len() as u64 > self.limits.max_object_bytes {
                 return Err(self.too_large());
             }
@@ -243,7 +243,7 @@ impl<'a> Decoder<'a> {
         }
         let limit = usize::try_from(self.limits.max_object_bytes).unwrap_or(usize::MAX);
         let mut inflater = self.inflater.take().unwrap_or_default();
-        let whole = match inflater.whole(stored, limit.min(WHOLE_TEXT)) {
+        let whole = match inflater.inflate_single_member(stored, limit.min(WHOLE_TEXT)) {
             Some(text) => {
                 self.count_bytes(stored.len() as u64, text.len() as u64);
                 self.text(object, text, in_memory, outlet);
@@ -284,12 +284,12 @@ impl<'a> Decoder<'a> {
         outlet: &mut impl Outlet,
     ) -> Result<(), Lost> {
         let mut window = std::mem::take(&mut self.window);
-        let gzip = stored.fill_buf().map(inflate::is_gzip);
+        let gzip = stored.fill_buf().map(gzip::is_gzip);
         let count = &Cell::new(0);
         let mut stored = Counted { stored, count };
         let result = match gzip {
             Ok(true) => {
-                let members = &mut Members::new(stored);
+                let members = &mut MultiMemberReader::new(stored);
                 self.windows(object, members, ErrorKind::Gzip, count, &mut window, outlet)
             }
             // An error comes again with the next read.
@@ -475,7 +475,7 @@ impl<'d, 'a, O: Outlet> Sink<'d, 'a, O> {
     ) -> Self {
         let admission = Admission {
             insights: decoder.limits.insights,
-            file_time: log_name::time(&object.name).and_then(timestamp::nanoseconds),
+            file_time: object_key::time(&object.name).and_then(timestamp::nanoseconds),
         };
         Sink {
             decoder,
@@ -522,7 +522,7 @@ impl<'d, 'a, O: Outlet> Sink<'d, 'a, O> {
 }
 
 impl<O: Outlet> RecordSink for Sink<'_, '_, O> {
-    fn tapes(&mut self) -> &mut Tapes {
+    fn tapes(&mut self) -> &mut TapeBuffer {
         self.decoder.batch.tapes()
     }
 
@@ -547,7 +547,7 @@ impl<O: Outlet> RecordSink for Sink<'_, '_, O> {
         !self.stopped
     }
 
-    fn abandoned(&self) -> bool {
+    fn cancelled(&self) -> bool {
         self.outlet.closed()
     }
 

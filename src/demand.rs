@@ -7,7 +7,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::field::{FIELDS, Rule};
+use crate::fields::{FIELDS, FieldExtractor};
 
 /// Fields that are worked out ahead, shared by extraction and the decode threads.
 #[derive(Debug, Default)]
@@ -80,7 +80,10 @@ impl Wanted {
     pub fn of(wanted: impl Fn(usize) -> bool) -> Wanted {
         let mut all = Wanted::default();
         for (field, place) in all.places.iter_mut().enumerate() {
-            let alone = !matches!(FIELDS[field].rule, Rule::ImageIds | Rule::Pointer);
+            let alone = !matches!(
+                FIELDS[field].extractor,
+                FieldExtractor::ImageIds | FieldExtractor::Pointer
+            );
             if alone && wanted(field) {
                 *place = all.count as u8;
                 all.fields[all.count] = field as u8;

@@ -19,10 +19,9 @@ use foreign::Foreign;
 
 use crate::batch::{Batch, Known, Record};
 use crate::demand::{Asked, Demand};
-use crate::event::PREFIX;
-use crate::field::{self, FIELDS, Pointer, Rule, Shown, View};
-use crate::slots::Slots;
-use crate::tape::{Tape, Value};
+use crate::event_layout::PREFIX;
+use crate::fields::{self, FIELDS, FieldExtractor, FieldValue, KeyTable, Pointer, RecordView};
+use crate::json::{Tape, Value};
 
 /// Different arguments of fields that are kept compiled: the ones that were asked for last.
 const ARGUMENTS: usize = 1024;
@@ -134,7 +133,7 @@ pub struct Extractor {
     /// Counts the events selected. An answer with another stamp is for another event.
     stamp: u64,
     asked: Asked,
-    slots: Slots,
+    slots: KeyTable,
     /// The event that the slots are of.
     slots_of: u64,
     answers: Box<[Answer]>,
@@ -171,7 +170,7 @@ impl Extractor {
             foreign: Foreign::default(),
             stamp: 0,
             asked: Asked::new(demand),
-            slots: Slots::default(),
+            slots: KeyTable::default(),
             slots_of: 0,
             answers: FIELDS.iter().map(|_| Answer::empty()).collect(),
             with_arguments: Vec::new(),
@@ -276,7 +275,7 @@ impl Extractor {
             self.summary = Vec::new();
         }
         self.summary.clear();
-        field::summary(view, &mut self.summary);
+        fields::summary(view, &mut self.summary);
         self.summary.push(0);
         Some(self.summary.as_ptr().cast())
     }
@@ -322,14 +321,16 @@ impl Extractor {
             scratch: &mut self.scratch,
         };
         finder.scratch.clear();
-        match FIELDS.get(number)?.rule {
-            Rule::ImageIds => finder.image_ids(view, None, answer),
-            rule => match field::show(rule, view, finder.scratch) {
-                Shown::Nothing => {}
-                Shown::Value(value) => finder.value(record.tape, Some(value), answer),
-                Shown::Text => answer.set(Values::Text(finder.arena.text(finder.scratch))),
-                Shown::Truth(truth) => answer.set(Values::Text(field::truth(truth).as_ptr())),
-                Shown::Number(number, value) => {
+        match FIELDS.get(number)?.extractor {
+            FieldExtractor::ImageIds => finder.image_ids(view, None, answer),
+            extractor => match fields::extract(extractor, view, finder.scratch) {
+                FieldValue::None => {}
+                FieldValue::Json(value) => finder.value(record.tape, Some(value), answer),
+                FieldValue::Text => answer.set(Values::Text(finder.arena.text(finder.scratch))),
+                FieldValue::Bool(value) => {
+                    answer.set(Values::Text(fields::bool_text(value).as_ptr()))
+                }
+                FieldValue::Number(number, value) => {
                     answer.set(Values::Number(number));
                     answer.one = value.map_or((0, 0), |value| extent(record.tape, value));
                 }
@@ -378,9 +379,9 @@ impl Extractor {
         if let Some(place) = self.with_arguments.iter().position(|entry| same(entry)) {
             return Some(place);
         }
-        let argument = match (FIELDS.get(field)?.rule, argument) {
-            (Rule::ImageIds, Argument::Index(index)) => OwnedArgument::Index(index),
-            (Rule::Pointer, Argument::Key(key)) => {
+        let argument = match (FIELDS.get(field)?.extractor, argument) {
+            (FieldExtractor::ImageIds, Argument::Index(index)) => OwnedArgument::Index(index),
+            (FieldExtractor::Pointer, Argument::Key(key)) => {
                 OwnedArgument::Key(key.into(), Pointer::compile(key).ok())
             }
             _ => return None,
@@ -421,14 +422,19 @@ fn record<'e>(current: &'e Current, foreign: &'e Foreign) -> Option<Record<'e>> 
 }
 
 /// The record of the event with this stamp, and its slots.
-fn view<'r>(record: Record<'r>, slots: &'r mut Slots, slots_of: &mut u64, stamp: u64) -> View<'r> {
+fn view<'r>(
+    record: Record<'r>,
+    slots: &'r mut KeyTable,
+    slots_of: &mut u64,
+    stamp: u64,
+) -> RecordView<'r> {
     if *slots_of != stamp {
         *slots_of = stamp;
         slots.reset(record.slots);
     }
-    View {
+    RecordView {
         tape: record.tape,
-        slots,
+        keys: slots,
     }
 }
 
@@ -460,19 +466,19 @@ impl Finder<'_> {
     /// `None`: the value is null.
     #[inline]
     fn text(&mut self, tape: Tape<'_>, value: Value) -> Option<*const c_char> {
-        if field::plain_text(tape, value).is_some() {
+        if fields::plain_text(tape, value).is_some() {
             // With the closing quote, in whose copy's place the NUL goes.
             return Some(self.arena.terminated(&tape.raw(value)[1..]));
         }
         self.scratch.clear();
-        field::append_text(tape, value, self.scratch).then(|| self.arena.text(self.scratch))
+        fields::append_text(tape, value, self.scratch).then(|| self.arena.text(self.scratch))
     }
 
-    fn image_ids(&mut self, view: &mut View<'_>, index: Option<u64>, answer: &mut Answer) {
+    fn image_ids(&mut self, view: &mut RecordView<'_>, index: Option<u64>, answer: &mut Answer) {
         let tape = view.tape;
         answer.texts.clear();
         answer.extents.clear();
-        field::ec2_image_ids(view, |place, id| {
+        fields::ec2_image_ids(view, |place, id| {
             if index.is_none_or(|index| index == place as u64)
                 && let Some(text) = self.text(tape, id)
             {

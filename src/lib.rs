@@ -8,28 +8,28 @@
 //!
 //! ```text
 //! open params ─ locate ─> pipeline ─> decode ───────────────────────────> pipeline ─> next_batch
-//!               which     jobs, in    inflate ─> records + tape ─> batch  in order,
-//!               files     order       gzip       where records    events  bounded
+//!               which     jobs, in    gzip ────> records + tape ─> batch  in order,
+//!               files     order       inflate    where records    events  bounded
 //!                                     to text    and values are
 //!
-//! extract_fields ─ extract ──────> field ──────> slots ─────────> tape ─────> text
-//!                  which record,   what is its   where the        where the   what it says
-//!                  known already?  value         record has it    value is    to a person
+//! extract_fields ─ extract ──────> fields ───────> fields::key_table ─> json::Tape ─> json::text
+//!                  which record,   which values,   where they are       where in      unescaped
+//!                  known already?  how combined    on the tape          the text
 //! ```
 //!
 //! *Delivery* turns files into events. [`locate`] reads the open parameters and names the files.
 //! [`pipeline`] has the threads: it gives files to decode threads, several small ones at a time,
 //! and hands the batches on in the files' order, while a [`memory_budget`] lets no more wait than is
 //! allowed. A ticket of [`delivery`] tells when the host is done with a file. [`decode`] takes one
-//! file through [`inflate`] and [`records`] into a [`batch`]. While a record's end is looked for,
-//! its [`tape`] is written: the places of all values in it. So the text is scanned once, and
-//! everything later is a look-up in the tape.
+//! file through [`gzip`] and [`records`] into a [`batch`]. While a record's end is searched, its
+//! tape is written ([`json`]): the positions of all values in it. So the text is scanned once, and
+//! every later access is a look-up in the tape.
 //!
 //! *Extraction* answers what rules ask of an event. [`extract`] finds the record behind an event,
 //! in the batch that was handed out or, for a replayed or copied event, by scanning it again. It
-//! keeps each answer while the event stays the same. [`field`] is the table of all fields and
-//! of the rules for those that are computed; [`slots`] are the places of a record's known keys,
-//! found by one walk per object at the first question for one; [`mod@text`] unescapes. What is asked
+//! keeps each answer while the event stays the same. [`fields`] has the table of all fields with their
+//! extractors, and the key table of a record: its known keys, found in one pass over each object
+//! when a field first needs one; [`json::text`] unescapes. What is asked
 //! of most events is counted in [`demand`], and decode threads work it out ahead: then the answer
 //! stands in the batch.
 //!
@@ -39,10 +39,10 @@
 //!
 //! | Layer | Modules |
 //! |---|---|
-//! | what knows nothing of the others | [`error`], [`metrics`], [`log`], `quote`, [`backoff`], [`timestamp`], [`mod@text`], [`tape`], [`event`], [`inflate`], [`memory_budget`], [`delivery`] |
-//! | what CloudTrail writes | [`log_name`], [`interval`], [`records`], [`slots`] |
+//! | what knows nothing of the others | [`error`], [`metrics`], [`log`], `quote`, [`backoff`], [`timestamp`], [`json`], `event_layout`, [`gzip`], [`memory_budget`], [`delivery`] |
+//! | what CloudTrail writes | [`object_key`], [`interval`], [`records`] |
 //! | what a person configures | [`config`] |
-//! | records and their values | [`field`], [`demand`], [`batch`] |
+//! | records and their values | [`fields`], [`demand`], [`batch`] |
 //! | delivery, and beside it extraction | [`decode`], [`pipeline`], [`aws`], [`fetch`], [`locate`]; [`extract`] |
 //! | the C functions | `plugin` |
 //!
@@ -53,7 +53,7 @@
 //! # Unsafe code
 //!
 //! Each file that needs no `unsafe` forbids it at its head. What remains is the C boundary from
-//! both sides (`plugin`, [`host`]) and the scanner's vector instructions ([`tape`]).
+//! both sides (`plugin`, [`host`]) and the scanner's vector instructions ([`json`]).
 
 pub mod aws;
 pub mod backoff;
@@ -63,23 +63,21 @@ pub mod decode;
 pub mod delivery;
 pub mod demand;
 pub mod error;
-pub mod event;
+mod event_layout;
 pub mod extract;
 pub mod fetch;
-pub mod field;
+pub mod fields;
+pub mod gzip;
 pub mod host;
-pub mod inflate;
 pub mod interval;
+pub mod json;
 pub mod locate;
 pub mod log;
-pub mod log_name;
 pub mod memory_budget;
 pub mod metrics;
+pub mod object_key;
 pub mod pipeline;
 mod plugin;
 mod quote;
 pub mod records;
-pub mod slots;
-pub mod tape;
-pub mod text;
 pub mod timestamp;

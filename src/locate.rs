@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use crate::config::Source;
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::Printable;
-use crate::log_name::is_account;
+use crate::object_key::is_account;
 use crate::quote::without_secrets;
 
 /// What the open parameters point at.

@@ -1,22 +1,29 @@
-//! Times as CloudTrail writes them, to and from counts since the epoch; it knows the calendar and
-//! no time zone names, no clocks and no files.
+//! Timestamps as CloudTrail writes them, and as counts since the Unix epoch.
+//!
+//! The crate `time` has the calendar. The parser is our own: it accepts more forms than
+//! `time` does, and runs once for each record.
 #![forbid(unsafe_code)]
+
+use time::{Date, Month};
 
 /// Nanoseconds in a second.
 const NANOS: u64 = 1_000_000_000;
 
-/// Seconds in a day; leap seconds have no place in counts since the epoch.
+/// Seconds in a day. Counts since the epoch have no leap seconds.
 const DAY: i64 = 86_400;
 
-/// Reads an RFC 3339 time as nanoseconds since 1970-01-01T00:00:00Z.
+/// Julian day of 1970-01-01.
+const EPOCH: i32 = 2_440_588;
+
+/// Parses an RFC 3339 timestamp; returns nanoseconds since 1970-01-01T00:00:00Z.
 ///
-/// Also read, because exports of other tools write them: a space or `t` in the place of the `T`,
-/// `z`, and a missing zone, which counts as UTC. A fraction may have any number of digits; those
-/// beyond the ninth are cut off. The leap second `:60`, at any minute, is the first second of the next minute.
+/// Also accepted, because export tools write them: a space or `t` instead of the `T`, `z`, and a
+/// missing zone, which means UTC. A fraction may have any number of digits; those after the ninth
+/// are cut off. The leap second `:60` is accepted in any minute, and is the first second of the
+/// next one.
 ///
-/// `None` for anything else, for a time before 1970 and for one that does not fit (after 2554-07-21).
-///
-/// Runs once for each record, so the 20 bytes of `2023-07-10T20:15:47Z` take a short way.
+/// `None` for any other text, before 1970, and from 2554-07-21T23:34:33.709551616Z on, where `u64`
+/// overflows.
 pub fn parse(text: &[u8]) -> Option<u64> {
     let (clock, rest) = text.split_first_chunk::<19>()?;
     let seconds = civil_seconds(clock)?;
@@ -24,21 +31,19 @@ pub fn parse(text: &[u8]) -> Option<u64> {
         return nanoseconds(seconds);
     }
     let (fraction, zone) = split_fraction(rest)?;
-    nanoseconds(seconds.checked_sub(offset(zone)?)?)?.checked_add(fraction)
+    nanoseconds(seconds.checked_sub(utc_offset(zone)?)?)?.checked_add(fraction)
 }
 
-/// Seconds since the epoch as nanoseconds since the epoch.
-///
-/// `None` before 1970, and where the result does not fit (after 2554-07-21).
+/// Converts seconds since the epoch to nanoseconds; `None` if negative or on overflow (2554).
 pub fn nanoseconds(seconds: i64) -> Option<u64> {
     u64::try_from(seconds).ok()?.checked_mul(NANOS)
 }
 
-/// Seconds since the epoch of a date and time of day in UTC, by the Gregorian calendar.
+/// Seconds since the epoch of a date and time of day in UTC; negative before 1970.
 ///
-/// Years 0 to 9999, and negative before 1970. `second` may be 60, which is the first second of
-/// the next minute. `None` where a part is out of its range, such as 30 February.
-pub fn from_civil(
+/// `second` may be 60, which is the first second of the next minute. `None` if a part is out of
+/// range, such as 30 February or the year 10000.
+pub(crate) fn from_civil(
     year: u32,
     month: u32,
     day: u32,
@@ -46,46 +51,39 @@ pub fn from_civil(
     minute: u32,
     second: u32,
 ) -> Option<i64> {
-    let in_range = year <= 9999
-        && (1..=12).contains(&month)
-        && day >= 1
-        && (day <= 28 || day <= days_in_month(year, month))
-        && hour <= 23
-        && minute <= 59
-        && second <= 60;
-    if !in_range {
+    if year > 9999 || hour > 23 || minute > 59 || second > 60 {
         return None;
     }
-    let of_day = i64::from(hour * 3600 + minute * 60 + second);
-    Some(days_from_civil(year, month, day) * DAY + of_day)
+    let month = Month::try_from(u8::try_from(month).ok()?).ok()?;
+    let date = Date::from_calendar_date(year as i32, month, u8::try_from(day).ok()?).ok()?;
+    let time_of_day = i64::from(hour * 3600 + minute * 60 + second);
+    Some(i64::from(date.to_julian_day() - EPOCH) * DAY + time_of_day)
 }
 
-/// The year, month (1 to 12) and day of month (1 to 31), in UTC, of a time in seconds since the epoch.
+/// Year, month (1 to 12) and day of the month (1 to 31) in UTC of a time in seconds since the epoch.
 ///
-/// Times outside of the years 0 to 9999 give the first or the last day of those.
-pub fn civil_date(seconds: i64) -> (u32, u32, u32) {
-    let days = seconds
-        .div_euclid(DAY)
-        .clamp(days_from_civil(0, 1, 1), days_from_civil(9999, 12, 31));
-    // A first guess from the mean length of a year is off by one year at most.
-    let mut year = ((days - days_from_civil(0, 1, 1)) * 400 / DAYS_IN_400_YEARS) as u32;
-    if days < days_from_civil(year, 1, 1) {
-        year -= 1;
-    } else if days >= days_from_civil(year, 1, 1) + 365 + i64::from(is_leap(year)) {
-        year += 1;
-    }
-    let mut day = (days - days_from_civil(year, 1, 1)) as u32 + 1;
-    let mut month = 1;
-    while day > days_in_month(year, month) {
-        day -= days_in_month(year, month);
-        month += 1;
-    }
-    (year, month, day)
+/// Times outside of the years 0 to 9999 give the first or the last day of these.
+pub(crate) fn civil_date(seconds: i64) -> (u32, u32, u32) {
+    const FIRST: Date = date(0, Month::January, 1);
+    const LAST: Date = date(9999, Month::December, 31);
+    let julian_day = seconds.div_euclid(DAY).saturating_add(i64::from(EPOCH));
+    let julian_day = julian_day.clamp(
+        i64::from(FIRST.to_julian_day()),
+        i64::from(LAST.to_julian_day()),
+    );
+    let date = Date::from_julian_day(julian_day as i32).unwrap_or(LAST);
+    let (year, month, day) = date.to_calendar_date();
+    (year as u32, u32::from(u8::from(month)), u32::from(day))
 }
 
-/// The number that `digits` write, or `None` where one of them is not an ASCII digit.
-///
-/// For short runs of digits: more than nine may overflow, which gives `None` too.
+const fn date(year: i32, month: Month, day: u8) -> Date {
+    match Date::from_calendar_date(year, month, day) {
+        Ok(date) => date,
+        Err(_) => panic!("not a date"),
+    }
+}
+
+/// The number that ASCII digits write; `None` if there is another byte, or on overflow of `u32`.
 pub(crate) fn number(digits: &[u8]) -> Option<u32> {
     digits.iter().try_fold(0u32, |number, byte| {
         let digit = byte.wrapping_sub(b'0');
@@ -96,56 +94,29 @@ pub(crate) fn number(digits: &[u8]) -> Option<u32> {
     })
 }
 
-/// Days of one whole turn of the calendar.
-const DAYS_IN_400_YEARS: i64 = 146_097;
-
-fn is_leap(year: u32) -> bool {
-    year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
-}
-
-fn days_in_month(year: u32, month: u32) -> u32 {
-    const DAYS: [u8; 12] = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-    u32::from(DAYS[month as usize - 1]) + u32::from(month == 2 && is_leap(year))
-}
-
-/// Days from 1970-01-01 to a date that exists.
-///
-/// A year is counted as beginning in March, which puts the leap day at its end: the months before
-/// any month then have a length that depends on no year, and `153 * m / 5` runs through it.
-fn days_from_civil(year: u32, month: u32, day: u32) -> i64 {
-    // 400 years more keep every intermediate value positive for January of the year 0.
-    const EPOCH: i64 = 719_468 + DAYS_IN_400_YEARS;
-    let early = month <= 2;
-    let year = year + 400 - u32::from(early);
-    let months = if early { month + 9 } else { month - 3 };
-    let days_before_month = (153 * months + 2) / 5;
-    let days_before_year = year * 365 + year / 4 - year / 100 + year / 400;
-    i64::from(days_before_year + days_before_month + day - 1) - EPOCH
-}
-
-/// Seconds since the epoch of `YYYY-MM-DDTHH:MM:SS`, taken as UTC.
+/// Seconds since the epoch of `YYYY-MM-DDTHH:MM:SS` in UTC.
 #[inline]
 pub(crate) fn civil_seconds(text: &[u8; 19]) -> Option<i64> {
-    // One branch for all digits; reading eight bytes at a time was tried and was no faster.
-    let mut wrong = false;
+    // One branch for all digits. Reading eight bytes at a time was measured and is not faster.
+    let mut invalid = false;
     let mut digit = |at: usize| {
         let digit = text[at].wrapping_sub(b'0');
-        wrong |= digit > 9;
+        invalid |= digit > 9;
         u32::from(digit)
     };
     let mut two = |at: usize| digit(at) * 10 + digit(at + 1);
     let year = two(0) * 100 + two(2);
     let (month, day) = (two(5), two(8));
     let (hour, minute, second) = (two(11), two(14), two(17));
-    let marks = [text[4], text[7], text[13], text[16]] == *b"--::"
+    let punctuated = [text[4], text[7], text[13], text[16]] == *b"--::"
         && matches!(text[10], b'T' | b't' | b' ');
-    if wrong || !marks {
+    if invalid || !punctuated {
         return None;
     }
     from_civil(year, month, day, hour, minute, second)
 }
 
-/// The nanoseconds of a fraction (none is 0), and what stands behind it.
+/// Splits off a fraction, in nanoseconds; 0 if there is none.
 fn split_fraction(text: &[u8]) -> Option<(u64, &[u8])> {
     let Some(text) = text.strip_prefix(b".") else {
         return Some((0, text));
@@ -161,9 +132,9 @@ fn split_fraction(text: &[u8]) -> Option<(u64, &[u8])> {
     Some((fraction, zone))
 }
 
-/// Seconds that a zone is ahead of UTC.
-fn offset(zone: &[u8]) -> Option<i64> {
-    let (ahead, zone) = match zone.split_first() {
+/// Seconds by which a zone (`Z`, `+HH:MM`, `-HH:MM`, or nothing for UTC) is ahead of UTC.
+fn utc_offset(zone: &[u8]) -> Option<i64> {
+    let (sign, zone) = match zone.split_first() {
         None | Some((b'Z' | b'z', [])) => return Some(0),
         Some((b'+', zone)) => (1, zone),
         Some((b'-', zone)) => (-1, zone),
@@ -173,7 +144,7 @@ fn offset(zone: &[u8]) -> Option<i64> {
         return None;
     };
     let (hours, minutes) = (number(&[h, hh])?, number(&[m, mm])?);
-    (hours <= 23 && minutes <= 59).then(|| ahead * i64::from(hours * 3600 + minutes * 60))
+    (hours <= 23 && minutes <= 59).then(|| sign * i64::from(hours * 3600 + minutes * 60))
 }
 
 #[cfg(test)]
@@ -183,6 +154,17 @@ mod tests {
     use time::OffsetDateTime;
     use time::format_description::well_known::Rfc3339;
 
+    /// The calendar, independent of the crate that the code under test uses.
+    fn days_in_month(year: u32, month: u32) -> u32 {
+        match month {
+            2 if year.is_multiple_of(400) => 29,
+            2 if year.is_multiple_of(4) && !year.is_multiple_of(100) => 29,
+            2 => 28,
+            4 | 6 | 9 | 11 => 30,
+            _ => 31,
+        }
+    }
+
     fn seconds(text: &str) -> Option<u64> {
         let nanos = parse(text.as_bytes())?;
         assert_eq!(nanos % NANOS, 0, "{text} has no fraction");
@@ -190,14 +172,14 @@ mod tests {
     }
 
     #[test]
-    fn the_form_that_cloudtrail_writes() {
+    fn the_format_that_cloudtrail_writes_is_parsed() {
         assert_eq!(seconds("2023-07-10T20:15:47Z"), Some(1_689_020_147));
         assert_eq!(seconds("1970-01-01T00:00:00Z"), Some(0));
         assert_eq!(seconds("2000-02-29T23:59:59Z"), Some(951_868_799));
     }
 
     #[test]
-    fn forms_of_other_tools_read_as_utc() {
+    fn formats_of_other_tools_are_parsed_as_utc() {
         let expected = parse(b"2023-07-10T20:15:47Z");
         assert!(expected.is_some());
         for text in [
@@ -218,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn fractions_of_any_length_are_cut_at_nanoseconds() {
+    fn fractions_of_any_length_are_truncated_to_nanoseconds() {
         let whole = 1_689_020_147 * NANOS;
         for (text, fraction) in [
             (".5Z", 500_000_000),
@@ -234,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_leap_second_is_the_next_minute() {
+    fn a_leap_second_is_the_first_second_of_the_next_minute() {
         assert_eq!(
             seconds("2016-12-31T23:59:60Z"),
             seconds("2017-01-01T00:00:00Z")
@@ -243,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ends_of_what_fits() {
+    fn times_before_1970_and_beyond_u64_are_rejected() {
         assert_eq!(parse(b"1969-12-31T23:59:59Z"), None);
         assert_eq!(parse(b"1969-12-31T23:59:59.999999999Z"), None);
         assert_eq!(parse(b"1970-01-01T00:59:59+01:00"), None);
@@ -256,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_no_time() {
+    fn malformed_timestamps_are_rejected() {
         for text in [
             "",
             "Z",
@@ -297,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn every_day_of_the_calendar_goes_there_and_back() {
+    fn every_day_converts_to_seconds_and_back() {
         let mut expected = from_civil(0, 1, 1, 0, 0, 0).expect("the first day");
         for year in 0..=9999 {
             for month in 1..=12 {
@@ -315,7 +297,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn agrees_with_the_time_crate(
+        fn any_time_with_any_offset_is_parsed_as_by_the_time_crate(
             nanos in any::<u64>(),
             hours in -23i8..=23,
             minutes in 0i8..=59,
@@ -342,7 +324,7 @@ mod tests {
         }
 
         #[test]
-        fn what_the_time_crate_refuses_is_refused(
+        fn timestamps_that_the_time_crate_rejects_are_rejected(
             text in "(19|20|16)[0-9]{2}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-6][0-9]:[0-5][0-9](\\.[0-9]{1,12})?(Z|[+-][0-2][0-9]:[0-6][0-9])"
         ) {
             let expected = OffsetDateTime::parse(&text, &Rfc3339)
@@ -352,7 +334,7 @@ mod tests {
         }
 
         #[test]
-        fn no_bytes_make_it_panic(text in proptest::collection::vec(any::<u8>(), 0..40)) {
+        fn arbitrary_bytes_do_not_panic(text in proptest::collection::vec(any::<u8>(), 0..40)) {
             let _ = parse(&text);
         }
     }

@@ -17,7 +17,7 @@ use cloudtrail::batch::Batch;
 use cloudtrail::decode::{Content, Decoder, Limits, Object, Outlet};
 use cloudtrail::demand::Demand;
 use cloudtrail::extract::{Argument, Extractor, Given};
-use cloudtrail::field::{Arg, FIELDS};
+use cloudtrail::fields::{Arg, FIELDS};
 use cloudtrail::log::Log;
 use cloudtrail::metrics::Metrics;
 use cloudtrail::pipeline::{Next, Pipeline, Settings};

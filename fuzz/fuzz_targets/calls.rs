@@ -1,7 +1,7 @@
 //! What the targets on the C ABI share: its functions, a plugin, and questions about an event.
 #![allow(dead_code, reason = "each target uses its own part")]
 
-use cloudtrail::field::{FIELDS, Kind};
+use cloudtrail::fields::{FIELDS, FieldType};
 use falco_plugin_api::*;
 use std::ffi::{CStr, CString, c_char};
 use std::ptr::{null, null_mut};
@@ -140,12 +140,12 @@ pub unsafe fn use_event(
                 continue;
             };
             let values = 0..field.res_len as usize;
-            answers.push(match known.kind {
-                Kind::String => values
+            answers.push(match known.field_type {
+                FieldType::String => values
                     .clone()
                     .map(|at| text(*field.res.str_.add(at)))
                     .collect(),
-                Kind::Uint64 => values
+                FieldType::Uint64 => values
                     .clone()
                     .map(|at| (*field.res.u64_.add(at)).to_string())
                     .collect(),

@@ -4,11 +4,11 @@
 
 use cloudtrail::batch::Batch;
 use cloudtrail::decode::{Content, Decoder, Limits, Object, Outlet};
-use cloudtrail::inflate::{Members, is_gzip};
+use cloudtrail::gzip::{MultiMemberReader, is_gzip};
+use cloudtrail::json::{Scan, Scanner, TapeBuffer};
 use cloudtrail::log::Log;
 use cloudtrail::memory_budget::MemoryBudget;
 use cloudtrail::metrics::Metrics;
-use cloudtrail::tape::{Scan, Scanner, Tapes};
 use libfuzzer_sys::fuzz_target;
 use std::io::Read;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ fuzz_target!(|data: &[u8]| {
     let limit = 1 << (limit % 24);
     let mut text = Vec::new();
     let _ = match is_gzip(stored) {
-        true => Members::new(stored).take(limit + 1).read_to_end(&mut text),
+        true => MultiMemberReader::new(stored).take(limit + 1).read_to_end(&mut text),
         false => stored.take(limit + 1).read_to_end(&mut text),
     };
     let (metrics, log) = (Metrics::default(), Log::default());
@@ -48,7 +48,7 @@ fuzz_target!(|data: &[u8]| {
             .windows(payload.len())
             .position(|slice| slice == payload);
         rest = &rest[at.expect("a slice of the text") + payload.len()..];
-        let scan = Scanner::baseline().scan(payload, &mut Tapes::default());
+        let scan = Scanner::baseline().scan(payload, &mut TapeBuffer::default());
         assert!(matches!(scan, Scan::Whole { len, .. } if len == payload.len()));
     }
     assert!(log.take().iter().all(|(_, line)| !line.contains('\n')));

@@ -7,8 +7,8 @@ mod oracle;
 
 use cloudtrail::batch::{Admission, Batch};
 use cloudtrail::extract::{Argument, Extractor, Given};
-use cloudtrail::field::{Arg, FIELDS};
-use cloudtrail::tape::{Scan, Scanner};
+use cloudtrail::fields::{Arg, FIELDS};
+use cloudtrail::json::{Scan, Scanner};
 use libfuzzer_sys::fuzz_target;
 use oracle::{Expected, Record};
 use std::ffi::{CStr, c_char};

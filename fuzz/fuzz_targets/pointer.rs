@@ -6,7 +6,7 @@
 mod oracle;
 
 use cloudtrail::extract::{Argument, Extractor, Given};
-use cloudtrail::field::{FIELDS, Pointer};
+use cloudtrail::fields::{FIELDS, Pointer};
 use libfuzzer_sys::fuzz_target;
 use oracle::{Expected, Record};
 use std::ffi::CStr;

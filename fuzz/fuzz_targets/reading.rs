@@ -1,7 +1,7 @@
 //! What the targets on log files share: reading a text through a window.
 
+use cloudtrail::json::{Scan, Scanner, TapeBuffer, TapeSpan};
 use cloudtrail::records::{Damage, RecordReader, RecordSink};
-use cloudtrail::tape::{Scan, Scanner, TapeSpan, Tapes};
 use std::fmt;
 
 /// What was found in a text.
@@ -23,18 +23,18 @@ impl fmt::Debug for Found {
 }
 
 struct Sink {
-    tapes: Tapes,
+    tapes: TapeBuffer,
     found: Found,
 }
 
 impl RecordSink for Sink {
-    fn tapes(&mut self) -> &mut Tapes {
+    fn tapes(&mut self) -> &mut TapeBuffer {
         &mut self.tapes
     }
 
     fn record(&mut self, text: &[u8], tape: TapeSpan) -> bool {
         assert_eq!(self.tapes.tape(tape, text).text(), text);
-        let again = Scanner::baseline().scan(text, &mut Tapes::default());
+        let again = Scanner::baseline().scan(text, &mut TapeBuffer::default());
         assert!(matches!(again, Scan::Whole { len, .. } if len == text.len() && text[0] == b'{'));
         self.found.records.push(text.to_vec());
         self.tapes.clear();
@@ -50,7 +50,7 @@ impl RecordSink for Sink {
 /// nothing in it could be used.
 pub fn read(text: &[u8], step: usize) -> Found {
     let mut sink = Sink {
-        tapes: Tapes::default(),
+        tapes: TapeBuffer::default(),
         found: Found::default(),
     };
     let mut reader = RecordReader::new(Scanner::default());

@@ -1,17 +1,17 @@
 //! The fast scanners and the baseline one agree on any text, and both with serde_json where that accepts it.
 #![no_main]
 
-use cloudtrail::tape::{Kind, Scan, Scanner, Tape, Tapes, Value};
-use cloudtrail::text::unescape;
+use cloudtrail::json::text::unescape;
+use cloudtrail::json::{Scan, Scanner, Tape, TapeBuffer, Value, ValueType};
 use libfuzzer_sys::fuzz_target;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 fuzz_target!(|text: &[u8]| {
-    let mut tapes = Tapes::default();
+    let mut tapes = TapeBuffer::default();
     let baseline = Scanner::baseline().scan(text, &mut tapes);
     let fast_tapes = [Scanner::default(), Scanner::without_avx512()].map(|scanner| {
-        let mut tapes = Tapes::default();
+        let mut tapes = TapeBuffer::default();
         let fast = scanner.scan(text, &mut tapes);
         assert_eq!(format!("{fast:?}"), format!("{baseline:?}"));
         tapes
@@ -20,7 +20,12 @@ fuzz_target!(|text: &[u8]| {
     let oracle = std::str::from_utf8(trimmed)
         .ok()
         .and_then(|it| serde_json::from_str::<&RawValue>(it).ok());
-    let Scan::Whole { len, tape, sound } = baseline else {
+    let Scan::Whole {
+        len,
+        tape,
+        separated,
+    } = baseline
+    else {
         assert!(
             oracle.is_none() || !text.starts_with(b"{") && !text.starts_with(b"["),
             "refused"
@@ -33,7 +38,7 @@ fuzz_target!(|text: &[u8]| {
         assert_eq!(format!("{fast:?}"), format!("{baseline:?}"));
     }
     if let Some(oracle) = oracle {
-        assert!(sound && len == trimmed.len());
+        assert!(separated && len == trimmed.len());
         compare(baseline, Value::ROOT, oracle);
     }
 });
@@ -53,14 +58,14 @@ fn compare(tape: Tape<'_>, value: Value, oracle: &RawValue) {
                 assert_eq!(unescaped(key), name.into_bytes());
                 compare(tape, value, inside);
             }
-            assert!(members.next().is_none() && tape.kind(value) == Kind::Object);
+            assert!(members.next().is_none() && tape.value_type(value) == ValueType::Object);
         }
         b'[' => {
             let mut elements = tape.elements(value);
             for inside in serde_json::from_str::<Vec<&RawValue>>(raw).expect("accepted before") {
                 compare(tape, elements.next().expect("an element"), inside);
             }
-            assert!(elements.next().is_none() && tape.kind(value) == Kind::Array);
+            assert!(elements.next().is_none() && tape.value_type(value) == ValueType::Array);
         }
         b'"' => {
             // The same in a value.
@@ -71,7 +76,7 @@ fn compare(tape: Tape<'_>, value: Value, oracle: &RawValue) {
                 );
             }
         }
-        _ => assert_eq!(tape.kind(value), Kind::Scalar),
+        _ => assert_eq!(tape.value_type(value), ValueType::Scalar),
     }
 }
 

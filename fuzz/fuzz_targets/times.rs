@@ -1,7 +1,7 @@
 //! Times and file names: a time that `time` reads is read as the same, and no name is too odd.
 #![no_main]
 
-use cloudtrail::{log_name, timestamp};
+use cloudtrail::{object_key, timestamp};
 use libfuzzer_sys::fuzz_target;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -18,6 +18,6 @@ fuzz_target!(|data: &[u8]| {
     {
         assert_eq!(ours, Some(expected));
     }
-    let _ = (log_name::is_log(text, true), log_name::is_log(text, false));
-    let _ = log_name::time(text).and_then(timestamp::nanoseconds);
+    let _ = (object_key::is_log(text, true), object_key::is_log(text, false));
+    let _ = object_key::time(text).and_then(timestamp::nanoseconds);
 });

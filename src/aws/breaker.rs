@@ -156,7 +156,8 @@ impl Breaker {
         if cause.is_congestion() {
             self.limit.decrease();
         }
-        if !error.is_transient() && !(error.is_denied() && self.denied_passes) {
+        let passes = error.is_transient() || error.is_denied() && self.denied_passes;
+        if !passes {
             return;
         }
         let now = Instant::now();

@@ -209,7 +209,7 @@ mod tests {
             ("QueueDoesNotExist", "no such queue (HTTP 400)", false),
             ("HTTP404", "(HTTP 404)", false),
         ] {
-            let failure = AwsError::new(Cause::Refused, code, message);
+            let failure = AwsError::new(ErrorCause::Rejected, code, message);
             assert_eq!(proxy_refusal(&failure).is_some(), expected, "{failure}");
         }
     }

@@ -5,8 +5,8 @@ use std::ffi::c_char;
 use std::sync::Arc;
 
 use crate::demand::Wanted;
-use crate::field::{self, FIELDS, Shown, View};
-use crate::tape::{Tape, Value};
+use crate::fields::{self, FIELDS, FieldValue, RecordView};
+use crate::json::{Tape, Value};
 
 /// Where one value stands: twice its first byte's place, one more for a number.
 type Place = u32;
@@ -75,7 +75,7 @@ impl Ahead {
     }
 
     /// Adds the next event: all of its values, or none if this panics.
-    pub(super) fn push(&mut self, view: &mut View<'_>) {
+    pub(super) fn push(&mut self, view: &mut RecordView<'_>) {
         if view.tape.text().len() > LONGEST {
             let unknown = self.wanted.fields().map(|_| UNKNOWN);
             self.places.extend(unknown);
@@ -91,18 +91,18 @@ impl Ahead {
             #[cfg(test)]
             tests::fail_on_purpose(view, field);
             let place = 2 * values.len() as Place;
-            match field::show(FIELDS[field].rule, view, values) {
-                Shown::Nothing => return NOTHING,
-                Shown::Value(value) => match field::plain_text(view.tape, value) {
+            match fields::extract(FIELDS[field].extractor, view, values) {
+                FieldValue::None => return NOTHING,
+                FieldValue::Json(value) => match fields::plain_text(view.tape, value) {
                     Some(plain) => push_terminated(plain, view.tape, value, values),
-                    None if field::append_text(view.tape, value, values) => values.push(0),
+                    None if fields::append_text(view.tape, value, values) => values.push(0),
                     None => return NOTHING,
                 },
-                Shown::Text => values.push(0),
-                Shown::Truth(truth) => {
-                    values.extend_from_slice(field::truth(truth).to_bytes_with_nul());
+                FieldValue::Text => values.push(0),
+                FieldValue::Bool(value) => {
+                    values.extend_from_slice(fields::bool_text(value).to_bytes_with_nul());
                 }
-                Shown::Number(number, _) => {
+                FieldValue::Number(number, _) => {
                     values.extend_from_slice(&number.to_ne_bytes());
                     return place + 1;
                 }
@@ -184,13 +184,13 @@ fn push_terminated(plain: &[u8], tape: Tape<'_>, string: Value, out: &mut Vec<u8
 pub(crate) mod tests {
     use super::*;
     use crate::batch::{Admission, Batch};
-    use crate::field::Rule;
-    use crate::tape::{Scan, Scanner};
+    use crate::fields::FieldExtractor;
+    use crate::json::{Scan, Scanner};
 
     /// A record with this text in it panics at its third field.
     pub(crate) const FAILS: &str = "fails on purpose";
 
-    pub(super) fn fail_on_purpose(view: &View<'_>, field: usize) {
+    pub(super) fn fail_on_purpose(view: &RecordView<'_>, field: usize) {
         let fails = || memchr::memmem::find(view.tape.text(), FAILS.as_bytes()).is_some();
         assert!(!(field == 2 && fails()), "{FAILS}");
     }
@@ -229,7 +229,10 @@ pub(crate) mod tests {
         for wanted in [true, false] {
             let batch = batch(Wanted::of(|_| wanted), &[record]);
             for (number, field) in FIELDS.iter().enumerate() {
-                let argument = matches!(field.rule, Rule::ImageIds | Rule::Pointer);
+                let argument = matches!(
+                    field.extractor,
+                    FieldExtractor::ImageIds | FieldExtractor::Pointer
+                );
                 let known = batch.known(0, number);
                 assert_eq!(
                     matches!(known, Known::Unknown),

@@ -1,15 +1,15 @@
 //! Events that are not from a live batch: replayed, or copied by the host.
 
 use crate::batch::Record;
-use crate::slots::RecordSlots;
-use crate::tape::{Scan, Scanner, TapeSpan, Tapes};
+use crate::fields::RecordIndex;
+use crate::json::{Scan, Scanner, TapeBuffer, TapeSpan};
 
 /// A private copy of an event that is not from a live batch: hosts use the memory again.
 #[derive(Debug, Default)]
 pub(super) struct Foreign {
     pub(super) payload: Vec<u8>,
-    tapes: Tapes,
-    parsed: Option<(TapeSpan, RecordSlots)>,
+    tapes: TapeBuffer,
+    parsed: Option<(TapeSpan, RecordIndex)>,
 }
 
 impl Foreign {
@@ -19,10 +19,10 @@ impl Foreign {
         self.tapes.clear();
         self.parsed = match Scanner::default().scan(&self.payload, &mut self.tapes) {
             Scan::Whole { tape, .. } => {
-                let slots = RecordSlots::of(self.tapes.tape(tape, &self.payload));
+                let slots = RecordIndex::of(self.tapes.tape(tape, &self.payload));
                 Some((tape, slots))
             }
-            Scan::Unfinished | Scan::Mismatch(_) | Scan::TooMany(_) => None,
+            Scan::Unfinished | Scan::Mismatch(_) | Scan::TooManyContainers(_) => None,
         };
     }
 

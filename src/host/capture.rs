@@ -9,10 +9,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use falco_plugin_api as api;
 
 use super::broken;
-use super::event::{Event, HEADER, PAYLOAD, PLUGIN_EVENT, PLUGIN_ID};
+use super::event::Event;
 use super::plugin::Plugin;
 use super::symbols::text;
 use crate::error::{Error, ErrorKind, Result};
+use crate::event_layout::{HEADER, PLUGIN_EVENT, PLUGIN_ID_AT, PREFIX};
 
 /// How a batch ended. The events that came with it are to be handled first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -192,25 +193,25 @@ unsafe fn complete(event: *mut api::ss_plugin_event, id: u32) -> Result<()> {
     }
     // A plugin without an id may pass on events of any type.
     if id != 0 {
-        if kind != PLUGIN_EVENT || parameters != 2 || length < PAYLOAD {
+        if kind != PLUGIN_EVENT || parameters != 2 || length < PREFIX {
             return Err(broken(format!(
                 "the plugin gave an event of type {kind} with {parameters} parameters in {length} bytes; plugin events have type {PLUGIN_EVENT} and 2"
             )));
         }
         let number = |at: usize| {
-            // SAFETY: inside the event, which is at least PAYLOAD bytes long as checked above.
+            // SAFETY: inside the event, which is at least PREFIX bytes long as checked above.
             unsafe { bytes.add(at).cast::<u32>().read_unaligned() }
         };
         let (id_length, payload_length) = (number(HEADER), number(HEADER + 4));
-        if id_length != 4 || payload_length as usize != length - PAYLOAD {
+        if id_length != 4 || payload_length as usize != length - PREFIX {
             return Err(broken(format!(
                 "the plugin gave an event of {length} bytes whose parameters have {id_length} and {payload_length}"
             )));
         }
-        match number(PLUGIN_ID) {
+        match number(PLUGIN_ID_AT) {
             0 => {
                 // SAFETY: as for reading; the host may write.
-                unsafe { bytes.add(PLUGIN_ID).cast::<u32>().write_unaligned(id) };
+                unsafe { bytes.add(PLUGIN_ID_AT).cast::<u32>().write_unaligned(id) };
             }
             own if own == id => {}
             foreign => {

@@ -1,68 +1,55 @@
-//! Events as bytes: a header, the lengths of two parameters, the plugin's id, the payload; nothing is aligned.
+//! Events on the host's side. [`event_layout`] defines their bytes; no alignment is assumed.
 #![forbid(unsafe_code)]
-
-use falco_plugin_api::ss_plugin_event;
 
 use super::broken;
 use crate::error::Result;
+use crate::event_layout::{self, HEADER, PLUGIN_ID_AT, PREFIX};
 
-/// The type code of an event that a plugin made.
-pub(super) const PLUGIN_EVENT: u16 = 322;
-/// The size of the common header.
-pub(super) const HEADER: usize = size_of::<ss_plugin_event>();
-/// Where the id of the plugin stands: behind the header and two lengths.
-pub(super) const PLUGIN_ID: usize = HEADER + 8;
-/// Where the payload starts.
-pub(super) const PAYLOAD: usize = PLUGIN_ID + 4;
-
-/// The id under which this crate's plugin is registered.
-const CLOUDTRAIL: u32 = 2;
-
-/// An event that can be given to a plugin. Those of a [`Capture`](super::Capture) live until its next batch.
+/// A borrowed event. One of a [`Capture`](super::Capture) lives until its next batch.
 #[derive(Clone, Copy, Debug)]
 pub struct Event<'a> {
-    /// Never shorter than the header, and as long as the header says.
+    /// At least a header, and as long as that declares.
     bytes: &'a [u8],
     number: u64,
 }
 
 impl<'a> Event<'a> {
-    /// `bytes` hold at least a header.
+    /// `bytes` must have at least a header.
     pub(super) fn new(bytes: &'a [u8], number: u64) -> Event<'a> {
         Event { bytes, number }
     }
 
-    /// The same event under another number, as a host that counts differently would give it.
+    /// The same event with another number.
     pub fn with_number(self, number: u64) -> Event<'a> {
         Event { number, ..self }
     }
 
-    /// The host's count of events in the capture, from 1. No identity: it repeats from capture to capture.
+    /// The event's number in the capture, from 1. Captures repeat numbers, so it does not identify the event.
     pub fn number(self) -> u64 {
         self.number
     }
 
-    /// ns since 1970.
+    /// Timestamp, in nanoseconds since 1970.
     pub fn ts(self) -> u64 {
-        u64::from_le_bytes(self.array(0))
+        u64::from_ne_bytes(self.array(0))
     }
 
     /// The thread id; all ones for an event that no thread made.
     pub fn thread_id(self) -> u64 {
-        u64::from_le_bytes(self.array(8))
+        u64::from_ne_bytes(self.array(8))
     }
 
-    /// The id of the plugin that made it; 0 if it is too short to hold one.
+    /// The id of the plugin that produced it; 0 if the event is too short to have one.
     pub fn plugin_id(self) -> u32 {
-        u32::from_le_bytes(self.array(PLUGIN_ID))
+        u32::from_ne_bytes(self.array(PLUGIN_ID_AT))
     }
 
-    /// What the plugin put into it; empty if there is nothing.
+    /// The payload; empty if there is none.
     pub fn payload(self) -> &'a [u8] {
-        self.bytes.get(PAYLOAD..).unwrap_or_default()
+        self.bytes.get(PREFIX..).unwrap_or_default()
     }
 
-    /// All of it, from the first byte of the header.
+    /// The whole event, header included.
     pub fn as_bytes(self) -> &'a [u8] {
         self.bytes
     }
@@ -76,8 +63,8 @@ impl<'a> Event<'a> {
     }
 }
 
-/// An event in memory of its own, as a host makes when it replays a capture file: the plugin has not seen it
-/// before. It starts at an odd address, because the API promises no alignment.
+/// An event in its own memory, as when a host replays a capture file. It starts at an odd address, because the
+/// plugin API guarantees no alignment.
 #[derive(Clone, Debug)]
 pub struct OwnedEvent {
     /// One byte of padding, then the event.
@@ -87,30 +74,26 @@ pub struct OwnedEvent {
 impl OwnedEvent {
     /// An event of this crate's plugin (id 2) at `ts` (ns since 1970).
     pub fn new(ts: u64, payload: &[u8]) -> OwnedEvent {
-        OwnedEvent::of_plugin(CLOUDTRAIL, ts, payload)
+        OwnedEvent::of_plugin(event_layout::PLUGIN_ID, ts, payload)
     }
 
     /// An event of the plugin with that id.
     pub fn of_plugin(plugin_id: u32, ts: u64, payload: &[u8]) -> OwnedEvent {
-        let mut padded = Vec::with_capacity(1 + PAYLOAD + payload.len());
+        let mut padded = Vec::with_capacity(1 + PREFIX + payload.len());
         padded.push(0);
-        padded.extend(ts.to_le_bytes());
-        padded.extend(u64::MAX.to_le_bytes());
-        padded.extend(((PAYLOAD + payload.len()) as u32).to_le_bytes());
-        padded.extend(PLUGIN_EVENT.to_le_bytes());
-        padded.extend(2u32.to_le_bytes());
-        padded.extend(4u32.to_le_bytes());
-        padded.extend((payload.len() as u32).to_le_bytes());
-        padded.extend(plugin_id.to_le_bytes());
+        padded.extend(event_layout::prefix(plugin_id, ts, payload.len()));
         padded.extend(payload);
         OwnedEvent { padded }
     }
 
-    /// An event of any bytes. The header must be there and must give their number as its length, which every host
-    /// guarantees; all else may be wrong.
+    /// An event of arbitrary bytes. They must have a header that declares their number, as hosts guarantee;
+    /// anything else may be invalid.
+    ///
+    /// # Errors
+    /// If the declared length is another, or there is no header.
     pub fn from_bytes(raw: &[u8]) -> Result<OwnedEvent> {
         let length = raw.get(16..HEADER).and_then(|rest| rest.first_chunk());
-        if length.map(|l| u32::from_le_bytes(*l) as usize) != Some(raw.len()) {
+        if length.map(|l| u32::from_ne_bytes(*l) as usize) != Some(raw.len()) {
             return Err(broken(format!(
                 "{} bytes are no event: the length in the header differs, or there is no header",
                 raw.len()
@@ -133,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_put_into_an_event_is_read_out_of_it() {
+    fn an_event_reads_back_as_it_was_made() {
         let owned = OwnedEvent::of_plugin(7, 12, b"{}");
         let event = owned.as_event();
         assert_eq!(

@@ -10,7 +10,7 @@ use walkdir::{DirEntry, WalkDir};
 use crate::decode::{Content, Object};
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::{Log, Printable, Severity};
-use crate::log_name;
+use crate::object_key;
 use crate::pipeline::Feed;
 
 /// Stored bytes after which a job takes no further file.
@@ -133,7 +133,7 @@ fn walk(root: &Path, insights: bool, log: &Log) -> Vec<(PathBuf, u64)> {
             }
         };
         if !entry.file_type().is_file()
-            || !log_name::is_log(&entry.path().to_string_lossy(), insights)
+            || !object_key::is_log(&entry.path().to_string_lossy(), insights)
         {
             continue;
         }

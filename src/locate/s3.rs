@@ -18,7 +18,7 @@ use self::walk::Walk;
 use crate::aws::Clients;
 use crate::error::Result;
 use crate::interval::Interval;
-use crate::log_name;
+use crate::object_key;
 
 /// An object that is to be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,8 +46,8 @@ impl Selection {
     /// Whether the object at `key` is asked for. A key that does not tell its time is; so is one outside of
     /// CloudTrail's own folders that does not tell its account.
     pub fn takes(&self, key: &str) -> bool {
-        log_name::is_log(key, self.insights)
-            && log_name::time(key).is_none_or(|time| self.interval.contains(time))
+        object_key::is_log(key, self.insights)
+            && object_key::time(key).is_none_or(|time| self.interval.contains(time))
             && match layout::account(key) {
                 Some(account) => self.takes_account(account),
                 None => self.accounts.is_empty() || !layout::in_logs(key),

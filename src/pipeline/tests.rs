@@ -7,7 +7,7 @@ use crate::batch::Known;
 use crate::batch::test_support::FAILS;
 use crate::decode::Content;
 use crate::delivery::tickets;
-use crate::field::FIELDS;
+use crate::fields::FIELDS;
 
 /// Longer than anything here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -41,8 +41,11 @@ fn start(settings: Settings, feed: impl FnOnce(Feed) + Send + 'static) -> Starte
     }
 }
 
-fn object(feed: &Feed, place: &Place, name: &str, text: String) -> Object {
-    let permit = feed.hold(place, text.len() as u64).expect("open");
+fn object(place: &Place, name: &str, text: String) -> Object {
+    let budget = place.stored_budget();
+    let permit = budget
+        .acquire_blocking(place.job(), text.len() as u64)
+        .expect("open");
     Object {
         name: name.to_owned(),
         content: Content::Memory(text.into_bytes(), permit),
@@ -79,18 +82,19 @@ fn events_after_a_panic_have_their_own_values() {
         let place = feed.place().expect("open");
         let fails = [record("2", "Two"), record("3", FAILS), record("4", "Four")].join("\n");
         let mut objects = vec![
-            object(&feed, &place, "first", record("1", "One")),
-            object(&feed, &place, "second", fails),
-            object(&feed, &place, "third", record("5", "Five")),
+            object(&place, "first", record("1", "One")),
+            object(&place, "second", fails),
+            object(&place, "third", record("5", "Five")),
         ];
         for object in &mut objects {
             let (name, acked) = (object.name.clone(), acked.clone());
-            let mut handle = tickets(1, move |failure| {
-                let _ = acked.send((name, failure.is_none()));
+            let mut handle = tickets(1, move |outcome| {
+                let _ = acked.send((name, outcome.failure.is_none()));
             });
             object.ticket = handle.pop();
         }
         place.submit(objects);
+        feed.finish();
     });
     let id = FIELDS.iter().position(|it| it.name == "ct.id");
     let id = id.expect("a field");
@@ -149,20 +153,29 @@ fn closing_ends_senders_that_wait_behind_full_channels() {
     for unordered in [true, false] {
         let ended = ends(move || {
             let Started { mut pipeline, .. } = start(SETTINGS, move |mut feed| {
-                let mut places = Vec::new();
-                for _ in 0..10 {
-                    places.extend(match unordered {
-                        true => feed.unordered_place(),
-                        false => feed.place(),
-                    });
+                if unordered {
+                    let feed = feed.unordered().expect("open");
+                    let budget = Arc::clone(feed.stored_budget());
+                    for number in 0..100 {
+                        let Some(permit) = budget.acquire_blocking(UNORDERED, 1) else {
+                            return;
+                        };
+                        feed.submit(vec![Object {
+                            name: number.to_string(),
+                            content: Content::Memory(filler().into_bytes(), permit),
+                            ticket: None,
+                        }]);
+                    }
+                    return;
                 }
+                let places: Vec<_> = (0..10).filter_map(|_| feed.place()).collect();
                 for place in places {
                     place.fail(Error::new(ErrorKind::Read, "fails"));
                 }
-                // Ordered, each job's channel takes more than one error; fill one.
-                if let Some(place) = feed.place().filter(|_| !unordered) {
+                // Each job's channel takes more than one error; fill one.
+                if let Some(place) = feed.place() {
                     let objects = (0..100)
-                        .map(|number| object(&feed, &place, &number.to_string(), filler()))
+                        .map(|number| object(&place, &number.to_string(), filler()))
                         .collect();
                     place.submit(objects);
                 }
@@ -189,7 +202,8 @@ fn gauges_return_to_zero_after_close() {
         ..
     } = start(SETTINGS, |mut feed| {
         while let Some(place) = feed.place() {
-            let Some(permit) = feed.hold(&place, 1) else {
+            let budget = Arc::clone(place.stored_budget());
+            let Some(permit) = budget.acquire_blocking(place.job(), 1) else {
                 return;
             };
             let object = Object {
@@ -218,6 +232,43 @@ fn feeder_that_panics_ends_the_source_with_an_error() {
         ..
     } = start(SETTINGS, |_feed| panic!("on purpose"));
     let error = pipeline.next(PATIENCE, |_| {}).expect_err("no silent end");
-    assert!(error.to_string().contains("internal fault"), "{error}");
+    assert!(error.to_string().contains("internal error"), "{error}");
     assert_eq!(metrics.errors_internal.value(), 1);
+}
+
+#[test]
+fn dropped_place_is_reported() {
+    let Started {
+        mut pipeline,
+        metrics,
+        log,
+    } = start(SETTINGS, |mut feed| {
+        drop(feed.place());
+        feed.place().expect("open").skip();
+        feed.finish();
+    });
+    let next = pipeline.next(PATIENCE, |_| {}).expect("no error");
+    assert!(matches!(next, Next::End));
+    assert_eq!(metrics.errors_internal.value(), 1);
+    assert_eq!(log.take().len(), 1);
+}
+
+#[test]
+fn unordered_failure_ends_the_source_at_once() {
+    let Started { mut pipeline, .. } = start(SETTINGS, |feed| {
+        let unordered = feed.unordered().expect("open");
+        unordered.fail(Error::new(ErrorKind::Read, "fails"));
+        while !feed.closed() {
+            thread::sleep(Duration::from_millis(1));
+        }
+        drop(unordered);
+    });
+    let error = loop {
+        match pipeline.next(Duration::from_millis(100), |_| {}) {
+            Err(error) => break error,
+            Ok(Next::Timeout) => {}
+            Ok(other) => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(error.to_string(), "fails");
 }

@@ -16,7 +16,7 @@ use super::info;
 use super::source::{Handed, Instance};
 use super::state::{Owner, PluginState, host_text};
 use crate::error::{Error, ErrorKind};
-use crate::event::PLUGIN_ID;
+use crate::event_layout::PLUGIN_ID;
 
 const SUCCESS: ss_plugin_rc = api::ss_plugin_rc_SS_PLUGIN_SUCCESS;
 const FAILURE: ss_plugin_rc = api::ss_plugin_rc_SS_PLUGIN_FAILURE;

@@ -8,9 +8,9 @@ use falco_plugin_api as api;
 
 use super::state::Live;
 use crate::demand::Demand;
-use crate::event::{self, PREFIX};
+use crate::event_layout::{self, PREFIX};
 use crate::extract::{Answer, Argument, Extractor, Given};
-use crate::field::{Arg, FIELDS};
+use crate::fields::{Arg, FIELDS};
 
 /// Extraction's own state.
 pub(super) struct Extraction {
@@ -226,12 +226,12 @@ unsafe fn foreign_payload<'call>(event: *const u8) -> Option<&'call [u8]> {
     let header = size_of::<api::ss_plugin_event>();
     // SAFETY: every event has a header; bytes have no alignment.
     let bytes = unsafe { slice::from_raw_parts(event, header) };
-    if event::total_len(bytes)? < PREFIX {
+    if event_layout::total_len(bytes)? < PREFIX {
         return None;
     }
     // SAFETY: the header says that there are at least this many bytes.
     let prefix = unsafe { &*event.cast::<[u8; PREFIX]>() };
-    let len = event::payload_len(prefix)?;
+    let len = event_layout::payload_len(prefix)?;
     // SAFETY: `payload_len` only gives a length that fits in what the header says.
     Some(unsafe { slice::from_raw_parts(event.add(PREFIX), len) })
 }

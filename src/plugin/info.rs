@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use serde_json::{Value, json};
 
 use crate::config;
-use crate::field::{Arg, FIELDS, Field, Kind, Property};
+use crate::fields::{Arg, FIELDS, Field, FieldType, Property};
 
 /// The plugin API that the host must have: 3.11.0 came with Falco 0.41.
 pub(super) const REQUIRED_API: &CStr = c"3.11.0";
@@ -58,9 +58,9 @@ pub(super) static OPEN_PARAMS: Text<1024> = Text::new(|| {
 
 fn field(field: &Field) -> Value {
     let mut json = json!({
-        "type": match field.kind {
-            Kind::String => "string",
-            Kind::Uint64 => "uint64",
+        "type": match field.field_type {
+            FieldType::String => "string",
+            FieldType::Uint64 => "uint64",
         },
         "name": field.name,
         "display": field.display,

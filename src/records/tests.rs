@@ -1,16 +1,18 @@
-use super::*;
-use crate::tape::MAX_CONTAINERS;
+//! Sound and damaged texts, whole and in windows of every size.
 
-/// The `n` of each record that is found, and what was damaged.
+use super::*;
+use crate::json::{MAX_CONTAINERS, Scanner};
+
+/// Collects records and damage.
 #[derive(Default)]
-struct Found {
-    tapes: Tapes,
+struct Collected {
+    tapes: TapeBuffer,
     records: Vec<String>,
     damage: Vec<Damage>,
 }
 
-impl RecordSink for Found {
-    fn tapes(&mut self) -> &mut Tapes {
+impl RecordSink for Collected {
+    fn tapes(&mut self) -> &mut TapeBuffer {
         &mut self.tapes
     }
 
@@ -25,7 +27,7 @@ impl RecordSink for Found {
     }
 }
 
-/// Reads `text` whole and in windows of every size: the results must be the same.
+/// Reads `text` whole and in windows of every size, and checks that all results are the same.
 fn read(text: &str) -> (Vec<String>, Vec<Damage>) {
     let whole = read_in_windows(text, text.len());
     for size in 1..text.len() {
@@ -36,7 +38,7 @@ fn read(text: &str) -> (Vec<String>, Vec<Damage>) {
 }
 
 fn read_in_windows(text: &str, size: usize) -> (Vec<String>, Vec<Damage>) {
-    let mut found = Found::default();
+    let mut found = Collected::default();
     let mut reader = RecordReader::new(Scanner::default());
     let (mut start, mut end) = (0, 0);
     while end < text.len() {
@@ -56,7 +58,7 @@ fn records(numbers: std::ops::Range<u32>) -> Vec<String> {
 }
 
 #[test]
-fn every_container_is_read() {
+fn records_are_read_from_every_kind_of_file() {
     let all = records(0..3);
     let joined = all.join(",");
     for text in [
@@ -75,7 +77,7 @@ fn every_container_is_read() {
 }
 
 #[test]
-fn damage_costs_the_record_that_it_is_in() {
+fn damage_costs_only_the_record_that_it_is_in() {
     let bad = [
         (r#"{"eventVersion":"1","a":{"b":1}"#, Damage::Unbalanced),
         (r#"{"eventVersion":"1","a":[1}}"#, Damage::Unbalanced),
@@ -95,7 +97,7 @@ fn damage_costs_the_record_that_it_is_in() {
 }
 
 #[test]
-fn two_missing_quotes_do_not_hide_what_is_between() {
+fn two_missing_quotes_do_not_hide_records_between_them() {
     let bad = r#"{"eventVersion":"1","a":"x}"#;
     let text = format!(r#"{{"Records":[{bad},{},{bad}]}}"#, record(0));
     let (found, damaged) = read(&text);
@@ -104,7 +106,7 @@ fn two_missing_quotes_do_not_hide_what_is_between() {
 }
 
 #[test]
-fn a_cut_off_file_gives_its_whole_records() {
+fn whole_records_of_a_truncated_file_are_delivered() {
     let text = format!(r#"{{"Records":[{},{}"#, record(0), &record(1)[..20]);
     assert_eq!(read(&text), (records(0..1), vec![Damage::CutOff]));
     for end in ["{", "{\"", "[", "\"", "\"event"] {
@@ -115,7 +117,7 @@ fn a_cut_off_file_gives_its_whole_records() {
 }
 
 #[test]
-fn a_list_that_does_not_end_is_told() {
+fn an_array_without_an_end_is_reported() {
     let first = record(0);
     for text in [
         format!(r#"{{"Records":[{first}"#),
@@ -131,7 +133,7 @@ fn a_list_that_does_not_end_is_told() {
         );
     }
     assert_eq!(read(r#"{"Records":["#), (vec![], vec![Damage::Unclosed]));
-    // Valid, but for the end: what it takes for a part of itself is at least missed.
+    // Records nested in the last one are not delivered, but the missing end is reported.
     let others = format!("{},{}", record(1), record(2));
     let open = first.replace(r#"]}"#, &format!(r#"],"x":[{others}]}}"#));
     let (_, damaged) = read(&format!(r#"{{"Records":[{open}"#));
@@ -139,7 +141,7 @@ fn a_list_that_does_not_end_is_told() {
 }
 
 #[test]
-fn a_bracket_that_is_not_what_it_was_hides_nothing() {
+fn a_changed_bracket_does_not_hide_other_records() {
     let bad = record(1);
     let bad = &bad[..bad.len() - 1];
     for opening in ["[", "{"] {
@@ -160,14 +162,14 @@ fn a_bracket_that_is_not_what_it_was_hides_nothing() {
 }
 
 #[test]
-fn a_wrapper_without_an_array_is_no_record() {
+fn a_wrapper_without_an_array_is_not_a_record() {
     assert_eq!(read(r#"{"Records":null}"#), (vec![], vec![]));
     let object = format!(r#"{{"Records":{}}}"#, record(0));
     assert_eq!(read(&object), (vec![], vec![Damage::NotAnObject]));
 }
 
 #[test]
-fn a_record_with_a_key_records_is_a_record() {
+fn a_record_may_have_a_key_named_records() {
     for more in ["null", "5", "[]", r#"[{"eventVersion":"1"}]"#] {
         let first = record(0).replace("\"n\"", &format!("\"Records\":{more},\"n\""));
         let second = format!(r#"{{"a":1,"Records":{more},"eventTime":"t"}}"#);
@@ -186,7 +188,7 @@ fn a_record_with_a_key_records_is_a_record() {
 }
 
 #[test]
-fn wrappers_in_each_other_take_bounded_time() {
+fn nested_wrappers_take_bounded_time() {
     let whole = |text: &str| read_in_windows(text, text.len());
     let nested = |open: &str, depth: usize| {
         let (before, after) = (open.repeat(depth), "]}".repeat(depth));
@@ -199,13 +201,13 @@ fn wrappers_in_each_other_take_bounded_time() {
         let given_up = (vec![], vec![Damage::GivenUp]);
         assert_eq!(nested(open, 200_000), given_up, "{open}");
     }
-    // Side by side, they may be as many as there are.
+    // Side by side, their number is not limited.
     let many = format!("[{}]", vec![format!("{direct}]}}"); 2_000_000].join(","));
     assert_eq!(whole(&many), (vec![], vec![]));
 }
 
 #[test]
-fn a_record_may_have_so_many_containers_and_one_more_costs_it_alone() {
+fn a_record_with_too_many_containers_is_skipped_and_the_others_are_not() {
     let nested = |depth: usize| {
         let (open, close) = ("[".repeat(depth), "]".repeat(depth));
         format!(r#"{{"eventVersion":"1","eventTime":"t","a":{open}{close}}}"#)

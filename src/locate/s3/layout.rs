@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 
 use super::Selection;
-use crate::log_name::is_account;
+use crate::object_key::is_account;
 use crate::timestamp;
 
 /// A part of a bucket that is still to be listed: all keys that start with `prefix`.

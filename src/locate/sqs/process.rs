@@ -15,8 +15,8 @@ use crate::error::{Error, ErrorKind};
 use crate::fetch::{Account, Fetched, Fetcher};
 use crate::locate::notification::{self, Notification, ObjectRef, Parsed};
 use crate::log::{Printable, Severity};
-use crate::log_name;
 use crate::memory_budget::UNORDERED;
+use crate::object_key;
 use crate::pipeline::UnorderedFeed;
 use crate::quote::quoted;
 
@@ -189,7 +189,7 @@ impl Processor {
 impl Queue {
     /// Whether a named object is read; one that is not is counted, and logged once for each kind.
     fn is_read(&self, object: &ObjectRef) -> bool {
-        if log_name::is_log(&object.key, self.rules.insights) {
+        if object_key::is_log(&object.key, self.rules.insights) {
             return true;
         }
         let (kind, counter) = match &object.key {

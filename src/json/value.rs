@@ -1,7 +1,7 @@
-//! Reads values through a tape: what kind, where, and what is inside.
+//! Access to the values of one record through its tape.
 #![forbid(unsafe_code)]
 
-use super::Container;
+use super::tape::Container;
 
 /// One record's tape together with the text that it was made from.
 #[derive(Clone, Copy, Debug)]
@@ -12,7 +12,7 @@ pub struct Tape<'t> {
     plain: bool,
 }
 
-/// A value of a [`Tape`], by the number of its first entry.
+/// A value of a [`Tape`]: the number of its first entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Value(pub u32);
 
@@ -21,16 +21,16 @@ impl Value {
     pub const ROOT: Value = Value(0);
 }
 
-/// What a value is, by its first byte.
+/// JSON type of a value, by its first byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ValueType {
     /// `{…}`
     Object,
     /// `[…]`
     Array,
     /// `"…"`
     String,
-    /// A number, `true`, `false`, `null`, or whatever else stands there unquoted.
+    /// A number, `true`, `false`, `null`, or any other unquoted text.
     Scalar,
 }
 
@@ -49,44 +49,43 @@ impl<'t> Tape<'t> {
         }
     }
 
-    /// Whether the text is ASCII without a backslash or a NUL, so that every string in it can be
-    /// shown as it stands there.
+    /// Whether the whole text is ASCII without a backslash or a NUL. Then the inside every
+    /// string is its text: valid UTF-8, nothing to unescape, no NUL that would end a C string.
     #[inline]
-    pub fn is_plain(&self) -> bool {
+    pub(crate) fn is_plain(&self) -> bool {
         self.plain
     }
 
-    /// The text that the tape is of.
+    /// The record's text.
     pub fn text(&self) -> &'t [u8] {
         self.text
     }
 
-    /// What `value` is.
+    /// The type of `value`.
     #[inline]
-    pub fn kind(&self, value: Value) -> Kind {
+    pub fn value_type(&self, value: Value) -> ValueType {
         match self.first_byte(value.0) {
-            b'"' => Kind::String,
-            b'{' => Kind::Object,
-            b'[' => Kind::Array,
-            _ => Kind::Scalar,
+            b'"' => ValueType::String,
+            b'{' => ValueType::Object,
+            b'[' => ValueType::Array,
+            _ => ValueType::Scalar,
         }
     }
 
-    /// Where in the text `value` starts, in bytes.
+    /// Offset of `value` in the text, in bytes.
     #[inline]
     pub fn start(&self, value: Value) -> usize {
-        self.place(value.0)
+        self.offset(value.0)
     }
 
-    /// The text of `value` as it stands there: the quotes of a string and the brackets of a
-    /// container included.
+    /// The JSON text of `value`, with a string's quotes and a container's brackets.
     pub fn raw(&self, value: Value) -> &'t [u8] {
-        let start = self.place(value.0);
+        let start = self.offset(value.0);
         let end = match self.first_byte(value.0) {
-            b'"' => self.place(value.0 + 1) + 1,
+            b'"' => self.offset(value.0 + 1) + 1,
             b'{' | b'[' => {
                 let close = self.container(value).map_or(value.0, |c| c.1.close);
-                self.place(close) + 1
+                self.offset(close) + 1
             }
             _ => start + scalar_len(self.text.get(start..).unwrap_or_default()),
         };
@@ -99,44 +98,44 @@ impl<'t> Tape<'t> {
         self.first_byte(value.0) == b'n' && self.raw(value) == b"null"
     }
 
-    /// What stands between the quotes of a string, escapes and all; `None` for other kinds.
+    /// The text between the quotes of a string, still escaped; `None` for other types.
     #[inline]
     pub fn string(&self, value: Value) -> Option<&'t [u8]> {
         if self.first_byte(value.0) != b'"' {
             return None;
         }
-        let start = self.place(value.0) + 1;
-        self.text.get(start..self.place(value.0 + 1))
+        let start = self.offset(value.0) + 1;
+        self.text.get(start..self.offset(value.0 + 1))
     }
 
-    /// The members of an object in their order; none for other kinds.
+    /// The members of an object, in the text's order; empty for other types.
     #[inline]
     pub fn members(&self, value: Value) -> Members<'t> {
-        Members(self.inside(value, b'{'))
+        Members(self.cursor(value, b'{'))
     }
 
-    /// The elements of an array in their order; none for other kinds.
+    /// The elements of an array, in the text's order; empty for other types.
     pub fn elements(&self, value: Value) -> Elements<'t> {
-        Elements(self.inside(value, b'['))
+        Elements(self.cursor(value, b'['))
     }
 
     #[inline]
-    fn inside(&self, value: Value, bracket: u8) -> Inside<'t> {
-        let (next, end, container) = match self.container(value) {
+    fn cursor(&self, value: Value, bracket: u8) -> Cursor<'t> {
+        let (entry, end, container) = match self.container(value) {
             Some((number, container)) if self.first_byte(value.0) == bracket => {
                 (container.open + 1, container.close, number as u32 + 1)
             }
             _ => (0, 0, 0),
         };
-        Inside {
+        Cursor {
             tape: *self,
-            next,
+            entry,
             end,
             container,
         }
     }
 
-    /// The container that opens at `value`, and its number. They are sorted by where they open.
+    /// The container that opens at `value`, and its number.
     #[inline]
     fn container(&self, value: Value) -> Option<(usize, Container)> {
         let number = if value == Value::ROOT {
@@ -149,40 +148,41 @@ impl<'t> Tape<'t> {
         Some((number, *self.containers.get(number)?))
     }
 
+    /// The offset at `entry`; the end of the text if there is no such entry.
     #[inline]
-    fn place(&self, entry: u32) -> usize {
+    fn offset(&self, entry: u32) -> usize {
         self.entries
             .get(entry as usize)
-            .map_or(self.text.len(), |&place| place as usize)
+            .map_or(self.text.len(), |&offset| offset as usize)
     }
 
     #[inline]
     fn first_byte(&self, entry: u32) -> u8 {
-        self.text.get(self.place(entry)).copied().unwrap_or(0)
+        self.text.get(self.offset(entry)).copied().unwrap_or(0)
     }
 }
 
-/// Where a walk through a container stands.
+/// Position of an iteration over a container's content.
 #[derive(Clone, Debug)]
-struct Inside<'t> {
+struct Cursor<'t> {
     tape: Tape<'t>,
     /// Entry of the next value.
-    next: u32,
+    entry: u32,
     /// Entry of the closing bracket.
     end: u32,
-    /// Number of the first container that starts at or behind `next`.
+    /// Number of the first container that opens at `entry` or later.
     container: u32,
 }
 
-impl Inside<'_> {
-    /// Passes over the value at `entry`, which starts with this byte.
+impl Cursor<'_> {
+    /// Moves past the value at `entry`, whose first byte is `first`.
     #[inline(always)]
     fn skip(&mut self, entry: u32, first: u8) {
-        self.next = match first {
+        self.entry = match first {
             b'"' => entry + 2,
             b'{' | b'[' => match self.tape.containers.get(self.container as usize) {
                 Some(container) => {
-                    self.container = container.after;
+                    self.container = container.next;
                     container.close + 1
                 }
                 None => self.end,
@@ -192,35 +192,35 @@ impl Inside<'_> {
     }
 }
 
-/// Iterates over the members of an object; made by [`Tape::members`].
+/// Iterator over the members of an object; see [`Tape::members`].
 ///
-/// What is no member (a value without a key, a key without a value) is passed over.
+/// Skips values without a key and keys without a value.
 #[derive(Clone, Debug)]
-pub struct Members<'t>(Inside<'t>);
+pub struct Members<'t>(Cursor<'t>);
 
 impl<'t> Iterator for Members<'t> {
-    /// The key as it stands between its quotes, and the value.
+    /// The key between its quotes, still escaped, and the value.
     type Item = (&'t [u8], Value);
 
-    // Half of the work on a record is this loop. Inlined, its state stays in registers.
+    // Half of the work on a record is this loop; inlined, it keeps the cursor in registers.
     #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
-        let Members(inside) = self;
-        while inside.next < inside.end {
-            let key = inside.next;
-            // The key's two quotes and the first byte of what follows. Nearly always that is its
-            // value, behind a colon and nothing else: one check for all of it.
-            let tape = inside.tape;
+        let Members(cursor) = self;
+        while cursor.entry < cursor.end {
+            let key = cursor.entry;
+            // A key's quotes and the first byte after them. CloudTrail writes nothing but a colon
+            // between key and value, so one bounds check covers all of it.
+            let tape = cursor.tape;
             let &[open, close, value] = tape.entries.get(key as usize..)?.first_chunk()?;
             if value == close.wrapping_add(2)
-                && key + 2 < inside.end
+                && key + 2 < cursor.end
                 && let [b'"', name @ .., b'"', b':', first] =
                     tape.text.get(open as usize..=value as usize)?
             {
-                inside.skip(key + 2, *first);
+                cursor.skip(key + 2, *first);
                 return Some((name, Value(key + 2)));
             }
-            if let Some(name) = inside.odd_member() {
+            if let Some(name) = cursor.irregular_member() {
                 return Some((name, Value(key + 2)));
             }
         }
@@ -228,24 +228,24 @@ impl<'t> Iterator for Members<'t> {
     }
 }
 
-impl<'t> Inside<'t> {
-    /// A step of [`Members`] where something stands between key and value, or one of them is
-    /// missing: the member's name, if it is one.
+impl<'t> Cursor<'t> {
+    /// One step over a member with white space around its colon, or over something that is not a
+    /// member. Returns the name if it is one.
     #[cold]
-    fn odd_member(&mut self) -> Option<&'t [u8]> {
-        let (tape, key, value) = (self.tape, self.next, self.next + 2);
+    fn irregular_member(&mut self) -> Option<&'t [u8]> {
+        let (tape, key, value) = (self.tape, self.entry, self.entry + 2);
         let Some(name) = tape.string(Value(key)) else {
             self.skip(key, tape.first_byte(key));
             return None;
         };
         if value >= self.end {
-            self.next = self.end;
+            self.entry = self.end;
             return None;
         }
-        let behind_key = tape.place(key + 1) + 1;
-        let between = tape.text.get(behind_key..tape.place(value));
+        let key_end = tape.offset(key + 1) + 1;
+        let between = tape.text.get(key_end..tape.offset(value));
         if between.is_none_or(|between| between.trim_ascii() != b":") {
-            self.next = value;
+            self.entry = value;
             return None;
         }
         self.skip(value, tape.first_byte(value));
@@ -253,27 +253,28 @@ impl<'t> Inside<'t> {
     }
 }
 
-/// Iterates over the elements of an array; made by [`Tape::elements`].
+/// Iterator over the elements of an array; see [`Tape::elements`].
 #[derive(Clone, Debug)]
-pub struct Elements<'t>(Inside<'t>);
+pub struct Elements<'t>(Cursor<'t>);
 
 impl Iterator for Elements<'_> {
     type Item = Value;
 
     fn next(&mut self) -> Option<Value> {
-        let Elements(inside) = self;
-        if inside.next >= inside.end {
+        let Elements(cursor) = self;
+        if cursor.entry >= cursor.end {
             return None;
         }
-        let value = inside.next;
-        inside.skip(value, inside.tape.first_byte(value));
+        let value = cursor.entry;
+        cursor.skip(value, cursor.tape.first_byte(value));
         Some(Value(value))
     }
 }
 
-/// Length of a number or literal: up to the next character that can stand behind one.
+/// Length of the number, literal or other unquoted text that `text` starts with: up to a separator
+/// or quote.
 #[inline]
-fn scalar_len(text: &[u8]) -> usize {
+pub(crate) fn scalar_len(text: &[u8]) -> usize {
     text.iter()
         .position(|&byte| ENDS_SCALAR[usize::from(byte)])
         .unwrap_or(text.len())

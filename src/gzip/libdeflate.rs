@@ -1,25 +1,24 @@
-//! The fast way with libdeflate: it writes into a buffer of ours.
+//! Raw deflate data with libdeflate, which is C and the faster of the two decoders.
 
 use libdeflater::Decompressor;
 
-/// A decoder for raw deflate data.
-pub(super) struct Deflate(Decompressor);
+pub(super) struct LibdeflateDecoder(Decompressor);
 
-impl Default for Deflate {
+impl Default for LibdeflateDecoder {
     fn default() -> Self {
-        Deflate(Decompressor::new())
+        LibdeflateDecoder(Decompressor::new())
     }
 }
 
-impl Deflate {
-    /// The text of `deflated`, in `buffer`, if it is `len` bytes long.
+impl LibdeflateDecoder {
+    /// Inflates `deflated` into `buffer`; `None` if it is damaged or its text has not `len` bytes.
     pub(super) fn inflate<'t>(
         &mut self,
         deflated: &[u8],
         buffer: &'t mut Vec<u8>,
         len: usize,
     ) -> Option<&'t [u8]> {
-        // It only grows: every byte is zeroed once, not for every file.
+        // The buffer does not shrink, so that its bytes are zeroed once and not for every file.
         if buffer.len() < len {
             buffer.resize(len, 0);
         }

@@ -1,18 +1,16 @@
-//! The fast way with zune-inflate, for builds without C. Its own checksum is left off: it is slower
-//! than the rest of the work.
+//! Raw deflate data with zune-inflate, for builds without C.
 
 use zune_inflate::{DeflateDecoder, DeflateOptions};
 
-/// Room that the decoder wants for its unchecked copies, or it grows the buffer at the end.
+/// Room after the text, in bytes. With less, the decoder reallocates its buffer at the end.
 const SLACK: usize = 1024;
 
-/// A decoder for raw deflate data.
 #[derive(Default)]
-pub(super) struct Deflate;
+pub(super) struct ZuneDecoder;
 
-impl Deflate {
-    /// The text of `deflated`, if it is `len` bytes long. The decoder brings a buffer of its own,
-    /// which becomes `buffer`.
+impl ZuneDecoder {
+    /// Inflates `deflated` into a new buffer that replaces `buffer`; `None` if it is damaged or its
+    /// text has not `len` bytes.
     pub(super) fn inflate<'t>(
         &mut self,
         deflated: &[u8],

@@ -1,9 +1,10 @@
-//! Whether an event only reads, told from the verb that its name starts with.
+//! Classification of event names as read-only or changing, by the verb that they start with.
 //!
-//! From the names of the operations of AWS's services. A verb that services use both ways
-//! (`Verify`, `Generate`, `Assume`, …) is in neither list: no answer is better than a wrong one.
+//! The lists are from the names of the operations of AWS's services. A verb that services use
+//! for both (`Verify`, `Generate`, `Assume`, …) is in neither list.
 
-const READING: &[&str] = &[
+/// Verbs of operations that change nothing.
+const READ_ONLY: &[&str] = &[
     "BatchCheck",
     "BatchDescribe",
     "BatchGet",
@@ -35,6 +36,7 @@ const READING: &[&str] = &[
     "View",
 ];
 
+/// Verbs of operations that change something.
 const CHANGING: &[&str] = &[
     "Abort",
     "Accept",
@@ -169,17 +171,17 @@ const CHANGING: &[&str] = &[
     "Write",
 ];
 
-/// `None` where the name's verb does not say.
-pub(super) fn reads_only(event_name: &[u8]) -> Option<bool> {
+/// Whether an event of this name is read-only; `None` if its verb is in neither list.
+pub(super) fn read_only(event_name: &[u8]) -> Option<bool> {
     let starts_with_one_of =
         |verbs: &[&str]| verbs.iter().any(|verb| starts_with(event_name, verb));
-    if starts_with_one_of(READING) {
+    if starts_with_one_of(READ_ONLY) {
         return Some(true);
     }
     starts_with_one_of(CHANGING).then_some(false)
 }
 
-/// As a whole word: `Settle` does not start with `Set`.
+/// Whether `event_name` starts with `verb` as a whole word: `Settle` does not start with `Set`.
 fn starts_with(event_name: &[u8], verb: &str) -> bool {
     event_name
         .strip_prefix(verb.as_bytes())
@@ -191,7 +193,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn verbs_are_whole_words() {
+    fn a_verb_matches_as_a_whole_word_only() {
         for (name, expected) in [
             ("GetObject", Some(true)),
             ("ListBuckets", Some(true)),
@@ -204,17 +206,17 @@ mod tests {
             ("AssumeRole", None),
             ("", None),
         ] {
-            assert_eq!(reads_only(name.as_bytes()), expected, "{name}");
+            assert_eq!(read_only(name.as_bytes()), expected, "{name}");
         }
     }
 
     #[test]
-    fn no_name_can_match_both_lists() {
-        for reading in READING {
+    fn no_event_name_matches_both_lists() {
+        for verb in READ_ONLY {
             assert!(
                 CHANGING
                     .iter()
-                    .all(|verb| !starts_with(reading.as_bytes(), verb))
+                    .all(|changing| !starts_with(verb.as_bytes(), changing))
             );
         }
     }

@@ -1,29 +1,35 @@
-//! JSON pointers (RFC 6901), compiled once for each distinct argument of `ct.value`.
+//! JSON pointers (RFC 6901): the arguments of `ct.value`.
 
-use super::value::{View, key_is};
+use super::key_table::KnownKey;
+use super::value::{RecordView, member};
 use crate::error::{Error, ErrorKind, Result};
-use crate::slots::Slot;
-use crate::tape::{Kind, Tape, Value};
+use crate::json::{Tape, Value, ValueType};
 
-/// A compiled pointer. What it shares with the paths of the named fields is looked up as theirs.
+/// A compiled JSON pointer.
+///
+/// The longest prefix that is the path of a [`KnownKey`] is looked up in the record's key table; the rest is
+/// followed token by token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pointer {
-    known: Option<Slot>,
+    known: Option<KnownKey>,
     rest: Vec<Token>,
 }
 
-/// One step from a value to a value inside.
+/// One step from an object or array to a value inside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Token {
     key: Box<[u8]>,
-    /// The same as a place in an array.
+    /// The key as an array index.
     index: Option<usize>,
 }
 
 impl Pointer {
     /// Compiles `text`, which is empty (the whole record) or starts with `/`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] with a message that quotes `text`.
     pub fn compile(text: &str) -> Result<Pointer> {
-        let refused = |what: &str| {
+        let invalid = |what: &str| {
             Error::new(
                 ErrorKind::Config,
                 format!(
@@ -37,20 +43,20 @@ impl Pointer {
                     known: None,
                     rest: Vec::new(),
                 }),
-                _ => Err(refused("the argument does not start with /")),
+                _ => Err(invalid("the argument does not start with /")),
             };
         };
         let tokens = path
             .split('/')
-            .map(|token| Token::compile(token).ok_or_else(|| refused("~ must be written ~0")))
+            .map(|token| Token::compile(token).ok_or_else(|| invalid("~ must be written ~0")))
             .collect::<Result<Vec<_>>>()?;
         let mut known = None;
         let mut resolved = 0;
-        while let Some(slot) = tokens
+        while let Some(key) = tokens
             .get(resolved)
-            .and_then(|token| Slot::find(known, &token.key))
+            .and_then(|token| KnownKey::find(known, &token.key))
         {
-            known = Some(slot);
+            known = Some(key);
             resolved += 1;
         }
         Ok(Pointer {
@@ -59,15 +65,15 @@ impl Pointer {
         })
     }
 
-    /// The value that the pointer leads to.
-    pub fn value(&self, view: &mut View<'_>) -> Option<Value> {
+    /// The value that the pointer refers to.
+    pub(crate) fn value(&self, record: &mut RecordView<'_>) -> Option<Value> {
         let start = match self.known {
-            Some(slot) => view.slots.value(view.tape, slot)?,
+            Some(key) => record.keys.value(record.tape, key)?,
             None => Value::ROOT,
         };
         self.rest
             .iter()
-            .try_fold(start, |value, token| token.step(view.tape, value))
+            .try_fold(start, |value, token| token.step(record.tape, value))
     }
 }
 
@@ -86,22 +92,21 @@ impl Token {
                 other => other,
             });
         }
-        let is_index = text == "0" || !text.starts_with('0');
-        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let is_canonical = text == "0" || !text.starts_with('0');
+        let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         Some(Token {
-            index: (is_index && digits).then(|| text.parse().ok()).flatten(),
+            index: (is_canonical && is_number)
+                .then(|| text.parse().ok())
+                .flatten(),
             key: key.into_boxed_slice(),
         })
     }
 
     fn step(&self, tape: Tape<'_>, value: Value) -> Option<Value> {
-        match tape.kind(value) {
-            Kind::Object => tape
-                .members(value)
-                .find(|(key, _)| key_is(key, &self.key))
-                .map(|(_, member)| member),
-            Kind::Array => tape.elements(value).nth(self.index?),
-            Kind::String | Kind::Scalar => None,
+        match tape.value_type(value) {
+            ValueType::Object => member(tape, value, &self.key),
+            ValueType::Array => tape.elements(value).nth(self.index?),
+            ValueType::String | ValueType::Scalar => None,
         }
     }
 }
@@ -109,32 +114,34 @@ impl Token {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::slots::{RecordSlots, Slots};
-    use crate::tape::{Scan, Scanner, Tapes};
+    use crate::fields::{KeyTable, RecordIndex};
+    use crate::json::{Scan, Scanner, TapeBuffer};
 
-    /// RFC 6901, section 5, inside of a record.
+    /// The example of RFC 6901, section 5, with a known key added.
     const RECORD: &str = r#"{"foo":["bar","baz"],"":0,"a/b":1,"c%d":2,"e^f":3,"g|h":4,"i\\j":5,
         "k\"l":6," ":7,"m~n":8,"userIdentity":{"type":"Root","x":{"y":9}},"0":10}"#;
 
     fn at(pointer: &str) -> Option<String> {
-        let mut tapes = Tapes::default();
+        let mut tapes = TapeBuffer::default();
         let Scan::Whole { tape, .. } = Scanner::default().scan(RECORD.as_bytes(), &mut tapes)
         else {
             panic!("not whole");
         };
         let tape = tapes.tape(tape, RECORD.as_bytes());
-        let mut slots = Slots::default();
-        slots.reset(&RecordSlots::of(tape));
-        let mut view = View {
+        let mut keys = KeyTable::default();
+        keys.reset(&RecordIndex::of(tape));
+        let mut record = RecordView {
             tape,
-            slots: &mut slots,
+            keys: &mut keys,
         };
-        let value = Pointer::compile(pointer).expect(pointer).value(&mut view)?;
+        let value = Pointer::compile(pointer)
+            .expect(pointer)
+            .value(&mut record)?;
         Some(String::from_utf8_lossy(tape.raw(value)).into_owned())
     }
 
     #[test]
-    fn the_standard_s_examples_hold() {
+    fn the_examples_of_the_rfc_are_resolved() {
         for (pointer, expected) in [
             ("", RECORD),
             ("/foo", r#"["bar","baz"]"#),
@@ -155,14 +162,14 @@ mod tests {
     }
 
     #[test]
-    fn known_and_unknown_keys_mix() {
+    fn a_pointer_may_continue_below_a_known_key() {
         assert_eq!(at("/userIdentity/type").as_deref(), Some(r#""Root""#));
         assert_eq!(at("/userIdentity/x/y").as_deref(), Some("9"));
         assert_eq!(at("/userIdentity/type/x"), None);
     }
 
     #[test]
-    fn array_places_are_plain_numbers() {
+    fn an_array_index_has_no_sign_and_no_leading_zero() {
         for pointer in [
             "/foo/2",
             "/foo/00",
@@ -175,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_pointer_is_refused() {
+    fn malformed_pointers_are_rejected() {
         for pointer in ["a", "/a~", "/a~2b"] {
             assert!(Pointer::compile(pointer).is_err(), "{pointer}");
         }

@@ -1,46 +1,48 @@
-//! What the name of a file or object says before anything of it is read: whether it is a
-//! CloudTrail log, and when that was written. Knows no buckets, no directories and no contents.
+//! Keys of S3 objects and paths of files: whether one names a CloudTrail log, and of which time.
+//!
+//! AWS writes `AWSLogs/[<organization>/]<account>/CloudTrail/<region>/YYYY/MM/DD/<file>`, where the
+//! file is `<account>_CloudTrail_<region>_YYYYMMDDTHHmmZ_<unique>.json.gz`. Logs of other services
+//! lie beside it, and users copy logs to keys of their own. This module reads keys only, no
+//! directories, buckets or contents.
 #![forbid(unsafe_code)]
 
 use crate::timestamp;
 
-/// Whether `key` names a log to be read, by its suffix and by the absence of another AWS log's mark.
+/// Whether to read the object with this key: it has a log's suffix, and AWS does not name it as
+/// another log. Insights logs are read with `insights` only, digest files never.
 ///
-/// `key` is a whole S3 key, or a path with `/` between its parts. `insights` is the init
-/// configuration's `includeInsights`: without it Insights files are not to be read. Digest files never are.
-///
-/// A mark counts only where AWS itself writes it: in a file name beside the account id, or as the
-/// folder below `AWSLogs/<account>/`. A prefix that somebody named `Config/` or `vpcflowlogs/` hides nothing.
+/// `key` is a whole S3 key, or a path with `/` as separator. The name of another log counts only
+/// where AWS writes it, next to an account id: in the file name, or as the folder below
+/// `AWSLogs/<account>/`. A user's prefix `Config/` or `vpcflowlogs/` does not exclude logs.
 pub fn is_log(key: &str, insights: bool) -> bool {
     if !has_log_suffix(key) {
         return false;
     }
-    match kind(key) {
-        Kind::CloudTrail | Kind::Unmarked => true,
-        Kind::Insight => insights,
-        Kind::Other => false,
+    match log_type(key) {
+        LogType::CloudTrail | LogType::Unknown => true,
+        LogType::Insight => insights,
+        LogType::Other => false,
     }
 }
 
-/// Whether `key` ends as a log file's name does: `.json`, `.json.gz` or `.gz`, in lower case.
-pub fn has_log_suffix(key: &str) -> bool {
+/// Whether the file name of `key` ends with `.json`, `.json.gz` or `.gz`, in lower case, after at least one
+/// character.
+fn has_log_suffix(key: &str) -> bool {
     let name = file_name(key);
     [".json", ".gz"]
         .iter()
         .any(|suffix| name.len() > suffix.len() && name.ends_with(suffix))
 }
 
-/// The time in the file name of `key`, in seconds since the epoch, UTC.
+/// The time in the file name of `key`, in seconds since the epoch.
 ///
-/// That is the `YYYYMMDDTHHmmZ` of `<account>_CloudTrail_<region>_YYYYMMDDTHHmmZ_<unique>.json.gz`
-/// or, with seconds as digests write it, `YYYYMMDDTHHMMSSZ`, standing alone between other marks than letters and digits.
-/// Of several times the first behind `_CloudTrail` counts, or the first of all in a name without that.
-///
-/// `None` where there is no such time, or none that exists. See [`timestamp::nanoseconds`] for an event's timestamp.
+/// It is a `YYYYMMDDTHHmmZ`, or `YYYYMMDDTHHMMSSZ` as in digests, between characters that are not
+/// alphanumeric. The first valid one after `_CloudTrail` counts, else the first of the name. `None` if
+/// there is no valid one.
 pub fn time(key: &str) -> Option<i64> {
     let name = file_name(key);
-    let behind_mark = name.find("_CloudTrail").map(|at| &name[at..]);
-    behind_mark
+    let after_log_name = name.find("_CloudTrail").map(|at| &name[at..]);
+    after_log_name
         .and_then(first_time)
         .or_else(|| first_time(name))
 }
@@ -50,7 +52,7 @@ fn first_time(name: &str) -> Option<i64> {
         .find_map(compact_time)
 }
 
-/// Reads `YYYYMMDDTHHmmZ` or `YYYYMMDDTHHMMSSZ`.
+/// Parses `YYYYMMDDTHHmmZ` or `YYYYMMDDTHHMMSSZ`.
 fn compact_time(text: &str) -> Option<i64> {
     let (date, clock) = text
         .strip_suffix('Z')?
@@ -78,24 +80,25 @@ fn file_name(key: &str) -> &str {
     key.rsplit('/').next().unwrap_or(key)
 }
 
-/// Which log a name is marked as.
-enum Kind {
+/// The log that a key is part of.
+enum LogType {
     CloudTrail,
     Insight,
-    /// A digest, or the log of another service.
+    /// CloudTrail's digests, or the log of another service.
     Other,
-    Unmarked,
+    /// Not a key that AWS writes.
+    Unknown,
 }
 
-/// File names are the surer sign: folders change when logs are copied, names seldom do.
-fn kind(key: &str) -> Kind {
-    kind_of_name(file_name(key))
-        .or_else(|| service_folder(key).and_then(kind_of_folder))
-        .unwrap_or(Kind::Unmarked)
+/// The log type by the file name, else by the folder: copies keep the file name more often.
+fn log_type(key: &str) -> LogType {
+    type_of_file_name(file_name(key))
+        .or_else(|| service_folder(key).and_then(type_of_folder))
+        .unwrap_or(LogType::Unknown)
 }
 
-/// Marks in file names, which AWS joins to an account id by `_`.
-const NAME_MARKS: [&str; 9] = [
+/// Names of other logs in file names, which AWS joins to an account id with `_`.
+const OTHER_FILE_NAMES: [&str; 9] = [
     "CloudTrail-Digest",
     "Config",
     "VpcLatticeAccess",
@@ -107,30 +110,29 @@ const NAME_MARKS: [&str; 9] = [
     "waflogs",
 ];
 
-fn kind_of_name(name: &str) -> Option<Kind> {
-    let mut before = "";
-    let mut marked_other = false;
-    let mut other_before = false;
+fn type_of_file_name(name: &str) -> Option<LogType> {
+    let mut previous = "";
+    let mut is_other = false;
+    let mut previous_is_other = false;
     for part in name.split('_') {
-        if ends_with_account(before) {
+        if ends_with_account(previous) {
             match part {
-                "CloudTrail" => return Some(Kind::CloudTrail),
-                "CloudTrail-Insight" => return Some(Kind::Insight),
-                _ => marked_other |= NAME_MARKS.contains(&part),
+                "CloudTrail" => return Some(LogType::CloudTrail),
+                "CloudTrail-Insight" => return Some(LogType::Insight),
+                _ => is_other |= OTHER_FILE_NAMES.contains(&part),
             }
         }
-        // Resolver query logs put the account behind the mark.
-        marked_other |= other_before && is_account(part);
-        other_before = NAME_MARKS.contains(&part);
-        before = part;
+        // Resolver query logs have the account after the log's name.
+        is_other |= previous_is_other && is_account(part);
+        previous_is_other = OTHER_FILE_NAMES.contains(&part);
+        previous = part;
     }
-    marked_other.then_some(Kind::Other)
+    is_other.then_some(LogType::Other)
 }
 
-/// Folders below `AWSLogs/<account>/` that hold something else than CloudTrail's logs.
+/// Folders below `AWSLogs/<account>/` with other content than CloudTrail's logs.
 ///
-/// A list of what is known and not of what is allowed: to read a file too many costs a moment, to
-/// leave a log out hides what happened.
+/// Unknown folders are read: an unneeded file costs little, a log left out hides events.
 const OTHER_FOLDERS: [&str; 16] = [
     "BedrockModelInvocationLogs",
     "CloudFront",
@@ -150,16 +152,15 @@ const OTHER_FOLDERS: [&str; 16] = [
     "vpcflowlogs",
 ];
 
-fn kind_of_folder(folder: &str) -> Option<Kind> {
+fn type_of_folder(folder: &str) -> Option<LogType> {
     match folder {
-        "CloudTrail" => Some(Kind::CloudTrail),
-        "CloudTrail-Insight" => Some(Kind::Insight),
-        _ => OTHER_FOLDERS.contains(&folder).then_some(Kind::Other),
+        "CloudTrail" => Some(LogType::CloudTrail),
+        "CloudTrail-Insight" => Some(LogType::Insight),
+        _ => OTHER_FOLDERS.contains(&folder).then_some(LogType::Other),
     }
 }
 
-/// The folder that AWS names after the service that writes, of the innermost
-/// `AWSLogs/[<organization>/]<account>/<service>/` in `key`.
+/// The `<service>` of the innermost `AWSLogs/[<organization>/]<account>/<service>/` in `key`.
 fn service_folder(key: &str) -> Option<&str> {
     let (folders, _) = key.rsplit_once('/')?;
     let mut found = None;
@@ -173,7 +174,7 @@ fn service_folder(key: &str) -> Option<&str> {
             Some(organization) if organization.starts_with("o-") => below.next(),
             account => account,
         };
-        // The Hive-like layout writes `aws-account-id=<account>/aws-service=<service>`.
+        // The Hive-compatible layout is `aws-account-id=<account>/aws-service=<service>`.
         let account = account.map(|a| a.strip_prefix("aws-account-id=").unwrap_or(a));
         if account.is_some_and(is_account) {
             let service = below.next();
@@ -186,11 +187,12 @@ fn service_folder(key: &str) -> Option<&str> {
 }
 
 /// Whether `text` is an AWS account id: 12 digits.
-pub fn is_account(text: &str) -> bool {
+pub(crate) fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// Load balancers write `conn_log.<account>` where others write the account alone.
+/// Whether `part` is an account id, or ends with one after a dot as in the `conn_log.<account>` of load
+/// balancers.
 fn ends_with_account(part: &str) -> bool {
     is_account(part.rsplit('.').next().unwrap_or(part))
 }
@@ -207,7 +209,7 @@ mod tests {
     const TIME: i64 = 1_689_020_100;
 
     #[test]
-    fn the_time_of_a_log_is_its_minute() {
+    fn the_time_of_a_log_is_that_of_its_name() {
         assert_eq!(time(LOG), Some(TIME));
         let key = format!("trail/AWSLogs/o-abc123/123456789012/CloudTrail/{FOLDERS}/{LOG}");
         assert_eq!(time(&key), Some(TIME));
@@ -221,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn other_names_with_a_time_have_it_too() {
+    fn times_in_other_names_are_found() {
         for name in [
             "20230710T2015Z.json",
             "export-20230710T2015Z-part1.gz",
@@ -236,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn names_without_a_time_that_exists_have_none() {
+    fn names_without_a_valid_time_have_none() {
         for name in [
             "",
             "events.json",
@@ -256,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn logs_are_read_wherever_they_lie() {
+    fn logs_are_read_below_any_prefix() {
         let account = "123456789012/CloudTrail";
         for prefix in [
             String::new(),
@@ -277,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_our_users_are_read_by_their_suffix() {
+    fn other_names_are_accepted_by_their_suffix() {
         for key in [
             "events.json",
             "a/b/events.json.gz",
@@ -310,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn insights_are_read_when_asked_for() {
+    fn insights_are_read_only_with_the_option() {
         let name = "123456789012_CloudTrail-Insight_us-east-1_20230710T2015Z_a1B2.json.gz";
         let folder = "AWSLogs/123456789012/CloudTrail-Insight";
         for key in [
@@ -324,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn digests_and_other_logs_of_aws_are_never_read() {
+    fn digests_and_logs_of_other_services_are_never_read() {
         let names = [
             "123456789012_CloudTrail-Digest_us-east-1_trail_us-east-1_20230710T201547Z.json.gz",
             "123456789012_vpcflowlogs_us-east-1_fl-1234abcd_20230710T2015Z_fe123456.log.gz",
@@ -359,12 +361,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_key_makes_it_panic(key in "\\PC{0,60}(_CloudTrail)?[0-9TZ_é]{0,20}(\\.json|\\.gz)?") {
+        fn arbitrary_keys_do_not_panic(key in "\\PC{0,60}(_CloudTrail)?[0-9TZ_é]{0,20}(\\.json|\\.gz)?") {
             let _ = (is_log(&key, true), time(&key));
         }
 
         #[test]
-        fn no_user_prefix_hides_a_log(prefix in "([A-Za-z_-]{1,8}/|AWSLogs/|Config/|[0-9]{12}/|vpcflowlogs/){0,5}") {
+        fn no_prefix_excludes_a_log(prefix in "([A-Za-z_-]{1,8}/|AWSLogs/|Config/|[0-9]{12}/|vpcflowlogs/){0,5}") {
             let key = format!("{prefix}AWSLogs/123456789012/CloudTrail/{FOLDERS}/{LOG}");
             prop_assert!(is_log(&key, false), "{}", key);
             prop_assert_eq!(time(&key), Some(TIME));
