@@ -49,7 +49,7 @@ pub struct Raw {
     params:
         unsafe extern "C-unwind" fn(*mut api::ss_plugin_t, *mut api::ss_plugin_rc) -> *const c_char,
     /// Last: the code of everything above.
-    _library: Library,
+    library: Option<Library>,
 }
 
 pub const SUCCESS: api::ss_plugin_rc = api::ss_plugin_rc_SS_PLUGIN_SUCCESS;
@@ -83,7 +83,7 @@ impl Raw {
                 metrics: symbol!("plugin_get_metrics"),
                 fields: symbol!("plugin_get_fields"),
                 params: symbol!("plugin_list_open_params"),
-                _library: library,
+                library: Some(library),
             }
         };
         let input = api::ss_plugin_init_input {
@@ -98,6 +98,11 @@ impl Raw {
         raw.state = unsafe { (raw.init)(&input, &mut rc) };
         assert_eq!(rc, SUCCESS, "{}", text(raw.last_error()));
         raw
+    }
+
+    /// Destroys the plugin and leaves the library loaded.
+    pub fn into_library(mut self) -> Library {
+        self.library.take().expect("only this takes it")
     }
 
     /// An instance, or NULL.
