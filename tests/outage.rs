@@ -38,7 +38,9 @@ mod visibility;
 
 harness::scenarios! {
     // The longest ones first: they start in this order.
+    sqs_longer_than_all_receives: queue_outage::longer_than_all_receives,
     slow_shared_link_is_used_once: sweep::slow_shared_link_is_used_once,
+    sweep_slow_down_at_80_percent: sweep::slow_down_at_80_percent,
     sqs_s3_answers_503: queue_outage::s3_answers_503,
     sqs_s3_resets_connections: queue_outage::s3_resets_connections,
     sqs_s3_calls_the_token_expired: queue_outage::s3_calls_the_token_expired,
@@ -48,13 +50,11 @@ harness::scenarios! {
     sqs_captive_portal_in_front_of_everything: queue_outage::captive_portal_in_front_of_everything,
     sqs_credentials_expire_until_the_file_is_rewritten: queue_outage::credentials_expire_until_the_file_is_rewritten,
     sqs_network_is_down: queue_outage::network_is_down,
-    sqs_longer_than_all_receives: queue_outage::longer_than_all_receives,
     random_faults_with_sources_closed: random_faults::with_sources_closed,
     random_faults_with_readers_killed: random_faults::with_readers_killed,
     sweep_network_is_down: sweep::network_is_down,
     sweep_s3_answers_503: sweep::s3_answers_503,
     sweep_listings_fail: sweep::listings_fail,
-    sweep_slow_down_at_80_percent: sweep::slow_down_at_80_percent,
     sweep_names_500_denied_objects: naming::sweep_names_500_denied_objects,
     listing_pages_are_damaged_once: listing::pages_are_damaged_once,
     listing_pages_stay_damaged: listing::pages_stay_damaged,

@@ -5,6 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::aws::feed::Feed;
+use crate::harness::text_of;
 use crate::server::FaultServer;
 use crate::server::fault::{Fault, Rule};
 use crate::setup::{NAME, bucket_and_queue, key, notification, send, settings, wait_for};
@@ -56,7 +57,7 @@ fn stalls() -> Vec<Stall> {
     stalls
 }
 
-/// How long the close takes; `None` if longer than the scenario waits.
+/// How long the close takes.
 fn close_in(stall: &Stall) -> Duration {
     let server = bucket_and_queue(30, 100);
     send(&server, 0..30);
@@ -109,7 +110,7 @@ pub fn is_quick_under_every_stall() {
                 match close.join() {
                     Ok(took) if took < LIMIT => {}
                     Ok(took) => slow.push(format!("{name}: {took:?}")),
-                    Err(_) => slow.push(format!("{name}: failed")),
+                    Err(panic) => slow.push(format!("{name}: {}", text_of(&*panic))),
                 }
             }
         });

@@ -10,7 +10,7 @@ use crate::server::FaultServer;
 use crate::server::fault::{Fault, Rule};
 use crate::server::queue::now_ms;
 use crate::setup::{
-    NAME, RECOVERY, Watched, assert_line, assert_once, bucket, id, key, notification, settings,
+    NAME, RECOVERY, assert_line, assert_once, bucket, id, key, notification, settings,
 };
 
 const MISSING: &str = "logs/missing.json.gz";
@@ -38,14 +38,14 @@ fn is_deleted(server: &FaultServer, name: &str) -> bool {
 }
 
 fn feed_of(server: &FaultServer) -> Feed {
-    Feed::new(&settings(server).with("sqsMaxReceives", 2))
+    Feed::new(&settings(server).with("sqsMaxReceives", 1))
 }
 
 /// Reads for long enough to receive the message several times; it must stay.
 fn stays(server: &FaultServer, name: &str) {
     let feed = feed_of(server);
-    let mut watched = Watched::open(&feed, server);
-    watched.during(Duration::from_secs(14));
+    feed.open(&format!("sqs://{NAME}"))
+        .during(Duration::from_secs(14));
     assert!(
         !is_deleted(server, name),
         "{:#?}",
@@ -60,9 +60,7 @@ pub fn only_after_15_minutes() {
     let new = send_missing(&server, Duration::from_secs(60));
     server.sqs(|queues| queues.send(NAME, notification([key(0)])));
     let feed = feed_of(&server);
-    let mut watched = Watched::open(&feed, &server);
-    // Its record never comes, so the watched reading would call its deletion early.
-    let read = &mut watched.reading;
+    let mut read = feed.open(&format!("sqs://{NAME}"));
     assert!(
         read.until(RECOVERY, |_| is_deleted(&server, &old)),
         "it is never given up"

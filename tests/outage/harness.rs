@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 use std::any::Any;
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::env;
 use std::panic::{self, AssertUnwindSafe};
@@ -17,15 +18,21 @@ use std::time::Duration;
 const AT_ONCE: usize = 14;
 
 /// No scenario takes longer from its start, unless something hangs.
-const LIMIT: Duration = Duration::from_secs(150);
+const LIMIT: Duration = Duration::from_secs(110);
 
 /// A test's name and its scenario.
 pub type Scenario = (&'static str, fn());
 
-type Outcome = Result<(), Box<dyn Any + Send>>;
+/// An error is the text of the panic.
+type Outcome = Result<(), String>;
 
 /// Results of the scenarios that were started, each taken by its test.
 static STARTED: OnceLock<Mutex<HashMap<&'static str, Receiver<Outcome>>>> = OnceLock::new();
+
+thread_local! {
+    /// Set on the thread of a scenario: where it panicked.
+    static PLACE: RefCell<Option<String>> = const { RefCell::new(None) };
+}
 
 /// Defines a test for each scenario.
 macro_rules! scenarios {
@@ -54,13 +61,14 @@ pub fn run(scenarios: &'static [Scenario], name: &str) {
     };
     match result.recv_timeout(LIMIT * 2) {
         Ok(Ok(())) => {}
-        Ok(Err(panic)) => panic::resume_unwind(panic),
+        Ok(Err(panic)) => panic!("{name} failed {panic}"),
         Err(RecvTimeoutError::Timeout) => panic!("{name} hangs"),
         Err(RecvTimeoutError::Disconnected) => panic!("the result of {name} is missing"),
     }
 }
 
 fn start(scenarios: &'static [Scenario]) -> HashMap<&'static str, Receiver<Outcome>> {
+    note_places_of_panics();
     let filters: Vec<_> = env::args()
         .skip(1)
         .filter(|argument| !argument.starts_with('-'))
@@ -88,18 +96,40 @@ fn start(scenarios: &'static [Scenario]) -> HashMap<&'static str, Receiver<Outco
                 let (done, finished) = channel();
                 let run = thread::Builder::new().name(name.to_owned());
                 let thread = run.spawn(move || {
-                    let result = panic::catch_unwind(AssertUnwindSafe(function));
-                    let _ = done.send(result);
+                    let _ = done.send(caught(function));
                 });
-                let result = thread.map_err(|error| format!("{name}: no thread: {error}"));
+                let result = thread.map_err(|error| format!("without a thread: {error}"));
                 let result = result.and_then(|_| {
-                    let late = |_| format!("{name} is not done after {LIMIT:?}");
-                    finished.recv_timeout(LIMIT).map_err(late)
+                    let late = |_| format!("to finish within {LIMIT:?}");
+                    finished.recv_timeout(LIMIT).map_err(late)?
                 });
-                let result = result.unwrap_or_else(|text| Err(Box::new(text)));
                 let _ = send.send(result);
             }
         });
     }
     results
+}
+
+/// Runs a scenario. A panic prints nothing: libtest would show it with the test that started the thread.
+fn caught(scenario: fn()) -> Outcome {
+    PLACE.set(Some(String::new()));
+    panic::catch_unwind(AssertUnwindSafe(scenario)).map_err(|panic| {
+        let place = PLACE.take().unwrap_or_default();
+        format!("at {place}: {}", text_of(&*panic))
+    })
+}
+
+/// The text of a panic.
+pub fn text_of(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().cloned();
+    let text = text.or_else(|| Some((*panic.downcast_ref::<&str>()?).to_owned()));
+    text.unwrap_or_default()
+}
+
+fn note_places_of_panics() {
+    let default = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| match PLACE.take() {
+        Some(_) => PLACE.set(panic.location().map(ToString::to_string)),
+        None => default(panic),
+    }));
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use cloudtrail::host::{Severity, Status};
 
 use crate::aws::feed::Feed;
+use crate::harness::text_of;
 use crate::server::fault::{Fault, PageFault, Rule};
 use crate::setup::{NAME, assert_line, assert_once, bucket, complaints, ids, settings};
 
@@ -27,8 +28,7 @@ fn each_fault(check: fn(PageFault)) {
         .into_iter()
         .filter_map(|(fault, thread)| {
             let panic = thread.join().err()?;
-            let text = panic.downcast_ref::<String>().cloned();
-            Some(format!("{fault:?}: {}", text.unwrap_or_default()))
+            Some(format!("{fault:?}: {}", text_of(&*panic)))
         })
         .collect();
     assert!(failed.is_empty(), "{failed:#?}");

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::aws::feed::Feed;
 use crate::aws::message::Message;
+use crate::aws::settings::Settings;
 use crate::server::FaultServer;
 use crate::setup::{
     NAME, RECOVERY, Watched, assert_no_dead_letters, assert_once, bucket, bucket_and_queue,
@@ -17,7 +18,7 @@ use crate::setup::{
 pub fn sweep() {
     let server = bucket(120);
     server.s3(|store| store.set_page_size(50));
-    let feed = Feed::new(&settings(&server));
+    let feed = Feed::new(&Settings::at(server.address));
     assert_eq!(feed.read_all(&format!("s3://{NAME}/logs/")), ids(120));
     assert_eq!(complaints(&feed), [""; 0]);
 }

@@ -85,12 +85,12 @@ pub fn listings_fail() {
 }
 
 pub fn slow_down_at_80_percent() {
-    let server = bucket(60);
+    let server = bucket(40);
     server.fault(Rule::of("GetObject", Fault::Refuse(503, "SlowDown")).chance(0.8, 3));
     let feed = Feed::new(&settings(&server));
     let mut reading = feed.open(&format!("s3://{NAME}/logs/"));
     read_to_end(&mut reading, Duration::from_secs(90));
-    assert_once(&reading.ids, &ids(60));
+    assert_once(&reading.ids, &ids(40));
     assert_eq!(feed.metric("errors.fetch"), 0, "{:#?}", complaints(&feed));
 }
 

@@ -11,8 +11,8 @@ use crate::setup::{
     bucket_and_queue, complaints, ids, key, notification, receives, send, settings,
 };
 
-/// Three visibility timeouts.
-const LONG: Duration = Duration::from_secs(12);
+/// Longer than the visibility timeout, shorter than any client waits for an answer.
+const LONG: Duration = Duration::from_secs(7);
 
 /// One request for extensions never ends. Only its own messages may lapse.
 pub fn request_is_stuck() {

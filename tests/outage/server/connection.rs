@@ -50,11 +50,7 @@ fn serve_all(shared: &Shared, mut stream: TcpStream) -> io::Result<()> {
                 shared.pause(FOREVER);
                 return Ok(());
             }
-            Some(Fault::Delay(time)) => {
-                if !shared.pause(time) {
-                    return Ok(());
-                }
-            }
+            Some(Fault::Delay(time)) if !shared.pause(time) => return Ok(()),
             _ => {}
         }
         let resets = matches!(fault, Some(Fault::ResetAfter(_) | Fault::ReplaceAfter(..)));
@@ -206,9 +202,11 @@ impl Call {
     ) -> io::Result<Answer> {
         let wait = self.body["WaitTimeSeconds"].as_u64().unwrap_or(0);
         let deadline = Instant::now() + Duration::from_secs(wait);
+        // What a client has sent whole is done even if the client is gone; messages need someone to receive them.
+        let receives = self.operation == "ReceiveMessage";
         let mut state = shared.state();
         loop {
-            if state.down || is_closed(stream) {
+            if state.down || (receives && is_closed(stream)) {
                 return Err(ErrorKind::ConnectionAborted.into());
             }
             match state
@@ -217,7 +215,7 @@ impl Call {
             {
                 Outcome::Answer(answer) => return Ok(answer),
                 Outcome::Wait(until) => {
-                    // A client that goes away is noticed soon: what it does not get must not count as received.
+                    // Not longer than this, to notice soon that the client is gone.
                     let time = until.saturating_duration_since(Instant::now());
                     let waited = shared
                         .changed
