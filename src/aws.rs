@@ -10,10 +10,12 @@
 mod bucket;
 mod count;
 mod credentials;
+mod descriptors;
 mod download;
 mod failure;
 mod http;
 mod imds;
+mod proxy;
 mod queue;
 mod retry;
 mod settings;
@@ -32,7 +34,7 @@ pub(crate) use self::retry::Tries;
 use self::settings::Resolved;
 use crate::config::Config;
 use crate::error::Result;
-use crate::log::Log;
+use crate::log::{Log, Severity};
 use crate::metrics::Metrics;
 use crate::quote::without_secrets;
 
@@ -54,6 +56,7 @@ struct Shared {
     endpoint: String,
     buckets: bucket::Regions,
     credentials: RefreshableCredentials,
+    downloads: usize,
     metrics: Arc<Metrics>,
     log: Arc<Log>,
 }
@@ -70,16 +73,21 @@ impl Clients {
     /// credentials, they have expired, or the role cannot be assumed.
     pub async fn connect(config: &Config, metrics: Arc<Metrics>, log: Arc<Log>) -> Result<Clients> {
         let aws = &config.aws;
+        let room = descriptors::room(config.s3_download_concurrency as usize)?;
+        if let Some(warning) = &room.warning {
+            log.line(Severity::Warning, warning);
+        }
         let Resolved {
             sdk,
             region,
             credentials,
-        } = settings::resolve(aws, http::client()).await?;
+        } = settings::resolve(aws, http::client(room.idle)?).await?;
         let count = count::Count(Arc::clone(&metrics));
         let shared = Shared {
             endpoint: aws.endpoint.clone(),
             buckets: bucket::Regions::default(),
             credentials,
+            downloads: room.downloads,
             metrics,
             log,
         };
@@ -89,6 +97,11 @@ impl Clients {
             region,
             shared: Arc::new(shared),
         })
+    }
+
+    /// How many downloads may run at a time: as many as are configured and the limit of open files has room for.
+    pub(crate) fn downloads(&self) -> usize {
+        self.shared.downloads
     }
 
     /// The credentials of all clients, to be invalidated when a service rejects them.

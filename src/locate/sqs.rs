@@ -111,6 +111,7 @@ impl Queue {
             (None, Some(Duration::ZERO)) => (DEFAULT_LEASE, true),
             (None, of_queue) => (of_queue.unwrap_or(DEFAULT_LEASE), false),
         };
+        let downloads = clients.downloads();
         Ok(Queue {
             clients,
             shown: without_secrets(&url),
@@ -124,7 +125,7 @@ impl Queue {
                 max_receives: config.sqs_max_receives,
                 redrive: attributes.redrive,
                 insights: config.include_insights,
-                concurrency: config.s3_download_concurrency as usize,
+                concurrency: downloads,
             },
             metrics,
             log,

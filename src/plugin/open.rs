@@ -98,8 +98,7 @@ fn open_path(state: &PluginState, path: &Path) -> Result<Opened> {
 
 fn open_s3(state: &PluginState, bucket: &str, prefix: &str) -> Result<Opened> {
     let config = &state.config;
-    let concurrency = config.s3_download_concurrency as usize;
-    let selection = Selection {
+    let mut selection = Selection {
         interval: Interval::parse(&config.s3_interval, now())?,
         accounts: config
             .s3_accounts()
@@ -107,7 +106,7 @@ fn open_s3(state: &PluginState, bucket: &str, prefix: &str) -> Result<Opened> {
             .map(str::to_owned)
             .collect(),
         insights: config.include_insights,
-        concurrency,
+        concurrency: config.s3_download_concurrency as usize,
     };
     let runtime = runtime()?;
     let clients = runtime.block_on(async {
@@ -115,6 +114,8 @@ fn open_s3(state: &PluginState, bucket: &str, prefix: &str) -> Result<Opened> {
         clients.check_prefix(bucket, prefix).await?;
         Ok(clients)
     })?;
+    let concurrency = clients.downloads();
+    selection.concurrency = concurrency;
     let settings = settings(state, concurrency + 2 * config.decode_threads());
     let place = clients.place_of(bucket);
     let line = format!(
@@ -150,7 +151,7 @@ fn open_sqs(state: &PluginState, name: &str) -> Result<Opened> {
         };
         Ok((clients, queue))
     })?;
-    let concurrency = config.s3_download_concurrency as usize;
+    let concurrency = clients.downloads();
     let settings = settings(state, concurrency + 2 * config.decode_threads());
     let line = format!(
         "following {} in {}: {concurrency} downloads at a time, {} decode threads",
@@ -212,8 +213,8 @@ fn fetcher(state: &PluginState, runtime: &Runtime, clients: Clients) -> Fetcher 
     let config = &state.config;
     Fetcher {
         runtime: runtime.handle().clone(),
+        permits: Arc::new(Semaphore::new(clients.downloads())),
         clients,
-        permits: Arc::new(Semaphore::new(config.s3_download_concurrency as usize)),
         sizes: Sizes::default(),
         max_object_bytes: config.max_object_bytes,
         fail_on_error: config.s3_on_error == OnError::Fail,
