@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use aws::child;
-use aws::fault::{Fault, Rule};
+use aws::fault::{Fault, Rewrite, Rule};
 use aws::feed::{Feed, PATIENCE};
 use aws::message::Message;
 use aws::proxy::{FOR_EVER, Proxy};
@@ -425,7 +425,7 @@ fn a_page_that_is_not_whole_is_requested_again() {
     let wrong_count = |page: &str| page.replace("<KeyCount>10<", "<KeyCount>11<");
     let no_token = |page: &str| page.replace("NextContinuationToken", "Other");
     let end = |page: &str| page.replace("<IsTruncated>true<", "<IsTruncated>false<");
-    let rewrites: [(&str, fn(&str) -> String); 5] = [
+    let rewrites: [(&str, Rewrite); 5] = [
         ("cut-in-a-tag", cut_in_a_tag),
         ("cut-between", cut_between_objects),
         ("wrong-count", wrong_count),
@@ -450,7 +450,7 @@ fn a_page_that_is_not_whole_is_requested_again() {
 fn a_page_that_stays_unusable_is_an_error_that_names_the_prefix() {
     let repeated = |page: &str| page.replace("/1/1", "/1/0");
     let no_token = |page: &str| page.replace("NextContinuationToken", "Other");
-    let rewrites: [(&str, fn(&str) -> String, &str); 2] = [
+    let rewrites: [(&str, Rewrite, &str); 2] = [
         ("repeated-page", repeated, "not in order"),
         ("never-a-token", no_token, "no token"),
     ];
