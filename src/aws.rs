@@ -7,6 +7,7 @@
 //! Requests to SQS are tried again by the SDK.
 #![forbid(unsafe_code)]
 
+mod arn;
 mod bucket;
 mod count;
 mod credentials;
@@ -26,6 +27,7 @@ use std::sync::Arc;
 use aws_sdk_s3::config::retry::{RetryConfig, RetryPartition};
 use aws_types::SdkConfig;
 
+pub(crate) use self::arn::is_queue_arn;
 pub(crate) use self::credentials::RefreshableCredentials;
 pub use self::download::{Download, FetchError, FetchErrorKind, Room};
 pub use self::failure::{Cause, Described, describe};

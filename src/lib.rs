@@ -39,7 +39,7 @@
 //!
 //! | Layer | Modules |
 //! |---|---|
-//! | what knows nothing of the others | [`error`], [`metrics`], [`log`], `quote`, [`backoff`], [`timestamp`], [`mod@text`], [`tape`], [`event`], [`inflate`], [`gate`], [`delivery`] |
+//! | what knows nothing of the others | [`error`], [`metrics`], `quote`, [`timestamp`], [`log`], [`backoff`], [`mod@text`], [`tape`], [`event`], [`inflate`], [`gate`], [`delivery`] |
 //! | what CloudTrail writes | [`log_name`], [`interval`], [`records`], [`slots`] |
 //! | what a person configures | [`config`] |
 //! | records and their values | [`field`], [`demand`], [`batch`] |

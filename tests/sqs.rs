@@ -719,6 +719,11 @@ fn a_queue_goes_by_its_name_or_its_url() {
             "{opened:?}"
         );
     }
+    let elsewhere = arn.replace("us-east-1", "eu-west-3");
+    let (message, _) = feed.refusal(&format!("sqs://{elsewhere}"));
+    for part in ["is in region eu-west-3", "us-east-1", "aws.region"] {
+        assert!(message.contains(part), "{message}");
+    }
 }
 
 #[test]
