@@ -7,14 +7,17 @@
 #![forbid(unsafe_code)]
 
 mod adaptive_limit;
+mod arn;
 mod breaker;
 mod bucket;
 mod count;
 mod credentials;
+mod descriptors;
 mod download;
 mod error;
 mod http;
 mod imds;
+mod proxy;
 mod queue;
 mod retry;
 mod settings;
@@ -27,6 +30,7 @@ use aws_sdk_s3::config::retry::{RetryConfig, RetryPartition};
 use aws_types::SdkConfig;
 
 pub(crate) use self::adaptive_limit::Slot;
+pub(crate) use self::arn::is_queue_arn;
 pub(crate) use self::breaker::{Breaker, Breakers};
 use self::credentials::RefreshableCredentials;
 pub(crate) use self::download::{Download, Downloaded, ObjectId, Room};
@@ -36,7 +40,7 @@ pub(crate) use self::retry::{RetryPolicy, Tries};
 use self::settings::Resolved;
 use crate::config::Config;
 use crate::error::Result;
-use crate::log::Log;
+use crate::log::{Log, Severity};
 use crate::metrics::Metrics;
 use crate::quote::without_secrets;
 
@@ -60,6 +64,7 @@ struct Shared {
     breakers: Breakers,
     regions: bucket::Regions,
     credentials: RefreshableCredentials,
+    downloads: usize,
     metrics: Arc<Metrics>,
     log: Arc<Log>,
 }
@@ -82,13 +87,17 @@ impl Clients {
         log: Arc<Log>,
     ) -> Result<Clients> {
         let aws = &config.aws;
+        let room = descriptors::room(config.s3_download_concurrency as usize)?;
+        if let Some(warning) = &room.warning {
+            log.line(Severity::Warning, warning);
+        }
         let Resolved {
             sdk,
             region,
             credentials,
-        } = settings::resolve(aws, http::client()).await?;
+        } = settings::resolve(aws, http::client(room.idle)?).await?;
         let count = count::Count(Arc::clone(&metrics));
-        let concurrency = config.s3_download_concurrency as usize;
+        let concurrency = room.downloads;
         let denied_passes = policy == RetryPolicy::Queue;
         let shared = Shared {
             endpoint: aws.endpoint.clone(),
@@ -96,6 +105,7 @@ impl Clients {
             breakers: Breakers::new(concurrency, denied_passes, Arc::clone(&log)),
             regions: bucket::Regions::default(),
             credentials,
+            downloads: room.downloads,
             metrics,
             log,
         };
@@ -105,6 +115,11 @@ impl Clients {
             region,
             shared: Arc::new(shared),
         })
+    }
+
+    /// How many downloads may run at a time: as many as are configured and the limit of open files has room for.
+    pub(crate) fn downloads(&self) -> usize {
+        self.shared.downloads
     }
 
     /// Where requests go, for messages: the region, and the endpoint if one was configured.

@@ -8,10 +8,10 @@ pub mod sqs;
 
 use std::path::PathBuf;
 
+use crate::aws::is_queue_arn;
 use crate::config::Source;
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::Printable;
-use crate::object_key::is_account;
 use crate::quote::without_secrets;
 
 /// What the open parameters point at.
@@ -28,15 +28,6 @@ pub enum Location {
     },
     /// A queue's name, URL or ARN.
     Sqs(String),
-}
-
-/// A queue as an ARN names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct QueueArn<'a> {
-    pub(crate) region: &'a str,
-    /// The account that owns the queue.
-    pub(crate) account: &'a str,
-    pub(crate) name: &'a str,
 }
 
 impl Location {
@@ -70,7 +61,7 @@ impl Location {
             if queue.is_empty() {
                 return Err(refused("the queue's name is missing"));
             }
-            if is_arn(queue) && queue_arn(queue).is_none() {
+            if queue.starts_with("arn:") && !is_queue_arn(queue) {
                 return Err(refused(
                     "the queue's ARN is not arn:aws:sqs:<region>:<account>:<name>",
                 ));
@@ -101,24 +92,6 @@ impl Location {
 fn after_scheme<'p>(params: &'p str, scheme: &str) -> Option<&'p str> {
     let (start, rest) = params.split_at_checked(scheme.len())?;
     start.eq_ignore_ascii_case(scheme).then_some(rest)
-}
-
-fn is_arn(queue: &str) -> bool {
-    queue.starts_with("arn:")
-}
-
-/// Parses `arn:<partition>:sqs:<region>:<account>:<name>`.
-pub(crate) fn queue_arn(arn: &str) -> Option<QueueArn<'_>> {
-    let parts: Vec<&str> = arn.split(':').collect();
-    let ["arn", partition, "sqs", region, account, name] = parts[..] else {
-        return None;
-    };
-    let complete = !partition.is_empty() && !region.is_empty() && !name.is_empty();
-    (complete && is_account(account)).then_some(QueueArn {
-        region,
-        account,
-        name,
-    })
 }
 
 #[cfg(test)]
@@ -162,18 +135,12 @@ mod tests {
     }
 
     #[test]
-    fn an_arn_names_a_queue_its_owner_and_its_region() {
+    fn a_queue_may_be_named_by_its_arn() {
         for arn in [
             "arn:aws:sqs:eu-west-1:123456789012:q.fifo",
             "arn:aws-cn:sqs:eu-west-1:123456789012:q.fifo",
         ] {
             assert_eq!(Location::parse(&format!("sqs://{arn}/")), Ok(queue(arn)));
-            let expected = QueueArn {
-                region: "eu-west-1",
-                account: "123456789012",
-                name: "q.fifo",
-            };
-            assert_eq!(queue_arn(arn), Some(expected));
         }
         for arn in [
             "arn:aws:sns:eu-west-1:123456789012:q",

@@ -114,7 +114,7 @@ fn fields_as_tsv_have_a_header_and_escapes() {
 }
 
 #[test]
-fn fields_are_asked_for_one_by_one_unless_together() {
+fn fields_are_extracted_one_by_one_unless_a_single_call_is_asked_for() {
     let extractions = |extra: &[&str]| {
         let args = [
             &["--count", "--stats", "-f", "fake.kind,fake.odd", "normal"],
@@ -130,6 +130,8 @@ fn fields_are_asked_for_one_by_one_unless_together() {
         count.expect("the metric")
     };
     assert_eq!(extractions(&[]), 12);
+    assert_eq!(extractions(&["--single-call"]), 6);
+    // Its former name.
     assert_eq!(extractions(&["--together"]), 6);
 }
 
@@ -203,11 +205,22 @@ fn failures_have_their_exit_codes_and_reasons() {
 }
 
 #[test]
-fn a_command_behind_its_options_is_told_where_it_goes() {
-    let output = run(&["--log-level", "off", "fields"]);
+fn options_may_stand_in_front_of_the_command() {
+    let ctcat = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ctcat"));
+        command.arg("--library").arg(&*SOUND).args(args);
+        command.output().expect("ctcat runs")
+    };
+    let checked = ctcat(&["--wait", "5", "check", "normal"]);
+    assert_eq!(checked.status.code(), Some(0), "{}", stderr(&checked));
+    assert!(String::from_utf8_lossy(&checked.stdout).contains("Falco can read this"));
+    let listed = ctcat(&["fields", "-o", "tsv"]);
+    assert_eq!(listed.status.code(), Some(0), "{}", stderr(&listed));
+    // An option that the command does not have is refused by it.
+    let output = ctcat(&["--log-level", "off", "fields"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(
-        stderr(&output).contains("ctcat fields …"),
+        stderr(&output).contains("--log-level") && stderr(&output).contains("ctcat fields"),
         "{}",
         stderr(&output)
     );

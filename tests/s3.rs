@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use aws::child;
-use aws::fault::{Fault, Rule};
+use aws::fault::{Fault, Rewrite, Rule};
 use aws::feed::{Feed, PATIENCE};
 use aws::message::Message;
 use aws::proxy::{FOR_EVER, Proxy};
@@ -88,9 +88,6 @@ fn assert_same(read: &[String], wanted: &[String], what: &str) {
         "{what}: this compares nothing"
     );
 }
-
-/// Changes the text of an answer.
-type Rewrite = fn(&str) -> String;
 
 #[test]
 fn a_bucket_is_read_in_the_order_of_its_keys_without_its_neighbours_logs() {

@@ -712,8 +712,10 @@ fn a_queue_goes_by_its_name_or_its_url() {
             .with("sqsDelete", false)
             .with("sqsVisibilityTimeout", 1),
     );
-    for queue in [name, &url, without_scheme] {
-        let mut reading = feed.open(&format!("sqs://{queue}"));
+    let arn = service.queue_arn(name);
+    let padded = format!(" {name}/ ");
+    for queue in [name, &url, without_scheme, &arn, &padded] {
+        let mut reading = feed.open(&format!("SQS://{queue}"));
         reading.until_count(1);
         assert_eq!(reading.ids[0], ids[0], "{queue}");
         let opened = feed.logged(Severity::Info);
@@ -721,6 +723,11 @@ fn a_queue_goes_by_its_name_or_its_url() {
             opened.last().is_some_and(|line| line.contains(&url)),
             "{opened:?}"
         );
+    }
+    let elsewhere = arn.replace("us-east-1", "eu-west-3");
+    let (message, _) = feed.refusal(&format!("sqs://{elsewhere}"));
+    for part in ["is in region eu-west-3", "us-east-1", "aws.region"] {
+        assert!(message.contains(part), "{message}");
     }
 }
 
@@ -821,6 +828,31 @@ fn what_is_secret_in_a_url_is_shown_nowhere() {
     assert!(told.len() > 4, "{told:#?}");
     for line in told {
         assert!(!line.contains("hush-hush"), "{line}");
+    }
+}
+
+#[test]
+fn a_check_leaves_every_message_whatever_is_configured() {
+    let (service, name) = (service(), "only-checked");
+    queue_of(&service, name, json!({"VisibilityTimeout": "1"}), 25);
+    let settings = settings().with("sqsDeleteWhen", "received");
+    let mut command = aws::child::bare();
+    command.args(["check", "-c", &settings.json(), &format!("sqs://{name}")]);
+    let output = aws::child::run(command);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    for part in [
+        "received, none deleted",
+        "counted one receive",
+        "Falco can read this",
+    ] {
+        assert!(text.contains(part), "{text}");
+    }
+    let started = Instant::now();
+    while service.depth(name).visible < 25 {
+        let depth = service.depth(name);
+        assert!(started.elapsed() < PATIENCE, "{depth:?}: messages are gone");
+        std::thread::sleep(Duration::from_millis(100));
     }
 }
 

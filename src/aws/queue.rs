@@ -4,9 +4,9 @@
 use aws_sdk_sqs::config::retry::RetryConfig;
 
 use super::Clients;
+use super::arn::{QueueArn, queue_arn};
 use super::error::{AwsError, ErrorCause, describe, is_region};
 use crate::error::{Error, ErrorKind, Result};
-use crate::locate::{QueueArn, queue_arn};
 use crate::log::Printable;
 use crate::quote::{quoted, without_secrets};
 

@@ -452,7 +452,9 @@ mod tests {
             ..Aws::default()
         };
         block_on(async {
-            let resolved = resolve(&aws, http::client()).await.expect("credentials");
+            let resolved = resolve(&aws, http::client(1).expect("a client"))
+                .await
+                .expect("credentials");
             let of_clients = resolved.sdk.credentials_provider().expect("a provider");
             path(&folder, "credentials", &text("NEW"));
             later().await;
@@ -482,7 +484,9 @@ mod tests {
             ..Aws::default()
         };
         block_on(async {
-            let resolved = resolve(&aws, http::client()).await.expect("credentials");
+            let resolved = resolve(&aws, http::client(1).expect("a client"))
+                .await
+                .expect("credentials");
             for _ in 0..3 {
                 assert_eq!(key(&resolved.credentials).await, "KEY1");
             }

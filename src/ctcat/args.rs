@@ -1,10 +1,13 @@
 //! The command line's grammar and help.
 #![forbid(unsafe_code)]
 
+use std::env;
+use std::ffi::OsString;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::iter;
+use std::path::PathBuf;
 
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Arg, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use cloudtrail::host::Severity;
 
@@ -101,8 +104,8 @@ pub struct ReadArgs {
     pub stats: bool,
 
     /// Ask for all fields in one call, as Stratoshark does; Falco asks for each in a call of its own
-    #[arg(long, requires = "fields")]
-    pub together: bool,
+    #[arg(long, alias = "together", requires = "fields")]
+    pub single_call: bool,
 
     /// Plugin configuration: a JSON object, or @FILE to read it from a file
     #[arg(short, long, value_name = "JSON|@FILE")]
@@ -229,20 +232,49 @@ impl LogLevel {
 }
 
 impl Cli {
-    /// What is to be done. Options may not stand in front of a command: there, its name is taken for a path.
-    pub fn into_command(self) -> Result<Command, Stop> {
-        if let Some(command) = self.command {
-            return Ok(command);
-        }
-        match self.read.sources.first() {
-            Some(name) if Command::has_subcommand(name) && !Path::new(name).exists() => {
-                Err(Stop::Usage(format!(
-                    "options go behind the command: ctcat {name} …; a path of that name is read with ctcat read"
-                )))
-            }
-            _ => Ok(Command::Read(self.read)),
-        }
+    /// Parses the command line; ends the program where it is wrong, or asks for help.
+    pub fn parse_command() -> Command {
+        let cli = Cli::parse_from(command_first(env::args_os().collect()));
+        cli.command.unwrap_or(Command::Read(cli.read))
     }
+}
+
+/// The arguments with a command's name that follows options moved before them: otherwise it would be read as a path.
+fn command_first(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let cli = Cli::command();
+    let mut at = 1;
+    while let Some(argument) = arguments.get(at).and_then(|argument| argument.to_str()) {
+        if argument == "--" {
+            break;
+        }
+        if !argument.starts_with('-') || argument == "-" {
+            if cli.find_subcommand(argument).is_some() {
+                let name = arguments.remove(at);
+                arguments.insert(1, name);
+            }
+            break;
+        }
+        at += if value_follows(&cli, argument) { 2 } else { 1 };
+    }
+    arguments
+}
+
+/// Whether the next argument is the value of this option, which may be one of a command.
+fn value_follows(cli: &clap::Command, option: &str) -> bool {
+    let takes_value = |same: &dyn Fn(&Arg) -> bool| {
+        let commands = iter::once(cli).chain(cli.get_subcommands());
+        let option = commands
+            .flat_map(|command| command.get_arguments())
+            .find(|arg| same(arg));
+        option.is_some_and(|option| option.get_action().takes_values())
+    };
+    if let Some(long) = option.strip_prefix("--") {
+        return !long.contains('=') && takes_value(&|arg| arg.get_long() == Some(long));
+    }
+    let mut shorts = option.chars().skip(1);
+    // The rest of a group of short options belongs to the first that takes a value.
+    let with_value = shorts.find(|short| takes_value(&|arg| arg.get_short() == Some(*short)));
+    with_value.is_some() && shorts.next().is_none()
 }
 
 /// The script that completes this program's arguments.
@@ -291,6 +323,36 @@ mod tests {
     #[test]
     fn the_grammar_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_command_behind_its_options_is_the_command() {
+        for (line, expected) in [
+            ("ctcat --library x check s", "ctcat check --library x s"),
+            ("ctcat -l x -w 5 check s", "ctcat check -l x -w 5 s"),
+            ("ctcat -lx check s", "ctcat check -lx s"),
+            (
+                "ctcat --library=x --json info",
+                "ctcat info --library=x --json",
+            ),
+            (
+                "ctcat --library check check s",
+                "ctcat check --library check s",
+            ),
+            ("ctcat -pf check check s", "ctcat check -pf check s"),
+            ("ctcat -p check s", "ctcat check -p s"),
+            // What is no command in the first place stays.
+            ("ctcat -f check logs check", "ctcat -f check logs check"),
+            ("ctcat --library x -- check", "ctcat --library x -- check"),
+            ("ctcat read check", "ctcat read check"),
+            ("ctcat -f", "ctcat -f"),
+            ("ctcat", "ctcat"),
+        ] {
+            let arguments = line.split(' ').map(OsString::from).collect();
+            let moved = command_first(arguments);
+            let moved: Vec<_> = moved.iter().map(|it| it.to_str().expect("UTF-8")).collect();
+            assert_eq!(moved.join(" "), expected);
+        }
     }
 
     #[test]

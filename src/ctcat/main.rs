@@ -16,7 +16,6 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::Parser;
 use cloudtrail::error::Error;
 use cloudtrail::host;
 
@@ -32,7 +31,7 @@ fn main() -> ExitCode {
         Command::Params(args) => describe::params(args),
         Command::Completions(args) => Ok(io::stdout().write_all(&args::completions(args.shell))?),
     };
-    let done = Cli::parse().into_command().and_then(run);
+    let done = run(Cli::parse_command());
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(Stop::Quiet) => ExitCode::SUCCESS,

@@ -33,16 +33,16 @@ pub struct Failures {
 }
 
 impl<'p> Printer<'p> {
-    /// `requests` are printed in their order, in one extraction call if `together`, else in one call each.
+    /// `requests` are printed in their order, in one extraction call if `single_call`, else in one call each.
     pub fn new(
         plugin: &'p Plugin,
         output: Output,
         payload: bool,
         requests: Vec<Request>,
-        together: bool,
+        single_call: bool,
     ) -> Result<Printer<'p>> {
         let labels = requests.iter().map(|r| label(output, r.spec())).collect();
-        let calls = match (requests.is_empty(), together) {
+        let calls = match (requests.is_empty(), single_call) {
             (true, _) => Vec::new(),
             (false, true) => vec![Requests::new(requests)?],
             (false, false) => requests

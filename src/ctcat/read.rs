@@ -27,7 +27,13 @@ pub fn read(args: ReadArgs) -> Result<(), Stop> {
         },
     )?;
     let requests = requests(&plugin, &args::field_specs(&args.fields))?;
-    let printer = Printer::new(&plugin, args.output, args.payload, requests, args.together)?;
+    let printer = Printer::new(
+        &plugin,
+        args.output,
+        args.payload,
+        requests,
+        args.single_call,
+    )?;
     let mut reader = Reader {
         lines: (!args.count).then(Lines::new),
         printer,

@@ -135,6 +135,7 @@ impl Queue {
             true => MAX_PARKED_FIFO,
             false => MAX_PARKED,
         };
+        let downloads = clients.downloads();
         Ok(Queue {
             clients,
             shown: without_secrets(&url),
@@ -148,7 +149,7 @@ impl Queue {
                 max_receives: config.sqs_max_receives,
                 redrive: attributes.redrive,
                 insights: config.include_insights,
-                concurrency: config.s3_download_concurrency as usize,
+                concurrency: downloads,
             },
             in_flight: InFlight::new(visibility, max_parked, Arc::clone(&metrics)),
             delivered: DeliveredObjects::default(),

@@ -73,8 +73,7 @@ fn open_path(state: &PluginState, path: &Path) -> Result<Opened> {
 
 fn open_s3(state: &PluginState, bucket: &str, prefix: &str) -> Result<Opened> {
     let config = &state.config;
-    let concurrency = config.s3_download_concurrency as usize;
-    let selection = Selection {
+    let mut selection = Selection {
         interval: Interval::parse(&config.s3_interval, now())?,
         accounts: config
             .s3_accounts()
@@ -82,7 +81,7 @@ fn open_s3(state: &PluginState, bucket: &str, prefix: &str) -> Result<Opened> {
             .map(str::to_owned)
             .collect(),
         insights: config.include_insights,
-        concurrency,
+        concurrency: config.s3_download_concurrency as usize,
     };
     let runtime = NetworkRuntime::start()?;
     let clients = runtime.block_on(async {
@@ -90,6 +89,8 @@ fn open_s3(state: &PluginState, bucket: &str, prefix: &str) -> Result<Opened> {
         clients.check_prefix(bucket, prefix).await?;
         Ok(clients)
     })?;
+    let concurrency = clients.downloads();
+    selection.concurrency = concurrency;
     let settings = settings(state, concurrency + 2 * config.decode_threads());
     let place = clients.place_of(bucket);
     let line = format!(
@@ -126,7 +127,7 @@ fn open_sqs(state: &PluginState, name: &str) -> Result<Opened> {
         };
         Ok((clients, queue))
     })?;
-    let concurrency = config.s3_download_concurrency as usize;
+    let concurrency = clients.downloads();
     let settings = settings(state, concurrency + 2 * config.decode_threads());
     let line = format!(
         "following {} in {}: {concurrency} downloads at a time, {} decode threads",
@@ -187,8 +188,8 @@ fn settings(state: &PluginState, jobs: usize) -> Settings {
 fn fetcher(state: &PluginState, clients: Clients) -> Fetcher {
     let config = &state.config;
     Fetcher {
+        downloads: Arc::new(Semaphore::new(clients.downloads())),
         clients,
-        downloads: Arc::new(Semaphore::new(config.s3_download_concurrency as usize)),
         sizes: Sizes::default(),
         max_object_bytes: config.max_object_bytes,
         fail_on_error: config.s3_on_error == OnError::Fail,

@@ -19,8 +19,15 @@ pub struct Ctcat {
     output: PathBuf,
 }
 
-/// `ctcat` with nothing in its environment but what leads nowhere else: no instance metadata, no home.
+/// `ctcat` that prints the eventIDs of a source, in the environment of [`bare`].
 pub fn command(settings: &Settings, source: &str) -> Command {
+    let mut command = bare();
+    command.args(["-c", &settings.json(), "-f", "ct.id", "-o", "json", source]);
+    command
+}
+
+/// `ctcat` with nothing in its environment but what leads nowhere else: no instance metadata, no home.
+pub fn bare() -> Command {
     let nowhere = super::server::closed_address();
     let mut command = Command::new(env!("CARGO_BIN_EXE_ctcat"));
     command
@@ -30,8 +37,7 @@ pub fn command(settings: &Settings, source: &str) -> Command {
         .env(
             "AWS_EC2_METADATA_SERVICE_ENDPOINT",
             format!("http://{nowhere}"),
-        )
-        .args(["-c", &settings.json(), "-f", "ct.id", "-o", "json", source]);
+        );
     command
 }
 

@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 
 use super::message::Message;
 
+/// Makes another body of a reply's.
+pub type Rewrite = fn(&str) -> String;
+
 /// What happens to a request instead of its plain reply.
 #[derive(Clone, Debug)]
 pub enum Fault {
@@ -33,7 +36,7 @@ pub enum Fault {
     /// The bits of the body's byte at this place are flipped.
     Flip(usize),
     /// The body is rewritten, with a length that fits.
-    Rewrite(fn(&str) -> String),
+    Rewrite(Rewrite),
 }
 
 /// A fault for some requests.
