@@ -227,9 +227,12 @@ fn some<T>(all: &[T]) -> &[T] {
     &all[..all.len().min(5)]
 }
 
-/// Warnings and errors.
+/// Warnings and errors, but for keys that have no effect for the source: all scenarios share their settings.
 pub fn complaints(feed: &Feed) -> Vec<String> {
-    feed.logged(Severity::Warning)
+    let lines = feed.logged(Severity::Warning).into_iter();
+    lines
+        .filter(|line| !line.contains("has no effect for"))
+        .collect()
 }
 
 /// Fails unless one line contains all of `parts`.
