@@ -55,7 +55,7 @@ pub fn run(scenarios: &'static [Scenario], name: &str) {
         .unwrap_or_else(PoisonError::into_inner)
         .remove(name);
     let Some(result) = result else {
-        // The command line selects it in another way, e.g. by `--skip`.
+        // The command line selects it in a way that `selection` does not know.
         let scenario = scenarios.iter().find(|(other, _)| *other == name);
         return scenario.expect("a scenario of the list").1();
     };
@@ -69,13 +69,7 @@ pub fn run(scenarios: &'static [Scenario], name: &str) {
 
 fn start(scenarios: &'static [Scenario]) -> HashMap<&'static str, Receiver<Outcome>> {
     note_places_of_panics();
-    let filters: Vec<_> = env::args()
-        .skip(1)
-        .filter(|argument| !argument.starts_with('-'))
-        .collect();
-    let selected = |name: &str| {
-        filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str()))
-    };
+    let selected = selection();
     let (mut waiting, mut results) = (Vec::new(), HashMap::new());
     for &(name, function) in scenarios.iter().filter(|(name, _)| selected(name)) {
         let (send, result) = channel();
@@ -108,6 +102,24 @@ fn start(scenarios: &'static [Scenario]) -> HashMap<&'static str, Receiver<Outco
         });
     }
     results
+}
+
+/// The choice that libtest makes by the command line.
+fn selection() -> impl Fn(&str) -> bool {
+    let (mut filters, mut skipped) = (Vec::new(), Vec::new());
+    let mut arguments = env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--skip" => skipped.extend(arguments.next()),
+            "--test-threads" | "--format" | "--color" => drop(arguments.next()),
+            option if option.starts_with('-') => {}
+            _ => filters.push(argument),
+        }
+    }
+    move |name| {
+        let contains = |part: &String| name.contains(part.as_str());
+        !skipped.iter().any(contains) && (filters.is_empty() || filters.iter().any(contains))
+    }
 }
 
 /// Runs a scenario. A panic prints nothing: libtest would show it with the test that started the thread.
