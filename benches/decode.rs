@@ -3,14 +3,13 @@
 
 mod corpus;
 
+use cloudtrail::testing::{
+    Admission, Admitted, Batch, Damage, Inflater, KnownKey, MultiMemberReader, RecordIndex,
+    RecordReader, RecordSink, Scan, Scanner, TapeBuffer, TapeSpan,
+};
 use std::hint::black_box;
 use std::io::Read;
 
-use cloudtrail::batch::{Admission, Admitted, Batch};
-use cloudtrail::fields::{KnownKey, RecordIndex};
-use cloudtrail::gzip::{Inflater, MultiMemberReader};
-use cloudtrail::json::{Scan, Scanner, TapeBuffer, TapeSpan};
-use cloudtrail::records::{Damage, RecordReader, RecordSink};
 use criterion::{
     BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime,
 };

@@ -6,17 +6,15 @@
 mod corpus;
 mod plugin;
 
+use cloudtrail::testing::{
+    Admission, Argument, Batch, Damage, Extractor, FIELDS, Given, HotFields, RecordReader,
+    RecordSink, Scanner, TapeBuffer, TapeSpan,
+};
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use cloudtrail::batch::{Admission, Batch};
-use cloudtrail::demand::Wanted;
-use cloudtrail::extract::{Argument, Extractor, Given};
-use cloudtrail::fields::FIELDS;
 use cloudtrail::host::{Event, Plugin, Requests};
-use cloudtrail::json::{Scanner, TapeBuffer, TapeSpan};
-use cloudtrail::records::{Damage, RecordReader, RecordSink};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use serde_json::Value as Json;
 
@@ -139,7 +137,7 @@ impl RecordSink for Assembly {
 }
 
 /// A live batch with these fields worked out ahead, and where its events are.
-fn batch(wanted: Wanted) -> (Arc<Batch>, Vec<*mut u8>) {
+fn batch(wanted: HotFields) -> (Arc<Batch>, Vec<*mut u8>) {
     let mut sink = Assembly::default();
     sink.0.work_ahead(Arc::new(wanted));
     RecordReader::new(Scanner::default()).feed(file().text.as_bytes(), true, &mut sink);
@@ -172,11 +170,15 @@ fn ask(extractor: &mut Extractor, questions: &[(usize, Argument<'_>)]) -> u64 {
 }
 
 fn engine(criterion: &mut Criterion) {
-    questions(criterion, "engine", Wanted::default());
-    questions(criterion, "engine, worked out ahead", Wanted::of(|_| true));
+    questions(criterion, "engine", HotFields::default());
+    questions(
+        criterion,
+        "engine, worked out ahead",
+        HotFields::of(|_| true),
+    );
 }
 
-fn questions(criterion: &mut Criterion, name: &str, wanted: Wanted) {
+fn questions(criterion: &mut Criterion, name: &str, wanted: HotFields) {
     let mut group = criterion.benchmark_group(name);
     group.throughput(Throughput::Elements(1));
     let (batch, addresses) = batch(wanted);

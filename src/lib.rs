@@ -55,29 +55,46 @@
 //! Each file that needs no `unsafe` forbids it at its head. What remains is the C boundary from
 //! both sides (`plugin`, [`host`]) and the scanner's vector instructions ([`json`]).
 
-pub mod aws;
-pub mod backoff;
-pub mod batch;
-pub mod config;
-pub mod decode;
-pub mod delivery;
-pub mod demand;
+mod aws;
+mod batch;
+mod config;
+mod decode;
 pub mod error;
 mod event_layout;
-pub mod extract;
-pub mod fetch;
-pub mod fields;
-pub mod gzip;
+mod extract;
+mod ffi;
+mod fields;
 pub mod host;
-pub mod interval;
-pub mod json;
-pub mod locate;
-pub mod log;
-pub mod memory_budget;
-pub mod metrics;
-pub mod object_key;
-pub mod pipeline;
-mod plugin;
-mod quote;
-pub mod records;
-pub mod timestamp;
+mod json;
+mod log;
+mod metrics;
+mod object;
+mod object_key;
+mod pipeline;
+mod source;
+mod timestamp;
+
+/// What the tests, benches and fuzz targets of this package use of the plugin's inside. No interface: it changes freely.
+#[doc(hidden)]
+pub mod testing {
+    pub use crate::batch::field_usage::{FieldUsage, HotFields};
+    pub use crate::batch::{Admission, Admitted, Batch};
+    pub use crate::config::interval::Interval;
+    pub use crate::config::parse as parse_config;
+    pub use crate::decode::gzip::{Inflater, MultiMemberReader, is_gzip};
+    pub use crate::decode::records::{Damage, RecordReader, RecordSink};
+    pub use crate::decode::{BatchSender, Decoder, Limits, THREAD_BYTES};
+    pub use crate::extract::{Argument, Extractor, Given};
+    pub use crate::fields::{Arg, FIELDS, FieldType, KnownKey, Pointer, RecordIndex};
+    pub use crate::json::text::{compact, unescape};
+    pub use crate::json::{Scan, Scanner, Tape, TapeBuffer, TapeSpan, Value, ValueType};
+    pub use crate::log::Log;
+    pub use crate::metrics::Metrics;
+    pub use crate::object::memory_budget::MemoryBudget;
+    pub use crate::object::{Content, Object};
+    pub use crate::object_key::{is_log, time as key_time};
+    pub use crate::pipeline::{Next, Pipeline, Settings};
+    pub use crate::source::open_params::OpenParams;
+    pub use crate::source::sqs::notification::{Notification, parse as parse_notification};
+    pub use crate::timestamp::{nanoseconds, parse as parse_timestamp};
+}

@@ -5,6 +5,10 @@
 #[path = "../benches/corpus/mod.rs"]
 mod corpus;
 
+use cloudtrail::testing::{
+    Arg, Argument, Batch, BatchSender, Content, Decoder, Extractor, FIELDS, FieldUsage, Given,
+    Limits, Log, Metrics, Next, Object, Pipeline, Settings,
+};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::fs;
@@ -12,15 +16,6 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-
-use cloudtrail::batch::Batch;
-use cloudtrail::decode::{Content, Decoder, Limits, Object, Outlet};
-use cloudtrail::demand::Demand;
-use cloudtrail::extract::{Argument, Extractor, Given};
-use cloudtrail::fields::{Arg, FIELDS};
-use cloudtrail::log::Log;
-use cloudtrail::metrics::Metrics;
-use cloudtrail::pipeline::{Next, Pipeline, Settings};
 
 /// The system's allocator, with counts.
 struct Counting;
@@ -117,7 +112,7 @@ struct Drain {
     events: usize,
 }
 
-impl Outlet for Drain {
+impl BatchSender for Drain {
     fn flush(&mut self, full: &mut Batch) -> bool {
         self.events += full.len();
         full.clear();
@@ -129,7 +124,7 @@ impl Outlet for Drain {
 #[derive(Default)]
 struct Keep(Batch);
 
-impl Outlet for Keep {
+impl BatchSender for Keep {
     fn flush(&mut self, full: &mut Batch) -> bool {
         self.0 = std::mem::take(full);
         false
@@ -239,7 +234,7 @@ fn the_whole_pipeline_allocates_for_files_and_batches_only() {
         fail_on_error: true,
         limits: LIMITS,
     };
-    let demand = Arc::<Demand>::default();
+    let demand = Arc::<FieldUsage>::default();
     let before = TOTAL.load(Ordering::Relaxed);
     let objects: Vec<Object> = files.iter().map(|path| object(path)).collect();
     let mut pipeline = Pipeline::start(

@@ -1,14 +1,12 @@
 //! Memory that a decode thread takes for one object stays within what it asks the budget for.
 
+use cloudtrail::testing::{
+    Batch, BatchSender, Content, Decoder, Limits, Log, MemoryBudget, Metrics, Object, THREAD_BYTES,
+};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use cloudtrail::batch::Batch;
-use cloudtrail::decode::{Content, Decoder, Limits, Object, Outlet, THREAD_BYTES};
-use cloudtrail::log::Log;
-use cloudtrail::memory_budget::MemoryBudget;
-use cloudtrail::metrics::Metrics;
 use flate2::write::GzEncoder;
 
 /// The system's allocator, with the bytes in use now and at most.
@@ -69,7 +67,7 @@ struct Claims {
     events: usize,
 }
 
-impl Outlet for Claims {
+impl BatchSender for Claims {
     fn flush(&mut self, full: &mut Batch) -> bool {
         self.events += full.len();
         full.clear();

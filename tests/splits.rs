@@ -4,10 +4,7 @@
 mod oracle;
 mod support;
 
-use cloudtrail::batch::Batch;
-use cloudtrail::decode::{Content, Decoder, Limits, Object, Outlet};
-use cloudtrail::log::Log;
-use cloudtrail::metrics::Metrics;
+use cloudtrail::testing::{Batch, BatchSender, Content, Decoder, Limits, Log, Metrics, Object};
 use support::scratch::{Scratch, gzip, plain_log};
 
 /// The eventID of every event of a plain log, by its payload.
@@ -16,7 +13,7 @@ struct Taken {
     batches: Vec<usize>,
 }
 
-impl Outlet for Taken {
+impl BatchSender for Taken {
     fn flush(&mut self, full: &mut Batch) -> bool {
         let records = (0..full.len()).filter_map(|number| full.record(number));
         let payloads = records.map(|record| record.tape.text().to_vec());

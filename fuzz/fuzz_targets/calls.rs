@@ -1,7 +1,7 @@
 //! What the targets on the C ABI share: its functions, a plugin, and questions about an event.
 #![allow(dead_code, reason = "each target uses its own part")]
 
-use cloudtrail::fields::{FIELDS, FieldType};
+use cloudtrail::testing::{FIELDS, FieldType};
 use falco_plugin_api::*;
 use std::ffi::{CStr, CString, c_char};
 use std::ptr::{null, null_mut};

@@ -4,8 +4,7 @@
 
 mod calls;
 
-use cloudtrail::config;
-use cloudtrail::locate::Location;
+use cloudtrail::testing::{OpenParams, parse_config};
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Map, Value};
 use std::ffi::CString;
@@ -15,16 +14,16 @@ fuzz_target!(|data: &[u8]| {
         return;
     };
     let (params, text) = text.split_once('\n').unwrap_or((text, text));
-    match Location::parse(params) {
-        Ok(Location::S3 { bucket, prefix }) => {
+    match OpenParams::parse(params) {
+        Ok(OpenParams::S3 { bucket, prefix }) => {
             assert!(!bucket.is_empty() && !bucket.contains('/'));
             assert!(params.starts_with(&format!("s3://{bucket}")) && params.ends_with(&prefix));
         }
-        Ok(Location::Sqs(queue)) => assert_eq!(params, format!("sqs://{queue}")),
-        Ok(Location::Path(path)) => assert_eq!(path.to_str(), Some(params)),
+        Ok(OpenParams::Sqs(queue)) => assert_eq!(params, format!("sqs://{queue}")),
+        Ok(OpenParams::Path(path)) => assert_eq!(path.to_str(), Some(params)),
         Err(error) => assert!(error.to_string().contains("s3://<bucket>")),
     }
-    let parsed = config::parse(text);
+    let parsed = parse_config(text);
     let is_object = serde_json::from_str::<Map<String, Value>>(text).is_ok();
     match &parsed {
         Ok((config, _)) => {
@@ -35,7 +34,7 @@ fuzz_target!(|data: &[u8]| {
             assert!(config.max_buffered_bytes > 0 && config.max_object_bytes > 0);
             assert!(config.s3_accounts().iter().all(|id| id.len() == 12));
             let again = serde_json::to_string(config).expect("JSON");
-            assert_eq!(config::parse(&again), Ok((config.clone(), Vec::new())));
+            assert_eq!(parse_config(&again), Ok((config.clone(), Vec::new())));
         }
         Err(error) => assert!(!error.to_string().is_empty()),
     }

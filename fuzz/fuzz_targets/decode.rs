@@ -2,13 +2,7 @@
 //! as many bytes at most as the limit, and each a record by itself. The first byte is the limit.
 #![no_main]
 
-use cloudtrail::batch::Batch;
-use cloudtrail::decode::{Content, Decoder, Limits, Object, Outlet};
-use cloudtrail::gzip::{MultiMemberReader, is_gzip};
-use cloudtrail::json::{Scan, Scanner, TapeBuffer};
-use cloudtrail::log::Log;
-use cloudtrail::memory_budget::MemoryBudget;
-use cloudtrail::metrics::Metrics;
+use cloudtrail::testing::{Batch, BatchSender, Content, Decoder, Limits, Log, MemoryBudget, Metrics, MultiMemberReader, Object, Scan, Scanner, TapeBuffer, is_gzip};
 use libfuzzer_sys::fuzz_target;
 use std::io::Read;
 use std::sync::Arc;
@@ -58,7 +52,7 @@ fuzz_target!(|data: &[u8]| {
 #[derive(Default)]
 struct Taken(Vec<Vec<u8>>);
 
-impl Outlet for Taken {
+impl BatchSender for Taken {
     fn flush(&mut self, full: &mut Batch) -> bool {
         let records = (0..full.len()).filter_map(|number| full.record(number));
         self.0

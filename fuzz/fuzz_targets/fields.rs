@@ -5,10 +5,7 @@
 #[path = "../../tests/oracle/mod.rs"]
 mod oracle;
 
-use cloudtrail::batch::{Admission, Batch};
-use cloudtrail::extract::{Argument, Extractor, Given};
-use cloudtrail::fields::{Arg, FIELDS};
-use cloudtrail::json::{Scan, Scanner};
+use cloudtrail::testing::{Admission, Arg, Argument, Batch, Extractor, FIELDS, Given, Scan, Scanner};
 use libfuzzer_sys::fuzz_target;
 use oracle::{Expected, Record};
 use std::ffi::{CStr, c_char};
@@ -20,7 +17,7 @@ fuzz_target!(|data: &[u8]| {
     let pointer = pointer.replace('\0', "");
     let payload = payload.strip_prefix(b"\n").unwrap_or(payload);
     let mut foreign = Extractor::default();
-    foreign.select_foreign(payload);
+    foreign.select_detached(payload);
     let given = all(&mut foreign, &pointer);
     let mut batch = Batch::default();
     let Scan::Whole { len, tape, .. } = Scanner::default().scan(payload, batch.tapes()) else {

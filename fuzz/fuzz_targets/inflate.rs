@@ -1,7 +1,7 @@
 //! The fast inflater gives the same text as the thorough one, or refuses.
 #![no_main]
 
-use cloudtrail::gzip::{Inflater, MultiMemberReader};
+use cloudtrail::testing::{Inflater, MultiMemberReader};
 use libfuzzer_sys::fuzz_target;
 use std::io::Read;
 

@@ -1,7 +1,7 @@
 //! `s3Interval` is what a reading by trial of every place for its dash says it is.
 #![no_main]
 
-use cloudtrail::interval::Interval;
+use cloudtrail::testing::{Interval};
 use libfuzzer_sys::fuzz_target;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;

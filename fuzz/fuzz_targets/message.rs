@@ -3,7 +3,7 @@
 //! are keys.
 #![no_main]
 
-use cloudtrail::locate::notification::{Notification, parse};
+use cloudtrail::testing::{Notification, parse_notification};
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ fuzz_target!(|data: &[u8]| {
     let Ok(text) = std::str::from_utf8(data) else {
         return;
     };
-    let found = named(parse(text));
+    let found = named(parse_notification(text));
     assert!(found.iter().all(|(bucket, key)| can_be(bucket, key)));
     let mut lines = text.split('\n');
     let bucket = lines.next().unwrap_or_default();
@@ -44,7 +44,7 @@ fn agree(message: Value, expected: &[(String, String)]) {
     let mut body = message.to_string();
     for envelopes in 0..=3 {
         assert_eq!(
-            named(parse(&body)),
+            named(parse_notification(&body)),
             expected,
             "{envelopes} envelopes: {body}"
         );

@@ -5,8 +5,7 @@
 #[path = "../../tests/oracle/mod.rs"]
 mod oracle;
 
-use cloudtrail::extract::{Argument, Extractor, Given};
-use cloudtrail::fields::{FIELDS, Pointer};
+use cloudtrail::testing::{Argument, Extractor, FIELDS, Given, Pointer};
 use libfuzzer_sys::fuzz_target;
 use oracle::{Expected, Record};
 use std::ffi::CStr;
@@ -33,7 +32,7 @@ fuzz_target!(|data: &[u8]| {
         .flatten();
     let number = FIELDS.iter().position(|field| field.name == "ct.value");
     let mut extractor = Extractor::default();
-    extractor.select_foreign(record);
+    extractor.select_detached(record);
     let answer = extractor.answer(number.expect("a field"), Argument::Key(pointer), true);
     let given = match answer.expect("a field").given() {
         Given::None => None,

@@ -1,17 +1,16 @@
 //! What the targets on log files share: reading a text through a window.
 
-use cloudtrail::json::{Scan, Scanner, TapeBuffer, TapeSpan};
-use cloudtrail::records::{Damage, RecordReader, RecordSink};
+use cloudtrail::testing::{Damage, RecordReader, RecordSink, Scan, Scanner, TapeBuffer, TapeSpan};
 use std::fmt;
 
 /// What was found in a text.
 #[derive(Default, PartialEq, Eq)]
-pub struct Found {
+pub struct ListedObject {
     pub records: Vec<Vec<u8>>,
     pub damage: Vec<Damage>,
 }
 
-impl fmt::Debug for Found {
+impl fmt::Debug for ListedObject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let texts: Vec<_> = self
             .records
@@ -24,7 +23,7 @@ impl fmt::Debug for Found {
 
 struct Sink {
     tapes: TapeBuffer,
-    found: Found,
+    found: ListedObject,
 }
 
 impl RecordSink for Sink {
@@ -48,10 +47,10 @@ impl RecordSink for Sink {
 
 /// Reads `text` through a window that starts with `step` bytes and grows by as many whenever
 /// nothing in it could be used.
-pub fn read(text: &[u8], step: usize) -> Found {
+pub fn read(text: &[u8], step: usize) -> ListedObject {
     let mut sink = Sink {
         tapes: TapeBuffer::default(),
-        found: Found::default(),
+        found: ListedObject::default(),
     };
     let mut reader = RecordReader::new(Scanner::default());
     let (mut start, mut end) = (0, 0);

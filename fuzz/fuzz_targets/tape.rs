@@ -1,8 +1,7 @@
 //! The fast scanners and the baseline one agree on any text, and both with serde_json where that accepts it.
 #![no_main]
 
-use cloudtrail::json::text::unescape;
-use cloudtrail::json::{Scan, Scanner, Tape, TapeBuffer, Value, ValueType};
+use cloudtrail::testing::{Scan, Scanner, Tape, TapeBuffer, Value, ValueType, unescape};
 use libfuzzer_sys::fuzz_target;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;

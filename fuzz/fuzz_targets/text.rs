@@ -2,7 +2,7 @@
 //! compacting takes white space and nothing else.
 #![no_main]
 
-use cloudtrail::json::text::{compact, unescape};
+use cloudtrail::testing::{compact, unescape};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 

@@ -1,13 +1,13 @@
 //! Times and file names: a time that `time` reads is read as the same, and no name is too odd.
 #![no_main]
 
-use cloudtrail::{object_key, timestamp};
+use cloudtrail::testing::{is_log, key_time, nanoseconds, parse_timestamp};
 use libfuzzer_sys::fuzz_target;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 fuzz_target!(|data: &[u8]| {
-    let ours = timestamp::parse(data);
+    let ours = parse_timestamp(data);
     let Ok(text) = std::str::from_utf8(data) else {
         return;
     };
@@ -18,6 +18,6 @@ fuzz_target!(|data: &[u8]| {
     {
         assert_eq!(ours, Some(expected));
     }
-    let _ = (object_key::is_log(text, true), object_key::is_log(text, false));
-    let _ = object_key::time(text).and_then(timestamp::nanoseconds);
+    let _ = (is_log(text, true), is_log(text, false));
+    let _ = key_time(text).and_then(nanoseconds);
 });

@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 
 use super::adaptive_limit::{AdaptiveLimit, Slot};
 use super::error::{AwsError, ErrorCause};
-use crate::log::{Log, Printable, Severity};
+use crate::log::{Escaped, Log, Severity};
 
 /// Failures in a row, without a success, from which on an outage is possible.
 const FAILURES: u32 = 5;
@@ -166,7 +166,7 @@ impl Breaker {
         let since = *state.failing_since.get_or_insert(now);
         let outage = state.failures >= FAILURES && now.duration_since(since) >= WITHOUT_SUCCESS;
         state.causes.entry(cause).or_insert(now);
-        let bucket = Printable(&self.bucket);
+        let bucket = Escaped(&self.bucket);
         match &mut state.outage {
             Some(outage) if now.duration_since(outage.reported) >= REPORT => {
                 outage.reported = now;
@@ -175,7 +175,7 @@ impl Breaker {
                 let line = format!(
                     "bucket {bucket}: requests have failed for {seconds} s: {error}; retrying"
                 );
-                self.log.trouble("outage", Severity::Warning, line);
+                self.log.limited("outage", Severity::Warning, line);
             }
             Some(outage) => outage.cause = cause,
             None if outage => {
@@ -187,7 +187,7 @@ impl Breaker {
                 let line = format!(
                     "bucket {bucket}: requests fail: {error}; retrying with growing pauses"
                 );
-                self.log.trouble("outage", Severity::Warning, line);
+                self.log.limited("outage", Severity::Warning, line);
             }
             None => {}
         }
@@ -211,10 +211,10 @@ impl Breaker {
         self.recovered.notify_waiters();
         let line = format!(
             "bucket {}: requests succeed again after {} s",
-            Printable(&self.bucket),
+            Escaped(&self.bucket),
             now.duration_since(outage.began).as_secs()
         );
-        self.log.trouble("outage", Severity::Info, line);
+        self.log.limited("outage", Severity::Info, line);
     }
 
     /// How long requests have failed for `cause`. A success ends that; for causes that concern single objects, only

@@ -14,7 +14,7 @@ use super::Clients;
 use super::error::{AwsError, ErrorCause, describe, is_region};
 use super::retry::Tries;
 use crate::error::{Error, ErrorKind, Result};
-use crate::log::{Printable, Severity};
+use crate::log::{Escaped, Severity};
 
 /// Buckets whose regions are remembered; beyond that all are looked up again.
 const BUCKETS: usize = 1024;
@@ -72,7 +72,7 @@ impl Clients {
                 _ => "",
             };
             let place = self.place_of(bucket);
-            let bucket = Printable(bucket);
+            let bucket = Escaped(bucket);
             Error::new(
                 ErrorKind::OpenParams,
                 format!("bucket {bucket} cannot be listed in {place}: {failure}{hint}"),
@@ -171,7 +171,7 @@ impl Clients {
         });
         regions.buckets.insert(bucket.to_owned(), region.clone());
         drop(regions);
-        let bucket = Printable(bucket);
+        let bucket = Escaped(bucket);
         self.shared.log.line(
             Severity::Info,
             format_args!(

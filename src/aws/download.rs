@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::Clients;
 use super::error::{AwsError, ErrorCause, chain, describe};
-use crate::log::{Printable, Severity};
+use crate::log::{Escaped, Severity};
 
 /// Silence, before or within an answer, after which a download is broken off. Slowness alone never ends one.
 const SILENCE: Duration = Duration::from_secs(20);
@@ -67,7 +67,7 @@ struct Partial {
 impl ObjectId {
     /// The object as a URL, for messages.
     pub(crate) fn url(&self) -> String {
-        format!("s3://{}/{}", Printable(&self.bucket), Printable(&self.key))
+        format!("s3://{}/{}", Escaped(&self.bucket), Escaped(&self.key))
     }
 }
 
@@ -200,7 +200,7 @@ impl<'a> Download<'a> {
                 self.discard();
                 let message = format!(
                     "the answer has the range {}, not the one requested",
-                    Printable(range)
+                    Escaped(range)
                 );
                 Err(AwsError::new(ErrorCause::Replaced, "Range", message))
             }

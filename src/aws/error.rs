@@ -8,7 +8,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
-use crate::log::Printable;
+use crate::log::Escaped;
 
 /// Response headers of which S3 and SQS always send at least one. An answer without them comes from something in
 /// between, such as a captive portal or a proxy.
@@ -262,11 +262,11 @@ where
 /// An error answer; `code` and `message` are empty for requests whose answers have no body.
 fn of_service(status: u16, code: Option<&str>, message: Option<&str>) -> AwsError {
     let code = match code.filter(|code| !code.is_empty()) {
-        Some(code) => Printable(code).to_string(),
+        Some(code) => Escaped(code).to_string(),
         None => format!("HTTP{status}"),
     };
     let message = match message.filter(|message| !message.is_empty()) {
-        Some(message) => format!("{} (HTTP {status})", Printable(message)),
+        Some(message) => format!("{} (HTTP {status})", Escaped(message)),
         None if code.starts_with("HTTP") => String::new(),
         None => format!("(HTTP {status})"),
     };
@@ -379,7 +379,7 @@ pub(super) fn chain(error: &(dyn StdError + 'static)) -> String {
     let mut next = Some(error);
     while let Some(cause) = next {
         next = cause.source();
-        let text = Printable(cause.to_string()).to_string();
+        let text = Escaped(cause.to_string()).to_string();
         let introduces = INTRODUCTIONS.contains(&text.as_str()) && next.is_some();
         if introduces || line.contains(&text) {
             continue;

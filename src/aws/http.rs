@@ -21,7 +21,7 @@ use rustls::pki_types::pem::PemObject;
 use super::proxy::{Bypass, Proxies};
 use super::settings::variable;
 use crate::error::{Error, ErrorKind, Result};
-use crate::quote::quoted;
+use crate::log::quote::quoted;
 
 /// How long a connection may take to stand.
 const CONNECT: Duration = Duration::from_secs(5);

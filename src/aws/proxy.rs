@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use aws_smithy_http_client::proxy::{ProxyConfig, ProxyError};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::quote::{quoted, without_secrets};
+use crate::log::quote::{quoted, redacted};
 
 /// The proxies in use.
 #[derive(Debug, Default)]
@@ -102,7 +102,7 @@ fn refused(name: &str, url: &str, why: &str) -> Error {
         ErrorKind::Config,
         format!(
             "{name}: {} is not the URL of a proxy: {why}; allowed is http://[user:password@]host[:port]",
-            quoted(&without_secrets(url))
+            quoted(&redacted(url))
         ),
     )
 }

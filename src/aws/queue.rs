@@ -7,8 +7,8 @@ use super::Clients;
 use super::arn::{QueueArn, queue_arn};
 use super::error::{AwsError, ErrorCause, describe, is_region};
 use crate::error::{Error, ErrorKind, Result};
-use crate::log::Printable;
-use crate::quote::{quoted, without_secrets};
+use crate::log::Escaped;
+use crate::log::quote::{quoted, redacted};
 
 impl Clients {
     /// Finds the URL of a queue by its name, its ARN, or the URL itself, with or without its scheme. A name is looked up in
@@ -39,7 +39,7 @@ impl Clients {
             .send()
             .await;
         let refused = |what: String| {
-            let (queue, place) = (Printable(queue), self.place());
+            let (queue, place) = (Escaped(queue), self.place());
             let owner = owner.map_or_else(String::new, |owner| format!(" of account {owner}"));
             Error::new(
                 ErrorKind::OpenParams,
@@ -49,7 +49,7 @@ impl Clients {
         let answer = answer.map_err(|error| {
             let failure = describe(&error);
             if let Some(refusal) = proxy_refusal(&failure) {
-                let (queue, place) = (Printable(queue), self.place());
+                let (queue, place) = (Escaped(queue), self.place());
                 let line = format!("queue {queue} cannot be reached in {place}: {refusal}");
                 return Error::new(ErrorKind::OpenParams, line);
             }
@@ -78,13 +78,13 @@ impl Clients {
         owner_account: &str,
     ) -> Result<(&'a str, &'a str)> {
         let refused = |why: String| {
-            let queue = Printable(text);
+            let queue = Escaped(text);
             Error::new(ErrorKind::OpenParams, format!("queue {queue} {why}"))
         };
         if arn.region != self.region {
             return Err(refused(format!(
                 "is in region {}, but the region in use is {}; set aws.region to the queue's",
-                Printable(arn.region),
+                Escaped(arn.region),
                 self.region
             )));
         }
@@ -103,7 +103,7 @@ impl Clients {
     /// Why a queue whose URL is known cannot be read; `permission` is what the request needs.
     pub(crate) fn queue_refused(&self, url: &str, permission: &str, failure: &AwsError) -> Error {
         if let Some(refusal) = proxy_refusal(failure) {
-            let (queue, place) = (Printable(without_secrets(url)), self.place());
+            let (queue, place) = (Escaped(redacted(url)), self.place());
             let line = format!("queue {queue} cannot be reached in {place}: {refusal}");
             return Error::new(ErrorKind::OpenParams, line);
         }
@@ -125,8 +125,8 @@ impl Clients {
             }
             _ => String::new(),
         };
-        let (queue, place) = (without_secrets(url), self.place());
-        let queue = Printable(queue);
+        let (queue, place) = (redacted(url), self.place());
+        let queue = Escaped(queue);
         Error::new(
             ErrorKind::OpenParams,
             format!("queue {queue} cannot be read in {place}: {failure}{hint}"),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::breaker::Breaker;
 use super::error::{AwsError, ErrorCause, ErrorClass};
-use crate::backoff::Backoff;
+use crate::aws::backoff::Backoff;
 
 /// The longest first pause; it doubles while requests to the bucket keep failing.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);

@@ -30,7 +30,7 @@ use super::error::{chain, is_region};
 use super::imds::{self, InstanceCredentials, Reason};
 use crate::config::Aws;
 use crate::error::{Error, ErrorKind, Result};
-use crate::quote::{quoted, without_secrets};
+use crate::log::quote::{quoted, redacted};
 
 /// Time limit for region and settings. Only the instance metadata service takes any time.
 const SETTINGS: Duration = Duration::from_secs(10);
@@ -171,7 +171,7 @@ fn check_endpoint(aws: &Aws) -> Result<()> {
     };
     Err(refused(format!(
         "{kind}: true cannot go with aws.endpoint {}, which says already where to connect; leave out one of them",
-        quoted(&without_secrets(&aws.endpoint))
+        quoted(&redacted(&aws.endpoint))
     )))
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::Config;
 use super::given::Given;
 use crate::error::{Error, ErrorKind, Result};
-use crate::quote::quoted;
+use crate::log::quote::quoted;
 
 /// Makes a configuration of the members of an init object; adds a line to `warnings` for each
 /// unknown or repeated key.

@@ -7,7 +7,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::quote::shortened;
+use crate::log::quote::shortened;
 
 /// A JSON value that forgets none of its keys.
 #[derive(Debug)]

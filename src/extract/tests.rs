@@ -8,7 +8,7 @@ const EVENT: &[u8] = br#"{"eventID":"1","a":"one","b":"two"}"#;
 fn extractor() -> (Extractor, usize) {
     let value = FIELDS.iter().position(|field| field.name == "ct.value");
     let mut extractor = Extractor::default();
-    extractor.select_foreign(EVENT);
+    extractor.select_detached(EVENT);
     (extractor, value.expect("a field"))
 }
 
@@ -58,7 +58,7 @@ fn one_call_keeps_all_of_its_answers() {
 fn replaced_answers_of_one_event_do_not_pile_up() {
     let (mut extractor, field) = extractor();
     let long = format!(r#"{{"a":"{}"}}"#, "x".repeat(64 << 10));
-    extractor.select_foreign(long.as_bytes());
+    extractor.select_detached(long.as_bytes());
     for round in 0..200 {
         extractor.start_call();
         extractor.answer(field, Argument::Key("/a"), false);

@@ -52,6 +52,6 @@ mod value;
 pub(crate) use scanner::MAX_CONTAINERS;
 pub use scanner::{Scan, Scanner};
 pub use tape::{TapeBuffer, TapeSpan};
-pub use value::{Elements, Members, Tape, Value, ValueType};
+pub use value::{Tape, Value, ValueType};
 
 pub(crate) use value::scalar_len;

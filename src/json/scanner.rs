@@ -37,7 +37,7 @@ pub enum Scan {
     Whole {
         /// Bytes from the opening to the closing bracket, both included.
         len: usize,
-        /// Location of the tape.
+        /// OpenParams of the tape.
         tape: TapeSpan,
         /// Whether there is a separator between all values: no string next to a string or scalar,
         /// no container directly after a value. If not, a quote or bracket may be damaged, and

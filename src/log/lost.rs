@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::quote::quoted;
+use crate::log::quote::quoted;
 use crate::timestamp;
 
 /// The open file. Several processes may append to one file: each line is a single write.

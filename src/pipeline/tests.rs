@@ -3,11 +3,11 @@
 use std::sync::mpsc;
 
 use super::*;
-use crate::batch::Known;
+use crate::batch::PrecomputedValue;
 use crate::batch::test_support::FAILS;
-use crate::decode::Content;
-use crate::delivery::tickets;
 use crate::fields::FIELDS;
+use crate::object::Content;
+use crate::object::ack::ack_handles;
 
 /// Longer than anything here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -29,10 +29,10 @@ struct Started {
     log: Arc<Log>,
 }
 
-fn start(settings: Settings, feed: impl FnOnce(Feed) + Send + 'static) -> Started {
+fn start(settings: Settings, feed: impl FnOnce(ObjectSender) + Send + 'static) -> Started {
     let (metrics, log) = (Arc::<Metrics>::default(), Arc::<Log>::default());
     let (counted, logged) = (Arc::clone(&metrics), Arc::clone(&log));
-    let demand = Arc::new(Demand::all());
+    let demand = Arc::new(FieldUsage::all());
     let pipeline = Pipeline::start(settings, counted, logged, demand, feed).expect("threads");
     Started {
         pipeline,
@@ -41,7 +41,7 @@ fn start(settings: Settings, feed: impl FnOnce(Feed) + Send + 'static) -> Starte
     }
 }
 
-fn object(place: &Place, name: &str, text: String) -> Object {
+fn object(place: &OutputSlot, name: &str, text: String) -> Object {
     let budget = place.stored_budget();
     let permit = budget
         .acquire_blocking(place.job(), text.len() as u64)
@@ -88,7 +88,7 @@ fn events_after_a_panic_have_their_own_values() {
         ];
         for object in &mut objects {
             let (name, acked) = (object.name.clone(), acked.clone());
-            let mut handle = tickets(1, move |outcome| {
+            let mut handle = ack_handles(1, move |outcome| {
                 let _ = acked.send((name, outcome.failure.is_none()));
             });
             object.ticket = handle.pop();
@@ -103,7 +103,7 @@ fn events_after_a_panic_have_their_own_values() {
         match pipeline.next(PATIENCE, |_| {}).expect("no error") {
             Next::Batch(batch) => {
                 for number in 0..batch.len() {
-                    let Known::Text(text) = batch.known(number, id) else {
+                    let PrecomputedValue::Text(text) = batch.known(number, id) else {
                         panic!("event {number} has no precomputed value");
                     };
                     let payload = batch.record(number).expect("an event").tape.text();

@@ -1,0 +1,311 @@
+//! The init configuration: what its keys mean, which values they take, and how a person's JSON
+//! becomes one. Knows nothing of who uses the values.
+#![forbid(unsafe_code)]
+
+mod check;
+mod effect;
+mod given;
+pub mod interval;
+
+pub use self::effect::Source;
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
+use schemars::transform::{Transform, transform_subschemas};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use self::interval::Interval;
+use crate::error::{Error, ErrorKind, Result};
+use crate::log::quote::{quoted, redacted};
+use crate::object_key::is_account;
+
+/// The default of `s3RetryFor`.
+const DEFAULT_RETRY_FOR: Duration = Duration::from_secs(30 * 60);
+
+/// Settings of the CloudTrail source: the plugin's `init_config` in falco.yaml.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Config {
+    /// Delete messages from the queue once they are processed. With false, they become visible again and are delivered again.
+    pub sqs_delete: bool,
+    /// When to delete a message: after Falco received every record that it led to (delivered, at least once), or as soon as it is received (received, at most once).
+    pub sqs_delete_when: SqsDeleteWhen,
+    /// ID of the AWS account that owns the queue. Empty: the account of the credentials.
+    pub sqs_owner_account: String,
+    /// Long-poll time in seconds: how long a receive request waits for messages.
+    #[schemars(range(min = 0, max = 20))]
+    pub sqs_wait_seconds: u32,
+    /// Visibility timeout in seconds: how long a received message is hidden from other consumers. Extended while its objects are being read. 0: the queue's own setting.
+    #[schemars(range(min = 0, max = 43200))]
+    pub sqs_visibility_timeout: u32,
+    /// How often a message that fails permanently is received before it is deleted with an error, if the queue has no redrive policy. A queue with one decides by that policy.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub sqs_max_receives: u32,
+    /// Accepted for compatibility, without effect: the format of a notification is recognized from the message.
+    #[serde(rename = "useS3SNS")]
+    pub use_s3_sns: bool,
+    /// Maximum number of concurrent downloads, and of concurrent listings.
+    #[schemars(range(min = 1, max = 1024))]
+    pub s3_download_concurrency: u32,
+    /// Log files to read, by the time in their names: 5d (the last five days), 5d-2d, 2023-04-05T06:00:00Z, or a start and an end of either kind joined by a dash. Units are w, d, h, m and s. Empty: all.
+    pub s3_interval: String,
+    /// Account IDs to read from the bucket of an organization trail, separated by commas. Empty: all.
+    pub s3_account_list: String,
+    /// What to do with an object that cannot be read after all retries: log, count and skip it (skip), or end the source with an error (fail).
+    pub s3_on_error: OnError,
+    /// How long to retry an object or a listing of an s3:// source while its failure may be temporary, before s3OnError applies: a number and a unit (w, d, h, m or s), such as 90s, 30m or 2h; from 1s to 7d.
+    pub s3_retry_for: String,
+    /// Accepted for compatibility, without effect: fields are extracted on demand.
+    pub use_async: bool,
+    /// Deliver CloudTrail Insights records too.
+    pub include_insights: bool,
+    /// Number of threads that decompress and parse. 0: one less than the number of processor cores, at least one.
+    #[schemars(range(min = 0, max = 64))]
+    pub decode_threads: u32,
+    /// Memory budget in bytes for compressed and decompressed data that waits for Falco. Reading pauses at this limit; a single object larger than it is still read.
+    #[schemars(range(min = 1))]
+    pub max_buffered_bytes: u64,
+    /// Maximum size of an object in bytes after decompression. A larger object is rejected, logged and counted.
+    #[schemars(range(min = 1))]
+    pub max_object_bytes: u64,
+    /// Path of a file that gets a JSON line for every object that is lost, with the cause; the log is then rate-limited. Empty: every lost object is logged.
+    pub lost_log: String,
+    /// How to connect to AWS. Settings that are missing here come from the default chain of the AWS SDK: environment, shared files, and so on.
+    pub aws: Aws,
+    /// Names of the keys that the init configuration sets; those of inner objects as `outer.inner`.
+    #[serde(skip)]
+    pub given: Vec<String>,
+}
+
+/// How to connect to AWS: the `aws` object of the [`Config`]. An empty string leaves a setting to the AWS SDK's defaults.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Aws {
+    /// Profile in the shared files.
+    pub profile: String,
+    /// Region of the queue, and of buckets whose region cannot be determined.
+    pub region: String,
+    /// Path of the shared config file, instead of ~/.aws/config.
+    pub config: String,
+    /// Path of the shared credentials file, instead of ~/.aws/credentials.
+    pub credentials: String,
+    /// Endpoint URL for S3 and SQS, such as http://localhost:4566, with path-style addressing of buckets.
+    pub endpoint: String,
+    /// ARN of a role to assume.
+    pub role_arn: String,
+    /// External ID that the role's trust policy requires.
+    pub external_id: String,
+    /// Name of the assumed session, as the role's own logs show it.
+    pub role_session_name: String,
+    /// Use AWS's FIPS endpoints.
+    pub use_fips: bool,
+    /// Use AWS's dual-stack endpoints (IPv4 and IPv6).
+    pub use_dualstack: bool,
+}
+
+/// When a message is deleted from its queue: `sqsDeleteWhen`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SqsDeleteWhen {
+    /// After every record of every object that it names was delivered to Falco: at least once.
+    Delivered,
+    /// On receipt: at most once.
+    Received,
+}
+
+/// What to do with an object that still fails after all retries: `s3OnError`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnError {
+    /// Log, count and skip it.
+    Skip,
+    /// End the source with an error.
+    Fail,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            sqs_delete: true,
+            sqs_delete_when: SqsDeleteWhen::Delivered,
+            sqs_owner_account: String::new(),
+            sqs_wait_seconds: 20,
+            sqs_visibility_timeout: 0,
+            sqs_max_receives: 5,
+            use_s3_sns: false,
+            s3_download_concurrency: 32,
+            s3_interval: String::new(),
+            s3_account_list: String::new(),
+            s3_on_error: OnError::Skip,
+            s3_retry_for: "30m".to_owned(),
+            use_async: true,
+            include_insights: false,
+            decode_threads: 0,
+            max_buffered_bytes: 256 << 20,
+            max_object_bytes: 1 << 30,
+            lost_log: String::new(),
+            aws: Aws::default(),
+            given: Vec::new(),
+        }
+    }
+}
+
+impl Config {
+    /// Number of threads that decompress and parse: the configured one, else one less than there are cores, at least one.
+    pub fn decode_threads(&self) -> usize {
+        match self.decode_threads {
+            0 => std::thread::available_parallelism()
+                .map_or(1, |cores| cores.get().saturating_sub(1).clamp(1, 64)),
+            threads => threads as usize,
+        }
+    }
+
+    /// The configured visibility timeout in seconds; `None` means the queue's own.
+    pub fn sqs_visibility_timeout(&self) -> Option<u32> {
+        Some(self.sqs_visibility_timeout).filter(|seconds| *seconds > 0)
+    }
+
+    /// How long temporary failures of an `s3://` source are retried.
+    pub fn s3_retry_for(&self) -> Duration {
+        // Values that were parsed are valid.
+        retry_for(&self.s3_retry_for).unwrap_or(DEFAULT_RETRY_FOR)
+    }
+
+    /// The accounts of `s3AccountList` in its order, each once; none means all accounts.
+    pub fn s3_accounts(&self) -> Vec<&str> {
+        let mut accounts = Vec::new();
+        for account in self.s3_account_list.split(',').map(str::trim) {
+            if !account.is_empty() && !accounts.contains(&account) {
+                accounts.push(account);
+            }
+        }
+        accounts
+    }
+}
+
+/// Reads an init configuration: a JSON object, or `null` or blank text for one without keys.
+///
+/// Keys match in any case. The second value has one line for each key that is unknown or given
+/// twice (the last one counts), to be logged as warnings.
+///
+/// # Errors
+///
+/// [`ErrorKind::Config`] where the text is no JSON object (with the line and column), or where a
+/// value is not allowed (with its key, itself and what is).
+pub fn parse(text: &str) -> Result<(Config, Vec<String>)> {
+    let mut warnings = Vec::new();
+    let given = given::read(text)?;
+    let config = check::config(given, &schema_value(), &mut warnings)?;
+    Interval::parse(&config.s3_interval, now())?;
+    check_accounts(&config.s3_account_list)?;
+    check_retry_for(&config.s3_retry_for)?;
+    check_endpoint(&config.aws.endpoint)?;
+    Ok((config, warnings))
+}
+
+/// The JSON schema (draft 7) of the init configuration, generated from [`Config`].
+pub fn schema() -> String {
+    let mut schema = schema_value();
+    accept_null(&mut schema);
+    format!("{schema:#}")
+}
+
+fn schema_value() -> Value {
+    SchemaSettings::draft07()
+        .with(|settings| settings.inline_subschemas = true)
+        .with_transform(PlainKeywords)
+        .into_generator()
+        .into_root_schema_for::<Config>()
+        .to_value()
+}
+
+/// Falco passes an empty YAML mapping on as `null`, after checking it against the schema.
+fn accept_null(schema: &mut Value) {
+    schema["type"] = serde_json::json!(["object", "null"]);
+}
+
+/// Rewrites what schemars says in newer or rarer words, which Falco's validator need not know:
+/// choices become an `enum`, and formats such as `uint32` go.
+#[derive(Clone)]
+struct PlainKeywords;
+
+impl Transform for PlainKeywords {
+    fn transform(&mut self, schema: &mut schemars::Schema) {
+        schema.remove("format");
+        if let Some(Value::Array(choices)) = schema.remove("oneOf") {
+            let names = choices.iter().filter_map(|choice| choice.get("const"));
+            schema.insert("enum".into(), names.cloned().collect());
+            schema.insert("type".into(), "string".into());
+        }
+        transform_subschemas(self, schema);
+    }
+}
+
+fn now() -> i64 {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
+    since_epoch.map_or(0, |d| i64::try_from(d.as_secs()).unwrap_or(i64::MAX))
+}
+
+/// The value of `s3RetryFor`, if it is a duration and in range.
+fn retry_for(text: &str) -> Option<Duration> {
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    let range = Duration::from_secs(1)..=7 * DAY;
+    interval::duration(text).filter(|duration| range.contains(duration))
+}
+
+fn check_retry_for(text: &str) -> Result<()> {
+    match retry_for(text) {
+        Some(_) => Ok(()),
+        None => Err(Error::new(
+            ErrorKind::Config,
+            format!(
+                "s3RetryFor: {} is not allowed; allowed is a duration from 1s to 7d, such as \"90s\", \"30m\", \"2h\" or \"1d\"",
+                quoted(text)
+            ),
+        )),
+    }
+}
+
+fn check_accounts(list: &str) -> Result<()> {
+    if list.trim().is_empty() {
+        return Ok(());
+    }
+    match list.split(',').map(str::trim).find(|id| !is_account(id)) {
+        None => Ok(()),
+        Some(id) => Err(Error::new(
+            ErrorKind::Config,
+            format!(
+                "s3AccountList: {} in {} is not an account id; allowed are ids of 12 digits, separated by commas",
+                quoted(id),
+                quoted(list)
+            ),
+        )),
+    }
+}
+
+fn check_endpoint(endpoint: &str) -> Result<()> {
+    let host = ["http://", "https://"]
+        .iter()
+        .find_map(|scheme| endpoint.strip_prefix(scheme));
+    let plausible = host.is_some_and(|host| {
+        !host.is_empty()
+            && !host.starts_with(['/', ':', '?', '#'])
+            && !host.contains(char::is_whitespace)
+    });
+    if endpoint.is_empty() || plausible {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Config,
+        format!(
+            "aws.endpoint: {} is not a URL; allowed are http:// or https:// with a host, e.g. http://localhost:4566",
+            quoted(&redacted(endpoint))
+        ),
+    ))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,223 @@
+//! From open parameters to a running pipeline.
+#![forbid(unsafe_code)]
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::Semaphore;
+
+use super::runtime::{Network, NetworkRuntime};
+use crate::aws::{Clients, RetryPolicy};
+use crate::batch::field_usage::FieldUsage;
+use crate::config::Config;
+use crate::config::OnError;
+use crate::config::interval::Interval;
+use crate::decode::Limits;
+use crate::error::{Error, ErrorKind, Result};
+use crate::log::Log;
+use crate::log::quote::redacted;
+use crate::log::{Escaped, Severity};
+use crate::metrics::Metrics;
+use crate::pipeline::{ObjectSender, Pipeline, Settings};
+use crate::source::fetch::Fetcher;
+use crate::source::local::Files;
+use crate::source::open_params::OpenParams;
+use crate::source::s3::{self, Selection};
+use crate::source::size_estimate::SizeEstimate;
+use crate::source::sqs::Queue;
+
+/// How long a queue may take to answer when it is opened. Later requests wait at it for messages,
+/// and so may take longer.
+const OPENING: Duration = Duration::from_secs(10);
+
+/// What all sources of one plugin share.
+pub(crate) struct SourceContext {
+    pub(crate) config: Config,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) log: Arc<Log>,
+    pub(crate) field_usage: Arc<FieldUsage>,
+}
+
+/// A running source.
+pub(crate) struct Opened {
+    pub(crate) pipeline: Pipeline,
+    pub(crate) network: Option<Network>,
+    /// Files and stored bytes that there are to read, where that is known.
+    pub(crate) total: Option<(u64, u64)>,
+}
+
+/// Opens what `params` point at.
+pub(crate) fn open(context: &SourceContext, params: &str) -> Result<Opened> {
+    context.log.set_lost_log(&context.config.lost_log)?;
+    let location = OpenParams::parse(params)?;
+    if let Some(warning) = context.config.without_effect(location.source()) {
+        context.log.line(Severity::Warning, warning);
+    }
+    match location {
+        OpenParams::Path(path) => open_path(context, &path),
+        OpenParams::S3 { bucket, prefix } => open_s3(context, &bucket, &prefix),
+        OpenParams::Sqs(queue) => open_sqs(context, &queue),
+    }
+}
+
+fn open_path(context: &SourceContext, path: &Path) -> Result<Opened> {
+    let config = &context.config;
+    let files = Files::at(path, config.include_insights, &context.log)?;
+    let threads = config.decode_threads();
+    let settings = settings(context, 2 * threads + 2);
+    let total = (files.len() as u64, files.bytes());
+    context.log.line(
+        Severity::Info,
+        format_args!(
+            "reading {}: {} files, {} bytes, on {threads} decode threads",
+            path.display(),
+            total.0,
+            total.1,
+        ),
+    );
+    Ok(Opened {
+        pipeline: start(context, settings, move |feed| files.feed(feed))?,
+        network: None,
+        total: Some(total),
+    })
+}
+
+fn open_s3(context: &SourceContext, bucket: &str, prefix: &str) -> Result<Opened> {
+    let config = &context.config;
+    let mut selection = Selection {
+        interval: Interval::parse(&config.s3_interval, now())?,
+        accounts: config
+            .s3_accounts()
+            .into_iter()
+            .map(str::to_owned)
+            .collect(),
+        insights: config.include_insights,
+        concurrency: config.s3_download_concurrency as usize,
+    };
+    let runtime = NetworkRuntime::start()?;
+    let clients = runtime.block_on(async {
+        let clients = connect(context, RetryPolicy::Sweep(config.s3_retry_for())).await?;
+        clients.check_prefix(bucket, prefix).await?;
+        Ok(clients)
+    })?;
+    let concurrency = clients.downloads();
+    selection.concurrency = concurrency;
+    let settings = settings(context, concurrency + 2 * config.decode_threads());
+    let place = clients.place_of(bucket);
+    let line = format!(
+        "reading s3://{bucket}/{prefix} in {place}: {concurrency} downloads at a time, {} decode threads",
+        settings.threads
+    );
+    context.log.line(Severity::Info, Escaped(line));
+    let fetcher = fetcher(context, clients);
+    let handle = runtime.handle().clone();
+    let (bucket, prefix) = (bucket.to_owned(), prefix.to_owned());
+    let pipeline = start(context, settings, move |feed| {
+        s3::sweep(&handle, &fetcher, feed, &bucket, &prefix, selection);
+    })?;
+    Ok(Opened {
+        pipeline,
+        network: Some(Network {
+            runtime,
+            closer: None,
+        }),
+        total: None,
+    })
+}
+
+fn open_sqs(context: &SourceContext, name: &str) -> Result<Opened> {
+    let config = &context.config;
+    let runtime = NetworkRuntime::start()?;
+    let (clients, queue) = runtime.block_on(async {
+        let clients = connect(context, RetryPolicy::Queue).await?;
+        let (metrics, log) = (Arc::clone(&context.metrics), Arc::clone(&context.log));
+        let opening = Queue::open(clients.clone(), name, config, metrics, log);
+        let queue = match tokio::time::timeout(OPENING, opening).await {
+            Ok(opened) => opened?,
+            Err(_) => return Err(no_answer(name, &clients)),
+        };
+        Ok((clients, queue))
+    })?;
+    let concurrency = clients.downloads();
+    let settings = settings(context, concurrency + 2 * config.decode_threads());
+    let line = format!(
+        "following {} in {}: {concurrency} downloads at a time, {} decode threads",
+        queue.shown(),
+        clients.place(),
+        settings.threads
+    );
+    let fetcher = fetcher(context, clients);
+    let (closer, feed) = runtime.block_on(queue.follow(fetcher))?;
+    context.log.line(Severity::Info, Escaped(line));
+    Ok(Opened {
+        pipeline: start(context, settings, feed)?,
+        network: Some(Network {
+            runtime,
+            closer: Some(closer),
+        }),
+        total: None,
+    })
+}
+
+fn start(
+    context: &SourceContext,
+    settings: Settings,
+    feed: impl FnOnce(ObjectSender) + Send + 'static,
+) -> Result<Pipeline> {
+    let (metrics, log) = (Arc::clone(&context.metrics), Arc::clone(&context.log));
+    Pipeline::start(
+        settings,
+        metrics,
+        log,
+        Arc::clone(&context.field_usage),
+        feed,
+    )
+}
+
+fn no_answer(queue: &str, clients: &Clients) -> Error {
+    let seconds = OPENING.as_secs();
+    let (queue, place) = (redacted(queue), clients.place());
+    let line = format!(
+        "queue {queue} does not answer within {seconds} s in {place}; check the network, the proxy, the region and aws.endpoint"
+    );
+    Error::new(ErrorKind::OpenParams, line)
+}
+
+async fn connect(context: &SourceContext, policy: RetryPolicy) -> Result<Clients> {
+    let (metrics, log) = (Arc::clone(&context.metrics), Arc::clone(&context.log));
+    Clients::connect(&context.config, policy, metrics, log).await
+}
+
+fn settings(context: &SourceContext, jobs: usize) -> Settings {
+    let config = &context.config;
+    Settings {
+        threads: config.decode_threads(),
+        jobs,
+        max_buffered_bytes: config.max_buffered_bytes,
+        fail_on_error: config.s3_on_error == OnError::Fail,
+        limits: Limits {
+            max_object_bytes: config.max_object_bytes,
+            insights: config.include_insights,
+        },
+    }
+}
+
+fn fetcher(context: &SourceContext, clients: Clients) -> Fetcher {
+    let config = &context.config;
+    Fetcher {
+        downloads: Arc::new(Semaphore::new(clients.downloads())),
+        clients,
+        sizes: SizeEstimate::default(),
+        max_object_bytes: config.max_object_bytes,
+        fail_on_error: config.s3_on_error == OnError::Fail,
+        metrics: Arc::clone(&context.metrics),
+        log: Arc::clone(&context.log),
+    }
+}
+
+/// Seconds since 1970.
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs() as i64)
+}

@@ -1,0 +1,276 @@
+//! Settles messages whose objects are done: deleted, returned, or given up.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::in_flight::Entry;
+use super::process::ObjectKey;
+use super::{Queue, Redrive};
+use crate::log::{Escaped, Severity};
+use crate::object::ack::{Failure, Settled};
+
+/// Entries of one request.
+const ENTRIES: usize = 10;
+
+/// Concurrent requests. At 30 ms each, that deletes thousands of messages a second.
+const REQUESTS: usize = 16;
+
+/// How long a message waits for others to share its request.
+const BATCHING: Duration = Duration::from_millis(50);
+
+/// Time since its first receive before which no message is given up.
+const MIN_AGE: Duration = Duration::from_secs(15 * 60);
+
+/// Pause of a failed message for each time that it was received.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// The longest pause of a message that failed more often than `sqsMaxReceives`.
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+
+/// Pause, for each receive, of a message that is returned at close or evicted: a crash loop must not spend all receives.
+const RETURN_PAUSE: Duration = Duration::from_secs(60);
+
+/// How long closing waits for receivers to end.
+const RECEIVERS_END: Duration = Duration::from_millis(50);
+
+/// Receives up to which a message returned at close is visible at once.
+const RETURNED_AT_ONCE: u32 = 2;
+
+/// A message to settle.
+#[derive(Debug)]
+pub(super) enum Done {
+    /// All of a message's objects are settled.
+    Message {
+        /// Its number in flight.
+        number: u64,
+        /// The objects that it names, in the order of the outcome.
+        objects: Vec<ObjectKey>,
+        outcome: Settled,
+    },
+    /// The source closes: settle what was sent before, return the rest, and say when that is done.
+    Close(oneshot::Sender<()>),
+}
+
+/// What is to be requested of the queue.
+#[derive(Default)]
+struct Pending {
+    deletes: Vec<String>,
+    returns: Vec<(String, Duration)>,
+    /// When the first of them has waited long enough.
+    deadline: Option<Instant>,
+}
+
+/// Settles messages for as long as the runtime lives. Requests take ten messages each, and run concurrently.
+pub(super) async fn run(queue: Arc<Queue>, mut done: mpsc::UnboundedReceiver<Done>) {
+    let mut requests = JoinSet::new();
+    let mut pending = Pending::default();
+    loop {
+        let deadline = pending.deadline.unwrap_or_else(Instant::now);
+        let may_request = requests.len() < REQUESTS;
+        tokio::select! {
+            next = done.recv() => match next {
+                None => return,
+                Some(Done::Message { number, objects, outcome }) => {
+                    pending.add(queue.settle(number, &objects, outcome));
+                }
+                Some(Done::Close(closed)) => {
+                    close(&queue, &mut requests, std::mem::take(&mut pending)).await;
+                    // The caller may have stopped waiting.
+                    let _ = closed.send(());
+                }
+            },
+            Some(_) = requests.join_next() => {}
+            () = sleep_until(deadline), if pending.deadline.is_some() && may_request => {}
+        }
+        while requests.len() < REQUESTS && pending.is_due() {
+            pending.request(&queue, &mut requests);
+        }
+    }
+}
+
+impl Pending {
+    fn add(&mut self, fate: Fate) {
+        match fate {
+            Fate::Delete(receipt) => self.deletes.push(receipt),
+            Fate::Return(receipt, pause) => self.returns.push((receipt, pause)),
+            Fate::Nothing => return,
+        }
+        self.deadline
+            .get_or_insert_with(|| Instant::now() + BATCHING);
+    }
+
+    fn is_due(&self) -> bool {
+        self.deletes.len() >= ENTRIES
+            || self.returns.len() >= ENTRIES
+            || self
+                .deadline
+                .is_some_and(|deadline| deadline <= Instant::now())
+    }
+
+    /// Starts one request of each kind.
+    fn request(&mut self, queue: &Arc<Queue>, requests: &mut JoinSet<()>) {
+        let deletes = first_of(&mut self.deletes);
+        if !deletes.is_empty() {
+            let queue = Arc::clone(queue);
+            requests.spawn(async move { queue.delete(deletes).await });
+        }
+        let returns = first_of(&mut self.returns);
+        if !returns.is_empty() {
+            let queue = Arc::clone(queue);
+            requests.spawn(async move { queue.return_messages(&returns).await });
+        }
+        if self.deletes.is_empty() && self.returns.is_empty() {
+            self.deadline = None;
+        }
+    }
+}
+
+/// Takes as many entries as one request can have.
+fn first_of<T>(entries: &mut Vec<T>) -> Vec<T> {
+    let rest = entries.split_off(entries.len().min(ENTRIES));
+    std::mem::replace(entries, rest)
+}
+
+/// Deletes what is processed and returns what is not, all at the same time.
+async fn close(queue: &Arc<Queue>, requests: &mut JoinSet<()>, mut pending: Pending) {
+    queue.closing.send_replace(true);
+    // Until the receivers have ended.
+    let _ = timeout(RECEIVERS_END, queue.closing.closed()).await;
+    let returned = queue.in_flight.drain();
+    queue.metrics.messages_returned.add(returned.len() as u64);
+    pending.returns.extend(returned.into_iter().map(|entry| {
+        let pause = entry.allowed_pause(pause_at_close(entry.receives));
+        (entry.receipt, pause)
+    }));
+    while !(pending.deletes.is_empty() && pending.returns.is_empty()) {
+        pending.request(queue, requests);
+    }
+    while requests.join_next().await.is_some() {}
+}
+
+fn pause_at_close(receives: u32) -> Duration {
+    match receives <= RETURNED_AT_ONCE {
+        true => Duration::ZERO,
+        false => RETURN_PAUSE * receives.min(720),
+    }
+}
+
+/// What is done with a settled message.
+enum Fate {
+    Delete(String),
+    /// It is visible again after this pause.
+    Return(String, Duration),
+    /// It is deleted already, stays hidden until its visibility timeout expires, or is returned later.
+    Nothing,
+}
+
+impl Queue {
+    fn settle(&self, number: u64, objects: &[ObjectKey], outcome: Settled) -> Fate {
+        let rules = &self.rules;
+        if rules.delete && rules.delete_on_receipt {
+            self.in_flight.remove(number);
+            return Fate::Nothing;
+        }
+        let Some(failure) = outcome.failure else {
+            if !rules.delete {
+                self.in_flight.leave(number);
+                return Fate::Nothing;
+            }
+            let Some(entry) = self.in_flight.remove(number) else {
+                return Fate::Nothing;
+            };
+            self.delivered.forget(&entry.id);
+            return Fate::Delete(entry.receipt);
+        };
+        let give_up = match &failure {
+            Failure::Permanent(why) => self
+                .in_flight
+                .with(number, |entry| {
+                    self.may_give_up(entry).then(|| entry.id.clone())
+                })
+                .flatten()
+                .map(|id| (id, why)),
+            Failure::Transient => None,
+        };
+        if let Some((id, why)) = give_up
+            && let Some(entry) = self.in_flight.remove(number)
+        {
+            self.delivered.forget(&id);
+            let receives = entry.receives;
+            self.log.lost(
+                &format!("{}: message {}", self.shown, Escaped(&id)),
+                why,
+                &format!("deleted after {receives} receives (sqsMaxReceives)"),
+            );
+            return Fate::Delete(entry.receipt);
+        }
+        let Some((id, pause)) = self.in_flight.with(number, |entry| {
+            let pause = self.pause(entry, &failure);
+            (entry.id.clone(), entry.allowed_pause(pause))
+        }) else {
+            return Fate::Nothing;
+        };
+        let delivered = objects.iter().zip(&outcome.delivered);
+        let delivered = delivered.filter(|(_, delivered)| **delivered);
+        self.delivered
+            .remember(&id, delivered.map(|(object, _)| *object));
+        self.metrics.messages_returned.add(1);
+        match self.in_flight.remove_to_return(number, pause) {
+            Some(entry) => Fate::Return(entry.receipt, pause),
+            None => Fate::Nothing,
+        }
+    }
+
+    /// Whether a message that failed permanently is deleted, rather than left to the queue's redrive policy.
+    fn may_give_up(&self, entry: &Entry) -> bool {
+        let old_enough = entry.first_received.is_some_and(|first| {
+            SystemTime::now()
+                .duration_since(first)
+                .is_ok_and(|age| age >= MIN_AGE)
+        });
+        self.rules.delete
+            && self.rules.redrive == Redrive::None
+            && entry.receives >= self.rules.max_receives
+            && old_enough
+    }
+
+    fn pause(&self, entry: &Entry, failure: &Failure) -> Duration {
+        if entry.evicted {
+            self.log.limited(
+                "queue_evicted",
+                Severity::Warning,
+                format_args!(
+                    "{}: message {} has waited too long, or too many messages wait: it is returned to the queue, which costs a receive",
+                    self.shown,
+                    Escaped(&entry.id)
+                ),
+            );
+            return self
+                .rules
+                .visibility
+                .max(RETURN_PAUSE * entry.receives.min(720));
+        }
+        let longest = match (failure, entry.receives > self.rules.max_receives) {
+            (Failure::Permanent(_), true) => LONGEST_PAUSE,
+            (Failure::Permanent(_), false) => self.rules.visibility,
+            // Its objects were dropped, not refused: the source closes.
+            (Failure::Transient, _) => return pause_at_close(entry.receives),
+        };
+        (PAUSE * entry.receives.min(60)).min(longest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_returned_at_close_are_visible_at_once_only_at_first() {
+        let pauses = [1, 2, 3, 10].map(pause_at_close);
+        assert_eq!(pauses, [0, 0, 180, 600].map(Duration::from_secs));
+    }
+}

@@ -1,0 +1,256 @@
+//! Receives messages: one receiver polls the queue, others join while it is deep.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use super::Queue;
+use super::in_flight::Received;
+use crate::aws::AwsError;
+use crate::aws::backoff::Backoff;
+use crate::error::Result;
+use crate::log::Severity;
+
+/// Messages that one request can bring.
+const MESSAGES: u32 = 10;
+
+/// Receivers at a time.
+const RECEIVERS: usize = 8;
+
+/// Longest pause after errors.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Time between two requests that brought nothing, where the queue does not hold them open.
+const BETWEEN: Duration = Duration::from_secs(1);
+
+/// Interval of the log lines of an outage.
+const REPORT: Duration = Duration::from_secs(60);
+
+/// How long the first request may delay the opening of a source.
+const FIRST: Duration = Duration::from_secs(5);
+
+/// Pauses between receives in an outage. Some messages are received even then: their bucket may be another one.
+const FIRST_OUTAGE_PAUSE: Duration = Duration::from_secs(5);
+const LONGEST_OUTAGE_PAUSE: Duration = Duration::from_secs(60);
+
+/// What all receivers share.
+#[derive(Clone)]
+struct Receiver {
+    queue: Arc<Queue>,
+    /// One permit for each message being processed.
+    permits: Arc<Semaphore>,
+    messages: mpsc::UnboundedSender<Received>,
+    /// Notified when an answer was full: the queue has more.
+    deep: Arc<Notify>,
+}
+
+/// Starts receivers in `tasks`, after a first request that the queue must not refuse for good.
+pub(super) async fn start(
+    queue: &Arc<Queue>,
+    permits: Arc<Semaphore>,
+    messages: mpsc::UnboundedSender<Received>,
+    tasks: &mut JoinSet<()>,
+) -> Result<()> {
+    let receiver = Receiver {
+        queue: Arc::clone(queue),
+        permits,
+        messages,
+        deep: Arc::new(Notify::new()),
+    };
+    // The request goes on if it takes longer: its messages must not be lost.
+    let first = receiver.clone();
+    let mut first = tokio::spawn(async move { first.receive_once(0).await });
+    if let Ok(Ok(Err(failure))) = timeout(FIRST, &mut first).await
+        && !failure.is_transient()
+    {
+        return Err(queue
+            .clients
+            .queue_refused(&queue.url, "sqs:ReceiveMessage", &failure));
+    }
+    for _ in 1..RECEIVERS {
+        tasks.spawn(until_closing(
+            queue.closing.subscribe(),
+            receiver.clone().help(),
+        ));
+    }
+    tasks.spawn(until_closing(queue.closing.subscribe(), receiver.poll()));
+    Ok(())
+}
+
+/// Runs a receiver until the source closes. That ends a request that waits at the queue, which would otherwise receive
+/// what is returned to it.
+async fn until_closing(mut closing: watch::Receiver<bool>, receiver: impl Future<Output = ()>) {
+    tokio::select! {
+        // An error means that the queue is gone.
+        _ = closing.wait_for(|closing| *closing) => {}
+        () = receiver => {}
+    }
+}
+
+impl Receiver {
+    /// Polls the queue for as long as the runtime lives.
+    async fn poll(self) {
+        loop {
+            let requested = Instant::now();
+            if self.receive(self.queue.rules.wait_seconds).await == 0 {
+                sleep_until(requested + BETWEEN).await;
+            }
+        }
+    }
+
+    /// Receives whenever the queue is deep, until it is empty.
+    async fn help(self) {
+        loop {
+            self.deep.notified().await;
+            while self.receive(0).await > 0 {}
+        }
+    }
+
+    /// The number of usable messages received. Outages and errors are waited out.
+    async fn receive(&self, wait_seconds: i32) -> usize {
+        self.wait_out_outage().await;
+        let mut backoff = Backoff::new(Duration::from_millis(250), LONGEST_PAUSE);
+        let mut reported: Option<(String, Instant)> = None;
+        loop {
+            let failure = match self.receive_once(wait_seconds).await {
+                Ok(count) => {
+                    if reported.is_some() {
+                        self.report(Severity::Info, "messages are received again");
+                    }
+                    return count;
+                }
+                Err(failure) => failure,
+            };
+            // One line for each cause of an outage and each minute, not for each try.
+            let known =
+                |(code, at): &(String, Instant)| *code == failure.code && at.elapsed() < REPORT;
+            if !reported.as_ref().is_some_and(known) {
+                let line = format!("messages cannot be received: {failure}; retrying");
+                self.report(Severity::Error, &line);
+                reported = Some((failure.code, Instant::now()));
+            }
+            sleep(backoff.pause()).await;
+        }
+    }
+
+    /// Pauses while downloads fail as a whole. What is received then would only have to wait.
+    async fn wait_out_outage(&self) {
+        let breakers = self.queue.clients.breakers();
+        if !breakers.is_outage() {
+            return;
+        }
+        let pause = {
+            let mut pauses = self.queue.outage_pauses();
+            pauses.pause()
+        };
+        tokio::select! {
+            () = breakers.success() => self.queue.outage_pauses().reset(),
+            () = sleep(pause) => {}
+        }
+    }
+
+    fn report(&self, severity: Severity, what: &str) {
+        let line = format!("{}: {what}", self.queue.shown);
+        self.queue.log.limited("queue_receive", severity, line);
+    }
+
+    /// One request, for as many messages as may be processed.
+    async fn receive_once(&self, wait_seconds: i32) -> std::result::Result<usize, AwsError> {
+        let queue = &self.queue;
+        let rules = &queue.rules;
+        // The semaphore is never closed.
+        let mut permits = Arc::clone(&self.permits)
+            .acquire_many_owned(MESSAGES)
+            .await
+            .ok();
+        let reply = queue
+            .clients
+            .sqs
+            .receive_message()
+            .queue_url(&queue.url)
+            .max_number_of_messages(MESSAGES as i32)
+            .wait_time_seconds(wait_seconds)
+            .set_visibility_timeout(
+                rules
+                    .own_visibility
+                    .then_some(rules.visibility.as_secs() as i32),
+            )
+            .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
+            .message_system_attribute_names(
+                MessageSystemAttributeName::ApproximateFirstReceiveTimestamp,
+            )
+            .send()
+            .await
+            .map_err(|error| queue.failed(&error))?;
+        let messages = reply.messages.unwrap_or_default();
+        let count = messages.len();
+        queue.metrics.messages_received.add(count as u64);
+        let deleted = rules.delete && rules.delete_on_receipt;
+        let mut receipts = Vec::new();
+        for message in messages {
+            let permit = permits.as_mut().and_then(|permits| permits.split(1));
+            let Some(mut message) = self.received(message, permit) else {
+                continue;
+            };
+            message.deleted = deleted;
+            receipts.push(message.receipt.clone());
+            // Without a receiver the source is closed.
+            let _ = self.messages.send(message);
+        }
+        let usable = receipts.len();
+        // A batch without entries is an error to the queue.
+        if deleted && usable > 0 {
+            let queue = Arc::clone(queue);
+            tokio::spawn(async move { queue.delete(receipts).await });
+        }
+        if count == MESSAGES as usize {
+            self.deep.notify_one();
+        }
+        Ok(usable)
+    }
+
+    /// A message of an answer; `None` without a receipt handle: it can neither be extended nor deleted.
+    fn received(&self, message: Message, permit: Option<OwnedSemaphorePermit>) -> Option<Received> {
+        let attribute = |name: &MessageSystemAttributeName| {
+            let value = message.attributes()?.get(name)?;
+            value.parse::<u64>().ok()
+        };
+        let receives = attribute(&MessageSystemAttributeName::ApproximateReceiveCount);
+        let first = attribute(&MessageSystemAttributeName::ApproximateFirstReceiveTimestamp);
+        let first = first
+            .and_then(|millis| SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(millis)));
+        let id = message.message_id.unwrap_or_default();
+        let Some(receipt) = message.receipt_handle.filter(|receipt| !receipt.is_empty()) else {
+            self.queue.metrics.errors_queue.add(1);
+            self.queue.log.once(
+                "no_receipt_handle",
+                Severity::Error,
+                format_args!(
+                    "{}: message {id} has no receipt handle; it is left in the queue",
+                    self.queue.shown
+                ),
+            );
+            return None;
+        };
+        Some(Received {
+            id,
+            receipt,
+            body: message.body.unwrap_or_default(),
+            receives: receives
+                .and_then(|count| u32::try_from(count).ok())
+                .unwrap_or(1),
+            first_received: first,
+            deleted: false,
+            permit,
+        })
+    }
+}
+
+/// The pauses between receives in an outage.
+pub(super) fn outage_pauses() -> Backoff {
+    Backoff::new(FIRST_OUTAGE_PAUSE, LONGEST_OUTAGE_PAUSE)
+}

@@ -1,0 +1,107 @@
+//! The visibility keeper: extends the visibility timeout of messages in flight, so that an outage costs no receive.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use super::Queue;
+use super::in_flight::{Extension, ExtensionEffect, ExtensionOutcome};
+use crate::aws::{AwsError, ErrorCause};
+use crate::log::{Escaped, Severity};
+
+/// Entries of one request.
+const ENTRIES: usize = 10;
+
+/// Extends messages for as long as the runtime lives. Requests run concurrently, each bounded to a quarter of the
+/// timeout, so that a request that hangs delays no other.
+pub(super) async fn keep(queue: Arc<Queue>) {
+    let visibility = queue.rules.visibility;
+    let pause = (visibility / 16).clamp(Duration::from_millis(50), Duration::from_secs(5));
+    let mut requests = JoinSet::new();
+    loop {
+        sleep(pause).await;
+        while requests.try_join_next().is_some() {}
+        let mut due = queue.in_flight.due();
+        for id in &due.lapsed {
+            queue.lapsed(id, "the visibility timeout expired");
+        }
+        while !due.extensions.is_empty() {
+            let rest = due.extensions.split_off(due.extensions.len().min(ENTRIES));
+            let entries = std::mem::replace(&mut due.extensions, rest);
+            requests.spawn(extend(Arc::clone(&queue), entries));
+        }
+    }
+}
+
+async fn extend(queue: Arc<Queue>, extensions: Vec<Extension>) {
+    let requested = Instant::now();
+    let entries = extensions
+        .iter()
+        .map(|extension| (extension.receipt.as_str(), extension.timeout));
+    let request = queue.change_visibility(entries);
+    let outcomes = match timeout(queue.rules.visibility / 4, request).await {
+        Ok(Ok(outcomes)) => outcomes,
+        Ok(Err(failure)) => {
+            queue.extension_failed(&failure);
+            vec![ExtensionOutcome::Failed; extensions.len()]
+        }
+        Err(_) => {
+            let failure = AwsError::new(ErrorCause::Timeout, "Timeout", "no answer came in time");
+            queue.extension_failed(&failure);
+            vec![ExtensionOutcome::Failed; extensions.len()]
+        }
+    };
+    let mut returning = Vec::new();
+    for (extension, outcome) in extensions.iter().zip(outcomes) {
+        if outcome == ExtensionOutcome::Extended {
+            queue.metrics.messages_extended.add(1);
+        }
+        match queue.in_flight.extended(extension, requested, outcome) {
+            ExtensionEffect::None => {}
+            ExtensionEffect::Lapsed(id) => {
+                queue.lapsed(&id, "the queue no longer has it in flight")
+            }
+            ExtensionEffect::Return(entry, pause) => returning.push((entry.receipt, pause)),
+        }
+    }
+    queue.return_messages(&returning).await;
+}
+
+impl Queue {
+    fn extension_failed(&self, failure: &AwsError) {
+        if failure.is_denied() {
+            self.log.once(
+                "extension_denied",
+                Severity::Error,
+                format_args!(
+                    "{}: visibility timeouts cannot be extended: {failure}; sqs:ChangeMessageVisibility has to be allowed, or messages are received again while they are processed",
+                    self.shown
+                ),
+            );
+            return;
+        }
+        self.log.limited(
+            "queue_extend",
+            Severity::Warning,
+            format_args!(
+                "{}: visibility timeouts cannot be extended now: {failure}; retrying",
+                self.shown
+            ),
+        );
+    }
+
+    fn lapsed(&self, id: &str, why: &str) {
+        self.metrics.messages_lost.add(1);
+        self.log.limited(
+            "queue_lost",
+            Severity::Warning,
+            format_args!(
+                "{}: message {}: {why} before it was processed; it may be received again",
+                self.shown,
+                Escaped(id)
+            ),
+        );
+    }
+}
