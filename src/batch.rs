@@ -206,7 +206,7 @@ impl Batch {
         self.ahead.truncate(whole);
         self.tapes
             .truncate(self.records.last().map(|entry| entry.tape));
-        self.slots = Box::default();
+        *self.slots = Slots::default();
     }
 
     /// Makes the batch empty; keeps its memory unless that is more than is usual.
