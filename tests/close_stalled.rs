@@ -1,7 +1,6 @@
 //! Closing a source that nobody reads from, while everything in it waits.
 #![forbid(unsafe_code)]
 
-#[allow(dead_code, reason = "a part of it is used here")]
 mod aws;
 mod oracle;
 mod support;

@@ -1,6 +1,5 @@
 //! Where the system gives too few threads, opening a source fails within seconds with an error that says so.
 
-#[allow(dead_code, reason = "a part of it is used here")]
 mod aws;
 mod fixtures;
 mod oracle;
