@@ -104,7 +104,7 @@ metrics! {
     messages_parked c"messages.parked" false,
     /// Time of the newest event so far, in seconds since 1970; its distance to now is the lag.
     newest_event_time c"newest_event_time" false,
-    /// Bytes decoded and waiting for the host.
+    /// Bytes decoded and waiting for the host; zero again when the source is closed.
     buffered_bytes c"buffered_bytes" false,
 }
 
@@ -123,7 +123,7 @@ fn now() -> u64 {
     since_1970.unwrap_or_default().as_secs()
 }
 
-/// A figure that threads share.
+/// A figure that threads share. Relaxed throughout: each is read for itself, and none publishes other data.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
 

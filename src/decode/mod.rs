@@ -54,7 +54,7 @@ const WINDOW: usize = 1 << 20;
 /// Bytes of text that a decode thread may have in memory without asking.
 const SMALL: usize = 2 * WINDOW;
 
-/// Bytes of memory that a decode thread may take without asking: small texts and windows, records up to [`LONG_RECORD`]
+/// Bytes of memory that a decode thread may take without asking: small texts and windows, records up to 256 KiB
 /// with their tapes, the batch being filled and what buffers keep from one object to the next.
 pub const THREAD_BYTES: usize = 16 << 20;
 
