@@ -174,7 +174,7 @@ mod tests {
     use super::*;
     use std::sync::atomic::AtomicU32;
 
-    /// Gives credentials with a number that grows with each resolution; fails while told to.
+    /// Gives credentials with a number that grows with each resolution; fails while `failing`.
     #[derive(Clone, Debug, Default)]
     struct Numbered {
         resolved: Arc<AtomicU32>,
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn without_any_credentials_the_error_is_told() {
+    fn without_any_credentials_the_error_is_reported() {
         block_on(async {
             let numbered = Numbered::default();
             numbered.failing.store(true, Ordering::Relaxed);

@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_that_requires_authentication_is_told_from_a_missing_queue() {
+    fn a_proxy_that_requires_authentication_is_not_a_missing_queue() {
         for (code, message, expected) in [
             ("HTTP407", "(HTTP 407)", true),
             ("Response", "syntax error (HTTP 407)", true),

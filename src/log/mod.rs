@@ -51,7 +51,7 @@ pub enum Severity {
 #[derive(Debug, Default)]
 pub struct Log {
     queue: Mutex<Queue>,
-    /// File of lost objects. Locked on its own: a slow disk delays nobody who only logs.
+    /// File of lost objects. Locked on its own: a slow disk does not delay other log lines.
     lost: Mutex<Option<LostLog>>,
 }
 

@@ -119,11 +119,7 @@ fn walk(root: &Path, insights: bool, log: &Log) -> Vec<(PathBuf, u64)> {
         let entry = match entry {
             Ok(entry) => entry,
             Err(error) => {
-                log.limited(
-                    "walk",
-                    Severity::Warning,
-                    format_args!("{error}; what is there is not read"),
-                );
+                note(&error, root, log);
                 continue;
             }
         };
@@ -144,6 +140,21 @@ fn walk(root: &Path, insights: bool, log: &Log) -> Vec<(PathBuf, u64)> {
     files
 }
 
+/// Logs what cannot be listed.
+fn note(error: &walkdir::Error, root: &Path, log: &Log) {
+    if error.loop_ancestor().is_some() {
+        // The folder that the link leads back to is read.
+        let line = format_args!("{error}; the link is not followed");
+        return log.limited("links", Severity::Warning, line);
+    }
+    let path = error.path().unwrap_or(root).to_string_lossy();
+    let cause = match error.io_error() {
+        Some(cause) => cause.to_string(),
+        None => error.to_string(),
+    };
+    log.lost(&path, &cause, "not read");
+}
+
 /// What tells one folder from all others, by whatever path it was found.
 #[cfg(unix)]
 fn identity(folder: &DirEntry) -> Option<(u64, u64)> {
@@ -155,4 +166,35 @@ fn identity(folder: &DirEntry) -> Option<(u64, u64)> {
 #[cfg(not(unix))]
 fn identity(folder: &DirEntry) -> Option<PathBuf> {
     folder.path().canonicalize().ok()
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn files_that_cannot_be_reached_are_named_as_lost_and_loops_are_not() {
+        let folder = std::env::temp_dir().join(format!("cloudtrail-{}-walk", std::process::id()));
+        fs::create_dir_all(folder.join("inner")).expect("a folder");
+        fs::write(folder.join("a.json"), "{}").expect("a file");
+        symlink("nowhere", folder.join("gone.json")).expect("a link");
+        symlink("..", folder.join("inner/loop")).expect("a link");
+        let log = Log::default();
+        let files = Files::at(&folder, false, &log).expect("a log file");
+        assert_eq!(files.len(), 1);
+        let lines = log.take();
+        let lost: Vec<_> = lines
+            .iter()
+            .filter(|(severity, _)| *severity == Severity::Error)
+            .collect();
+        assert_eq!(lost.len(), 1, "{lines:?}");
+        let line = &lost[0].1;
+        assert!(
+            line.contains("gone.json: No such file") && line.ends_with("; not read"),
+            "{line}"
+        );
+        fs::remove_dir_all(&folder).expect("my own folder");
+    }
 }

@@ -15,7 +15,7 @@ use crate::print::Printer;
 use crate::{Stop, interrupt, library, terminal};
 
 /// Starts of the names of metrics that count what went wrong.
-const TROUBLE: [&str; 3] = ["errors.", "damaged.", "skipped."];
+const PROBLEMS: [&str; 3] = ["errors.", "damaged.", "skipped."];
 
 /// Keys that a check of a queue sets, so that it deletes nothing.
 const WITHOUT_DELETION: [(&str, &str); 2] =
@@ -45,11 +45,11 @@ pub fn check(args: CheckArgs) -> Result<(), Stop> {
         step("messages", &received(&plugin))?;
     }
     let found = found?;
-    let troubles = troubles(&plugin);
-    for trouble in &troubles {
-        step("trouble", trouble)?;
+    let problems = problems(&plugin);
+    for problem in &problems {
+        step("problem", problem)?;
     }
-    match (found, troubles.is_empty()) {
+    match (found, problems.is_empty()) {
         (true, true) => step("result", "Falco can read this"),
         (false, true) => step(
             "result",
@@ -145,11 +145,11 @@ fn first_events(plugin: &Plugin, capture: &mut Capture<'_>, wait: Duration) -> R
 }
 
 /// What the plugin counted of what went wrong.
-fn troubles(plugin: &Plugin) -> Vec<String> {
+fn problems(plugin: &Plugin) -> Vec<String> {
     let metrics = plugin.metrics().into_iter();
     metrics
         .filter(|metric| metric.kind == MetricKind::Monotonic)
-        .filter(|metric| TROUBLE.iter().any(|start| metric.name.starts_with(start)))
+        .filter(|metric| PROBLEMS.iter().any(|start| metric.name.starts_with(start)))
         .map(|metric| (metric.value.to_string(), metric.name))
         .filter(|(value, _)| value != "0")
         .map(|(value, name)| format!("{name} is {value}"))

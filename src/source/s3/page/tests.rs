@@ -110,7 +110,7 @@ fn common_prefixes_come_only_where_they_are_asked_for() {
 }
 
 #[test]
-fn the_count_of_keys_must_be_right_where_it_is_told() {
+fn the_key_count_must_be_right_if_present() {
     for (count, sound) in [
         (2, false),
         (3, true),

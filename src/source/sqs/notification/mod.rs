@@ -121,7 +121,7 @@ pub fn parse(body: &str) -> Notification {
         };
     }
     match text(&message, "Type") {
-        Some("Notification") => Notification::Unknown("too many nested SNS envelopes"),
+        Some("Notification") => Notification::Unknown("too many SNS envelopes inside each other"),
         _ => unwrapped(&message),
     }
 }
