@@ -7,10 +7,12 @@
 #![forbid(unsafe_code)]
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
+use tokio::time::sleep;
 
 use super::adaptive_limit::{AdaptiveLimit, Slot};
 use super::error::{AwsError, ErrorCause};
@@ -52,7 +54,18 @@ pub(crate) struct Breaker {
     limit: Arc<AdaptiveLimit>,
     state: Mutex<State>,
     recovered: Notify,
+    /// Objects and listings that pause before a retry. Relaxed: a count for an estimate, which publishes no data.
+    waiting: AtomicUsize,
     log: Arc<Log>,
+}
+
+/// Counts one that pauses, for as long as it lives.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 #[derive(Debug)]
@@ -141,6 +154,7 @@ impl Breaker {
                 causes: HashMap::new(),
             }),
             recovered: Notify::new(),
+            waiting: AtomicUsize::new(0),
             log: Arc::clone(&all.log),
         }
     }
@@ -229,9 +243,19 @@ impl Breaker {
         self.state().success.is_some_and(|success| success > since)
     }
 
-    /// Waits until an outage ends.
-    pub(crate) async fn recovered(&self) {
-        self.recovered.notified().await;
+    /// Pauses before a retry, no longer than an outage lasts.
+    pub(crate) async fn pause(&self, pause: Duration) {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let _waiting = Waiting(&self.waiting);
+        tokio::select! {
+            () = sleep(pause) => {}
+            () = self.recovered.notified() => {}
+        }
+    }
+
+    /// How many pause before a retry.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
