@@ -27,6 +27,9 @@ const WITHOUT_SUCCESS: Duration = Duration::from_secs(2);
 /// Interval of the log lines of an outage.
 const REPORT: Duration = Duration::from_secs(60);
 
+/// Time without a failure for one cause, after which another one is a new problem.
+const FORGOTTEN: Duration = Duration::from_secs(600);
+
 /// Time without any success, in an outage, after which no more messages are received.
 const STOP_RECEIVING: Duration = Duration::from_secs(5);
 
@@ -75,8 +78,14 @@ struct State {
     failing_since: Option<Instant>,
     success: Option<Instant>,
     outage: Option<Outage>,
-    /// Since when requests have failed for each cause; see [`Breaker::failing_for`].
-    causes: HashMap<ErrorCause, Instant>,
+    /// The causes for which requests have failed; see [`Breaker::failing_for`].
+    causes: HashMap<ErrorCause, Failing>,
+}
+
+#[derive(Debug)]
+struct Failing {
+    began: Instant,
+    last: Instant,
 }
 
 #[derive(Debug)]
@@ -179,7 +188,14 @@ impl Breaker {
         state.failures += 1;
         let since = *state.failing_since.get_or_insert(now);
         let outage = state.failures >= FAILURES && now.duration_since(since) >= WITHOUT_SUCCESS;
-        state.causes.entry(cause).or_insert(now);
+        let failing = state.causes.entry(cause).or_insert(Failing {
+            began: now,
+            last: now,
+        });
+        if now.duration_since(failing.last) >= FORGOTTEN {
+            failing.began = now;
+        }
+        failing.last = now;
         let bucket = Escaped(&self.bucket);
         match &mut state.outage {
             Some(outage) if now.duration_since(outage.reported) >= REPORT => {
@@ -234,8 +250,9 @@ impl Breaker {
     /// How long requests have failed for `cause`. A success ends that; for causes that concern single objects, only
     /// the success of one that failed for this cause before.
     pub(crate) fn failing_for(&self, cause: ErrorCause) -> Duration {
-        let began = self.state().causes.get(&cause).copied();
-        began.map_or(Duration::ZERO, |began| began.elapsed())
+        let state = self.state();
+        let failing = state.causes.get(&cause);
+        failing.map_or(Duration::ZERO, |failing| failing.began.elapsed())
     }
 
     /// Whether a request succeeded after `since`.

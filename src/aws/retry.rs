@@ -20,8 +20,8 @@ const OUTAGE_PAUSE: Duration = Duration::from_secs(2);
 /// Retries a second of all that wait for one bucket.
 const RETRY_RATE: u32 = 20;
 
-/// Tries of an object of `s3://` that is missing or denied, which take less than 2 s in all.
-const SWEEP_TRIES: u32 = 3;
+/// Pauses between the tries of an object of `s3://` that is missing or denied. There may be thousands of those.
+const SWEEP_PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(400)];
 
 /// How long a missing object of `sqs://` is tried: replication and S3-compatible stores may lag behind the notification.
 const MISSING: Duration = Duration::from_secs(3);
@@ -112,7 +112,7 @@ impl Tries {
             }
             (RetryPolicy::Sweep(_), _) => {
                 self.absent += 1;
-                (self.absent < SWEEP_TRIES).then(|| FIRST_PAUSE * (2 * self.absent - 1))
+                SWEEP_PAUSES.get(self.absent as usize - 1).copied()
             }
             (RetryPolicy::Queue, ErrorClass::BrieflyTransient) => {
                 self.absent += 1;
@@ -266,6 +266,22 @@ mod tests {
             std::thread::sleep(Duration::from_millis(1));
             breakers.succeeded(&breaker, &[]);
         }
+    }
+
+    #[test]
+    fn spent_cause_leaves_one_try_until_a_request_succeeds() {
+        let breakers = Breakers::new(32, false, Arc::default());
+        let breaker = breakers.of("b");
+        let failure = AwsError::new(ErrorCause::Unavailable, "c", "m");
+        let limit = Duration::from_millis(20);
+        breaker.failed(&failure);
+        std::thread::sleep(limit);
+        let mut next = Tries::new(RetryPolicy::Sweep(limit));
+        assert_eq!(next.after(&failure, &breaker), None, "one try");
+        breakers.succeeded(&breaker, &[]);
+        breaker.failed(&failure);
+        let mut later = Tries::new(RetryPolicy::Sweep(limit));
+        assert!(later.after(&failure, &breaker).is_some());
     }
 
     #[test]
