@@ -19,7 +19,7 @@ pub const QUEUE: &str = "sqs://bench";
 /// The plugin, told to go to `server`.
 pub fn plugin(server: &Server, concurrency: usize) -> Plugin {
     let exe = std::env::current_exe().expect("the path of this bench");
-    let library = library_beside(&exe);
+    let library = library_beside(&exe, "cloudtrail");
     let config = serde_json::json!({
         "s3DownloadConcurrency": concurrency,
         "aws": {"endpoint": format!("http://{}", server.address()), "region": "us-east-1"},

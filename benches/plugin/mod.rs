@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use cloudtrail::host::{Event, Plugin, Requests, Status, ValueRef, library_beside};
+use cloudtrail::host::{Event, FieldValueRef, Plugin, Requests, Status, library_beside};
 
 /// Fields that the conditions of a rule set ask for, one call each.
 pub const RULE_SET: [&str; 12] = [
@@ -26,7 +26,10 @@ pub const RULE_SET: [&str; 12] = [
 pub fn library() -> PathBuf {
     match std::env::var_os("CLOUDTRAIL_LIBRARY") {
         Some(path) => path.into(),
-        None => library_beside(&std::env::current_exe().expect("the path of this bench")),
+        None => library_beside(
+            &std::env::current_exe().expect("the path of this bench"),
+            "cloudtrail",
+        ),
     }
 }
 
@@ -56,7 +59,7 @@ pub fn extract(plugin: &Plugin, event: Event<'_>, requests: &mut [Requests]) -> 
         let given = plugin.extract(event, request, false).expect("an answer");
         for value in given.field(0) {
             values += 1;
-            if let ValueRef::Str(text) = value {
+            if let FieldValueRef::Str(text) = value {
                 std::hint::black_box(text.first());
             }
         }
