@@ -391,6 +391,18 @@ mod tests {
     }
 
     #[test]
+    fn commands_and_arguments_have_help_texts() {
+        let mut cli = Cli::command();
+        cli.build();
+        for command in iter::once(&cli).chain(cli.get_subcommands()) {
+            assert!(command.get_about().is_some(), "{}", command.get_name());
+            for arg in command.get_arguments() {
+                assert!(arg.get_help().is_some(), "{} {arg}", command.get_name());
+            }
+        }
+    }
+
+    #[test]
     fn a_command_may_follow_its_options() {
         for (line, expected) in [
             ("ctcat --library x check s", "ctcat check --library x s"),
