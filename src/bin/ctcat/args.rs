@@ -36,7 +36,7 @@ Exit codes:
 const READ_EXAMPLES: &str = "\
 Examples:
   ctcat read logs/                               the same as `ctcat logs/`
-  ctcat read ./check                             read a file that has the name of a command
+  ctcat read check                               read a file that has the name of a command
   ctcat read -n 3 -o json --payload logs/        print three events with their records";
 
 const CHECK_EXAMPLES: &str = "\
