@@ -45,7 +45,7 @@ const CASES: [Case; 8] = [
         fields: &["ct.value[/userIdentity/arn]"],
     },
     Case {
-        name: "the named field beside it, ct.user.arn",
+        name: "the named field of the same path, ct.user.arn",
         fields: &["ct.user.arn"],
     },
     Case {

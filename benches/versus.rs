@@ -46,8 +46,8 @@ fn main() -> ExitCode {
         .skip(1)
         .filter(|argument| argument != "--bench")
         .collect();
-    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    match words[..] {
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
         ["read", library, config, cpus, fields, source] => {
             return read(library.as_ref(), config, cpus, fields, source.as_ref());
         }

@@ -69,7 +69,7 @@ for stored, text in texts():
         event = b"\0" * 16 + (38 + len(record)).to_bytes(4, "little") + b"\x42\1\2\0\0\0\4\0\0\0" + len(record).to_bytes(4, "little") + b"\2\0\0\0" + record
         for flags, first in ((0, number), (0x83, 60), (5, 30)):
             choices = [0x87, *(byte for field in range(first, first + 7) for byte in (field, 0))]
-            seed("foreign", bytes([flags, *choices, 0]) + event)
+            seed("detached", bytes([flags, *choices, 0]) + event)
         for pointer in (b"/userIdentity/arn", b"/resources/0/ARN", b"/a~1b~0c", b""):
             seed("fields", pointer + b"\n" + record)
             seed("pointer", pointer + b"\n" + record)

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use cloudtrail::host::{
-    Capture, FieldValue as Value, MetricKind, MetricValue, OwnedEvent, Plugin, Status,
+    Capture, MetricKind, MetricValue, OwnedEvent, OwnedValue as Value, Plugin, Status,
 };
 use support::asker::Asker;
 use support::scratch::{Scratch, gzip, plain_log};

@@ -10,8 +10,8 @@ use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 
-static SOUND: LazyLock<PathBuf> = LazyLock::new(|| fixtures::library("fake_plugin", &[]));
-static FAULTY: LazyLock<PathBuf> =
+static PLUGIN: LazyLock<PathBuf> = LazyLock::new(|| fixtures::library("fake_plugin", &[]));
+static FAULTY_PLUGIN: LazyLock<PathBuf> =
     LazyLock::new(|| fixtures::library("fake_plugin", &["WITH_FAULTS"]));
 
 fn ctcat(library: &Path, args: &[&str]) -> Command {
@@ -21,7 +21,7 @@ fn ctcat(library: &Path, args: &[&str]) -> Command {
 }
 
 fn run(args: &[&str]) -> Output {
-    ctcat(&SOUND, args).output().expect("ctcat runs")
+    ctcat(&PLUGIN, args).output().expect("ctcat runs")
 }
 
 /// Standard output of a run that must succeed.
@@ -209,7 +209,7 @@ fn failures_print_a_reason_and_set_the_exit_code() {
 fn options_may_precede_the_command() {
     let ctcat = |args: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ctcat"));
-        command.arg("--library").arg(&*SOUND).args(args);
+        command.arg("--library").arg(&*PLUGIN).args(args);
         command.output().expect("ctcat runs")
     };
     let checked = ctcat(&["--wait", "5", "check", "normal"]);
@@ -243,7 +243,7 @@ fn a_failing_field_is_logged_once_and_sets_the_exit_code() {
         "tsv",
         "end-with-events",
     ];
-    let output = ctcat(&FAULTY, &args).output().expect("ctcat runs");
+    let output = ctcat(&FAULTY_PLUGIN, &args).output().expect("ctcat runs");
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(stderr(&output).matches("this field fails").count(), 1);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -273,7 +273,7 @@ fn configuration_can_be_read_from_a_file() {
 
 #[test]
 fn a_closed_output_ends_the_program_without_an_error() {
-    let mut child = ctcat(&SOUND, &["--log-level=off", "many"])
+    let mut child = ctcat(&PLUGIN, &["--log-level=off", "many"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -289,7 +289,7 @@ fn a_closed_output_ends_the_program_without_an_error() {
 
 #[test]
 fn events_are_printed_at_once_and_ctrl_c_ends_with_statistics() {
-    let mut child = ctcat(&SOUND, &["--stats", "endless"])
+    let mut child = ctcat(&PLUGIN, &["--stats", "endless"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()

@@ -9,7 +9,7 @@ use std::fs;
 use std::io::Read;
 use std::path::Path;
 
-use cloudtrail::host::{FieldType, FieldValue as Value, OwnedEvent, Plugin};
+use cloudtrail::host::{FieldType, OwnedEvent, OwnedValue as Value, Plugin};
 use oracle::Record;
 use serde_json::Value as Json;
 use support::asker::{Asker, field_names, show};

@@ -8,8 +8,8 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex};
 
 use cloudtrail::host::{
-    Capture, FieldValue, FieldValueRef, MetricKind, MetricValue, OwnedEvent, Plugin, Requests,
-    Severity, Status,
+    Capture, MetricKind, MetricValue, OwnedEvent, OwnedValue, Plugin, Requests, Severity, Status,
+    ValueRef,
 };
 
 /// The fake plugin's id.
@@ -176,7 +176,7 @@ fn batches_and_events_that_violate_the_api_are_errors() {
         let error = batch(&mut capture).expect_err(kind);
         assert!(error.contains(part), "{error}");
     }
-    for (kind, part) in [("foreign-id", "plugin id 5"), ("bad-length", "1000000")] {
+    for (kind, part) in [("other-id", "plugin id 5"), ("bad-length", "1000000")] {
         let mut capture = plugin.open(kind).expect("it opens");
         assert_eq!(
             batch(&mut capture),
@@ -216,18 +216,18 @@ fn values_of_every_type_are_extracted() {
     let owned = OwnedEvent::new(PLUGIN_ID, 1, b"{}");
     let event = owned.as_event().with_number(7);
     let words = |words: &[&str]| {
-        Some(FieldValue::StrList(
+        Some(OwnedValue::StrList(
             words.iter().map(|w| w.as_bytes().to_vec()).collect(),
         ))
     };
     for (spec, value) in [
-        ("fake.kind", Some(FieldValue::from("fake"))),
-        ("fake.number", Some(FieldValue::U64(7))),
-        ("fake.odd", Some(FieldValue::Bool(true))),
+        ("fake.kind", Some(OwnedValue::from("fake"))),
+        ("fake.number", Some(OwnedValue::U64(7))),
+        ("fake.odd", Some(OwnedValue::Bool(true))),
         ("fake.list", words(&["one", "two, three"])),
         ("fake.list[1]", words(&["two, three"])),
         ("fake.none", None),
-        ("fake.key[a[0],b]", Some(FieldValue::from("a[0],b"))),
+        ("fake.key[a[0],b]", Some(OwnedValue::from("a[0],b"))),
     ] {
         let request = plugin.request(spec).expect(spec);
         let got = plugin
@@ -338,7 +338,7 @@ fn reading_events_and_values_allocates_nothing() {
             let values = plugin.extract(event, &mut requests, true).expect("values");
             for index in 0..values.len() {
                 for value in values.field(index) {
-                    if let FieldValueRef::Str(text) = value {
+                    if let ValueRef::Str(text) = value {
                         bytes += text.len();
                     }
                 }

@@ -4,7 +4,7 @@
 mod oracle;
 mod support;
 
-use cloudtrail::host::{FieldValue as Value, Plugin, Severity};
+use cloudtrail::host::{OwnedValue as Value, Plugin, Severity};
 use support::scratch::{Scratch, gzip, plain_log};
 
 #[test]

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use cloudtrail::host::{Event, FieldValueRef, Plugin, Requests, Status, library_beside};
+use cloudtrail::host::{Event, Plugin, Requests, Status, ValueRef, library_beside};
 
 /// Fields as the conditions of a typical rule set use them.
 pub const RULE_SET: [&str; 12] = [
@@ -59,7 +59,7 @@ pub fn extract(plugin: &Plugin, event: Event<'_>, requests: &mut [Requests]) -> 
         let fields = plugin.extract(event, request, false).expect("values");
         for value in fields.field(0) {
             values += 1;
-            if let FieldValueRef::Str(text) = value {
+            if let ValueRef::Str(text) = value {
                 std::hint::black_box(text.first());
             }
         }

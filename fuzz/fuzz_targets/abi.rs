@@ -24,13 +24,13 @@ fuzz_target!(|data: &[u8]| {
         .position(|two| two == b"\n\n")
         .unwrap_or(data.len());
     let (calls, file) = (&data[..split], data.get(split + 2..).unwrap_or_default());
-    let folder = tempfile::Builder::new()
+    let directory = tempfile::Builder::new()
         .tempdir_in("/dev/shm")
         .expect("a directory");
     for name in ["a.json", "b.json.gz"] {
-        std::fs::write(folder.path().join(name), file).expect("a file");
+        std::fs::write(directory.path().join(name), file).expect("a file");
     }
-    let params = CString::new(folder.path().to_str().expect("UTF-8")).expect("no NUL");
+    let params = CString::new(directory.path().to_str().expect("UTF-8")).expect("no NUL");
     // SAFETY: all pointers passed below are valid, and the plugin API allows all calls. Sources are closed before
     // the plugin is destroyed, and nothing is used afterwards.
     unsafe {

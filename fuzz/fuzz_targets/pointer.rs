@@ -34,13 +34,13 @@ fuzz_target!(|data: &[u8]| {
     let number = FIELDS.iter().position(|field| field.name == "ct.value");
     let mut extractor = Extractor::default();
     extractor.select_detached(record);
-    let answer = extractor.answer(number.expect("a field"), Argument::Key(pointer), true);
-    let given = match answer.expect("a field").given() {
+    let extracted = extractor.answer(number.expect("a field"), Argument::Key(pointer), true);
+    let text = match extracted.expect("a field").given() {
         Given::None => None,
         // SAFETY: NUL-terminated and valid until the next event is selected.
         Given::Text(text) => Some(unsafe { CStr::from_ptr(*text) }),
         other => panic!("{other:?}"),
     };
-    let given = given.map(|text| Expected::Text(text.to_str().expect("UTF-8").to_owned()));
-    assert_eq!(given, expected);
+    let value = text.map(|text| Expected::Text(text.to_str().expect("UTF-8").to_owned()));
+    assert_eq!(value, expected);
 });

@@ -10,7 +10,7 @@ use super::event::Event;
 use super::fields::FieldType;
 use super::plugin::Plugin;
 use super::request::{Request, Requests, UNSET};
-use super::value::{FieldValue, FieldValueRef};
+use super::value::{OwnedValue, ValueRef};
 use super::{broken, tables};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -18,7 +18,7 @@ use crate::error::{Error, ErrorKind, Result};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Extracted {
     /// `None` if the event has no value for the field.
-    pub value: Option<FieldValue>,
+    pub value: Option<OwnedValue>,
     /// Offset range (start from the event's first byte, length) of each value, or of the whole field if one call
     /// extracted several fields. Empty if offsets were not requested, the plugin provides none, or there is no
     /// value.
@@ -185,32 +185,32 @@ impl FieldValues<'_> {
     }
 
     /// A copy of the remaining values; `None` if there are none.
-    pub fn to_value(self) -> Option<FieldValue> {
+    pub fn to_value(self) -> Option<OwnedValue> {
         if self.len() == 0 {
             return None;
         }
         let is_list = self.is_list();
         let is_text = self.field_type == FieldType::String;
-        let mut values = self.map(FieldValue::from);
+        let mut values = self.map(OwnedValue::from);
         if !is_list {
             return values.next();
         }
         if !is_text {
-            return Some(FieldValue::List(values.collect()));
+            return Some(OwnedValue::List(values.collect()));
         }
         let texts = values.filter_map(|value| match value {
-            FieldValue::Str(text) => Some(text),
+            OwnedValue::Str(text) => Some(text),
             _ => None,
         });
-        Some(FieldValue::StrList(texts.collect()))
+        Some(OwnedValue::StrList(texts.collect()))
     }
 }
 
 impl<'v> Iterator for FieldValues<'v> {
-    type Item = FieldValueRef<'v>;
+    type Item = ValueRef<'v>;
 
     #[inline]
-    fn next(&mut self) -> Option<FieldValueRef<'v>> {
+    fn next(&mut self) -> Option<ValueRef<'v>> {
         if self.next >= self.raw.res_len {
             return None;
         }
@@ -222,16 +222,14 @@ impl<'v> Iterator for FieldValues<'v> {
         // which the `ExtractedFields` borrowed for `'v` prevent.
         Some(unsafe {
             match self.field_type {
-                FieldType::String => {
-                    FieldValueRef::Str(CStr::from_ptr(*res.str_.add(at)).to_bytes())
-                }
+                FieldType::String => ValueRef::Str(CStr::from_ptr(*res.str_.add(at)).to_bytes()),
                 FieldType::Uint64 | FieldType::RelTime | FieldType::AbsTime => {
-                    FieldValueRef::U64(*res.u64_.add(at))
+                    ValueRef::U64(*res.u64_.add(at))
                 }
-                FieldType::Bool => FieldValueRef::Bool(*res.boolean.add(at) != 0),
+                FieldType::Bool => ValueRef::Bool(*res.boolean.add(at) != 0),
                 FieldType::IpAddr | FieldType::IpNet => {
                     let buffer = *res.buf.add(at);
-                    FieldValueRef::Bytes(&*slice_from_raw_parts(
+                    ValueRef::Bytes(&*slice_from_raw_parts(
                         buffer.ptr.cast(),
                         buffer.len as usize,
                     ))

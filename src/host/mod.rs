@@ -61,7 +61,7 @@ pub use owner::Severity;
 pub use plugin::{Description, Plugin};
 pub use request::{Request, Requests};
 pub use symbols::Info;
-pub use value::{FieldValue, FieldValueRef};
+pub use value::{OwnedValue, ValueRef};
 
 use crate::error::{Error, ErrorKind};
 

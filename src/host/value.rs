@@ -3,7 +3,7 @@
 
 /// One value, borrowed from the plugin's memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FieldValueRef<'v> {
+pub enum ValueRef<'v> {
     /// Text without its terminating NUL. Usually UTF-8, but the plugin API does not require it.
     Str(&'v [u8]),
     /// A number, or a time in nanoseconds.
@@ -16,7 +16,7 @@ pub enum FieldValueRef<'v> {
 
 /// An owned copy of a field's value for one event.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FieldValue {
+pub enum OwnedValue {
     /// Text. Usually UTF-8, but the plugin API does not require it.
     Str(Vec<u8>),
     /// A number, or a time in nanoseconds.
@@ -28,22 +28,22 @@ pub enum FieldValue {
     /// The elements of a string list.
     StrList(Vec<Vec<u8>>),
     /// The elements of a list of any other type.
-    List(Vec<FieldValue>),
+    List(Vec<OwnedValue>),
 }
 
-impl From<FieldValueRef<'_>> for FieldValue {
-    fn from(value: FieldValueRef<'_>) -> FieldValue {
+impl From<ValueRef<'_>> for OwnedValue {
+    fn from(value: ValueRef<'_>) -> OwnedValue {
         match value {
-            FieldValueRef::Str(text) => FieldValue::Str(text.to_vec()),
-            FieldValueRef::U64(number) => FieldValue::U64(number),
-            FieldValueRef::Bool(flag) => FieldValue::Bool(flag),
-            FieldValueRef::Bytes(bytes) => FieldValue::Bytes(bytes.to_vec()),
+            ValueRef::Str(text) => OwnedValue::Str(text.to_vec()),
+            ValueRef::U64(number) => OwnedValue::U64(number),
+            ValueRef::Bool(flag) => OwnedValue::Bool(flag),
+            ValueRef::Bytes(bytes) => OwnedValue::Bytes(bytes.to_vec()),
         }
     }
 }
 
-impl From<&str> for FieldValue {
-    fn from(text: &str) -> FieldValue {
-        FieldValue::Str(text.as_bytes().to_vec())
+impl From<&str> for OwnedValue {
+    fn from(text: &str) -> OwnedValue {
+        OwnedValue::Str(text.as_bytes().to_vec())
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use cloudtrail::host::{
-    Capture, FieldValue as Value, MetricValue, Plugin, Requests, Severity, Status,
+    Capture, MetricValue, OwnedValue as Value, Plugin, Requests, Severity, Status,
 };
 
 use super::settings::Settings;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use cloudtrail::host::{FieldValue as Value, MetricValue, Plugin};
+use cloudtrail::host::{MetricValue, OwnedValue as Value, Plugin};
 
 use crate::support;
 

@@ -98,7 +98,7 @@ fn library(args: &LibraryArgs) -> Result<PathBuf, Stop> {
     if !path.exists() {
         let file = path.file_name().map(Path::new).unwrap_or(&path).display();
         return Err(Stop::Error(format!(
-            "no {file} beside {}: build it with `cargo build --release` or name one with --library",
+            "no {file} next to {}: build it with `cargo build --release` or name one with --library",
             exe.display()
         )));
     }

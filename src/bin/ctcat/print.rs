@@ -5,7 +5,7 @@ use std::io::Write;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use cloudtrail::error::{Error, Result};
-use cloudtrail::host::{Event, FieldValueRef, FieldValues, Plugin, Request, Requests};
+use cloudtrail::host::{Event, FieldValues, Plugin, Request, Requests, ValueRef};
 
 use crate::args::OutputFormat;
 use crate::clock;
@@ -231,19 +231,19 @@ fn absent(format: OutputFormat, label: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-fn scalar(format: OutputFormat, value: FieldValueRef<'_>, out: &mut Vec<u8>) {
+fn scalar(format: OutputFormat, value: ValueRef<'_>, out: &mut Vec<u8>) {
     // Writing into a Vec cannot fail.
     match value {
-        FieldValueRef::Str(text) => match format {
+        ValueRef::Str(text) => match format {
             OutputFormat::Text => escape::word(out, text),
             OutputFormat::Json => escape::json_string(out, text),
             OutputFormat::Tsv => escape::column(out, text),
         },
-        FieldValueRef::U64(number) => {
+        ValueRef::U64(number) => {
             let _ = write!(out, "{number}");
         }
-        FieldValueRef::Bool(flag) => out.extend_from_slice(if flag { b"true" } else { b"false" }),
-        FieldValueRef::Bytes(bytes) => {
+        ValueRef::Bool(flag) => out.extend_from_slice(if flag { b"true" } else { b"false" }),
+        ValueRef::Bytes(bytes) => {
             let quote: &[u8] = match format {
                 OutputFormat::Json => b"\"",
                 OutputFormat::Text | OutputFormat::Tsv => b"",
