@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use cloudtrail::host::{Capture, MetricKind, MetricValue, OwnedEvent, Plugin, Status, Value};
+use cloudtrail::host::{
+    Capture, MetricKind, MetricValue, OwnedEvent, OwnedValue as Value, Plugin, Status,
+};
 use support::asker::Asker;
 use support::scratch::{Scratch, gzip, plain_log};
 
@@ -218,7 +220,11 @@ fn progress_grows_to_the_whole() {
 fn values_of_a_live_event_and_of_a_foreign_one_may_be_asked_for_in_turn() {
     let plugin = support::plugin("");
     let logs = support::testdata("logs");
-    let foreign = OwnedEvent::new(5, br#"{"eventName":"Foreign","eventID":"x"}"#);
+    let foreign = OwnedEvent::new(
+        plugin.info().id,
+        5,
+        br#"{"eventName":"Foreign","eventID":"x"}"#,
+    );
     let name = plugin.request("ct.name").expect("a field");
     let mut names = Vec::new();
     support::each_event(&plugin, &logs, |event| {

@@ -11,7 +11,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use cloudtrail::host::Value;
+use cloudtrail::host::OwnedValue as Value;
 use oracle::json::{Json, Kind};
 use oracle::{Expected, Record};
 use support::asker::{Asker, show};

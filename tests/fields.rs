@@ -9,7 +9,7 @@ use std::fs;
 use std::io::Read;
 use std::path::Path;
 
-use cloudtrail::host::{FieldType, OwnedEvent, Plugin, Value};
+use cloudtrail::host::{FieldType, OwnedEvent, OwnedValue as Value, Plugin};
 use oracle::Record;
 use serde_json::Value as Json;
 use support::asker::{Asker, field_names, show};
@@ -51,8 +51,8 @@ fn fields_carry_the_types_arguments_and_hints_that_are_specified() {
     for field in plugin.fields() {
         let name = field.name.as_str();
         let is_number = name.starts_with("s3.bytes") || name.starts_with("s3.cnt.");
-        assert_eq!(field.kind == FieldType::Uint64, is_number, "{name}");
-        assert_eq!(field.kind == FieldType::String, !is_number, "{name}");
+        assert_eq!(field.field_type == FieldType::Uint64, is_number, "{name}");
+        assert_eq!(field.field_type == FieldType::String, !is_number, "{name}");
         assert_eq!(field.is_list, name == "ec2.imageids", "{name}");
         let argument = field
             .arg
@@ -222,7 +222,7 @@ fn one_buffer_reused_for_all_events_gives_each_its_own_values() {
     let mut wrong = Vec::new();
     let mut places = Vec::new();
     for payload in padded {
-        let event = OwnedEvent::new(0, &payload);
+        let event = OwnedEvent::new(plugin.info().id, 0, &payload);
         places.push(event.as_event().as_bytes().as_ptr());
         let record = Record::read(&payload).expect("a record");
         wrong.extend(asker.differences(event.as_event(), &record));
@@ -276,7 +276,7 @@ fn thousands_of_different_pointers_can_be_asked_for_at_once_and_in_turn() {
         .map(|number| format!("\"item {number}\""))
         .collect();
     let payload = format!(r#"{{"list":[{}]}}"#, list.join(","));
-    let event = OwnedEvent::new(7, payload.as_bytes());
+    let event = OwnedEvent::new(plugin.info().id, 7, payload.as_bytes());
     let request = |number: usize| {
         let spec = format!("ct.value[/list/{number}]");
         plugin.request(&spec).expect("a pointer")
@@ -307,7 +307,7 @@ fn foreign_bytes_that_are_no_record_have_no_values() {
         b"\xff\xfe{}",
     ];
     for payload in payloads {
-        let event = OwnedEvent::new(7, payload);
+        let event = OwnedEvent::new(plugin.info().id, 7, payload);
         let values = asker.values(event.as_event());
         assert_eq!(values.len(), asker.specs().count());
         let texts = asker
@@ -316,7 +316,7 @@ fn foreign_bytes_that_are_no_record_have_no_values() {
             .filter(|(spec, value)| value.is_some() && spec.starts_with("ct.request"));
         assert_eq!(texts.count(), 0, "{payload:?}");
     }
-    let good = OwnedEvent::new(7, br#"{"a":"still fine"}"#);
+    let good = OwnedEvent::new(plugin.info().id, 7, br#"{"a":"still fine"}"#);
     let at = asker
         .specs()
         .position(|spec| spec == "ct.value[/a]")

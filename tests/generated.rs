@@ -84,7 +84,7 @@ fn compare(number: usize, wanted: usize) -> usize {
                 if Some(event.ts()) != record.timestamp(NAME) {
                     wrong.push(format!("timestamp {} instead of {:?}", event.ts(), record.timestamp(NAME)));
                 }
-                let copy = OwnedEvent::new(event.ts(), text);
+                let copy = OwnedEvent::new(event.plugin_id(), event.ts(), text);
                 for event in [event, copy.as_event()] {
                     wrong.extend(asker.borrow_mut().differences(event, &record));
                 }
@@ -102,7 +102,7 @@ fn foreign_events_of_generated_records_have_the_oracles_values() {
     let plugin = support::plugin("");
     let asker = RefCell::new(Asker::new(&plugin, POINTERS));
     proptest!(config(), |(text in record())| {
-        let event = OwnedEvent::new(1, &text);
+        let event = OwnedEvent::new(plugin.info().id, 1, &text);
         let record = Record::read(&text).expect("the generator writes objects");
         let wrong = asker.borrow_mut().differences(event.as_event(), &record);
         prop_assert!(wrong.is_empty(), "{}\n{}", shown(&text), wrong.join("\n"));

@@ -9,7 +9,7 @@ use std::fs;
 use std::io::Read;
 use std::path::Path;
 
-use cloudtrail::host::{Plugin, Value};
+use cloudtrail::host::{OwnedValue as Value, Plugin};
 use oracle::Record;
 use serde::Deserialize;
 use support::asker::Asker;

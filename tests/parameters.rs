@@ -4,7 +4,7 @@
 mod oracle;
 mod support;
 
-use cloudtrail::host::{Plugin, Severity, Value};
+use cloudtrail::host::{OwnedValue as Value, Plugin, Severity};
 use support::scratch::{Scratch, gzip, plain_log};
 
 #[test]

@@ -56,7 +56,7 @@ impl Host {
         let [id, info, value] = ["ct.id", "ct.info", "ct.value"].map(|name| raw.field(name));
         Host {
             opened,
-            detached: OwnedEvent::of_plugin(
+            detached: OwnedEvent::new(
                 2,
                 1,
                 br#"{"eventID":"detached","eventName":"Other","eventTime":"2026-01-14T08:50:00Z"}"#,

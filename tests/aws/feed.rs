@@ -4,7 +4,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use cloudtrail::host::{Capture, MetricValue, Plugin, Requests, Severity, Status, Value};
+use cloudtrail::host::{
+    Capture, MetricValue, OwnedValue as Value, Plugin, Requests, Severity, Status,
+};
 
 use super::settings::Settings;
 use crate::support::library;

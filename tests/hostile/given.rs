@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use cloudtrail::host::{MetricValue, Plugin, Value};
+use cloudtrail::host::{MetricValue, OwnedValue as Value, Plugin};
 
 use crate::support;
 

@@ -1,7 +1,7 @@
 //! Asks the plugin for every field of an event, in all the ways a host may, and compares with the oracle.
 #![forbid(unsafe_code)]
 
-use cloudtrail::host::{Event, Plugin, Request, Requests, Value};
+use cloudtrail::host::{Event, OwnedValue as Value, Plugin, Request, Requests};
 
 use crate::oracle::{self, Expected, Record};
 

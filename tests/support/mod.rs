@@ -15,7 +15,7 @@ use cloudtrail::host::{Event, Plugin, Status, library_beside};
 /// The plugin library that was built with this test.
 pub fn library() -> PathBuf {
     let exe = std::env::current_exe().expect("the path of this test");
-    let path = library_beside(&exe);
+    let path = library_beside(&exe, "cloudtrail");
     assert!(
         path.is_file(),
         "{} is missing, it is what this test is about: run `cargo build --lib`",
