@@ -73,7 +73,7 @@ fn nothing_is_lost_in_a_storm_of_faults() {
     sender.put_what_is_late();
     let empty = Depth {
         visible: 0,
-        leased: 0,
+        in_flight: 0,
     };
     let started = Instant::now();
     while service.depth(NAME) != empty {

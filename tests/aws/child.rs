@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::feed::PATIENCE;
+use super::feed::STEP_TIMEOUT;
 use super::settings::Settings;
 
 /// A running `ctcat`; killed when it is dropped.
@@ -50,7 +50,7 @@ pub fn run(mut command: Command) -> Output {
         .expect("ctcat starts");
     let started = Instant::now();
     while process.try_wait().expect("a child").is_none() {
-        if started.elapsed() > PATIENCE {
+        if started.elapsed() > STEP_TIMEOUT {
             let _ = process.kill();
             panic!("{command:?} does not end");
         }
@@ -88,7 +88,7 @@ impl Ctcat {
     pub fn until(&self, done: impl Fn(&[String]) -> bool) -> bool {
         let started = Instant::now();
         while !done(&self.ids()) {
-            if started.elapsed() > PATIENCE {
+            if started.elapsed() > STEP_TIMEOUT {
                 return false;
             }
             thread::sleep(Duration::from_millis(20));

@@ -11,7 +11,7 @@ use crate::support::library;
 
 /// No single step of any test takes longer unless something hangs. A step is what brings the next
 /// events: how long many of them take says more of the machine.
-pub const PATIENCE: Duration = Duration::from_secs(40);
+pub const STEP_TIMEOUT: Duration = Duration::from_secs(40);
 
 /// A plugin and the lines that it logged.
 pub struct Feed {
@@ -101,7 +101,7 @@ impl Reading<'_> {
     /// Reads until there are `count` events, the end, or no more events for longer than any step takes.
     fn until_still(&mut self, count: usize) {
         let (mut last, mut since) = (self.ids.len(), Instant::now());
-        while !self.ended && self.ids.len() < count && since.elapsed() < PATIENCE {
+        while !self.ended && self.ids.len() < count && since.elapsed() < STEP_TIMEOUT {
             self.once();
             if self.ids.len() > last {
                 (last, since) = (self.ids.len(), Instant::now());

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::fault::{Fault, Rule, refusal, refusal_of_entries};
-use super::feed::PATIENCE;
+use super::feed::STEP_TIMEOUT;
 use super::message::Message;
 use super::service::url_decoded;
 
@@ -20,7 +20,7 @@ const STILL: Duration = Duration::from_secs(1);
 pub struct Proxy {
     /// Where it listens.
     pub address: SocketAddr,
-    shared: Arc<Shared>,
+    shared: Arc<ProxyShared>,
 }
 
 /// A request that came by.
@@ -37,13 +37,13 @@ pub struct Seen {
     pub body: String,
 }
 
-struct Shared {
+struct ProxyShared {
     upstream: SocketAddr,
-    state: Mutex<State>,
+    state: Mutex<ProxyState>,
 }
 
 #[derive(Default)]
-struct State {
+struct ProxyState {
     rules: Vec<Rule>,
     /// The `max-keys` that every listing gets.
     page: Option<usize>,
@@ -57,7 +57,7 @@ impl Proxy {
     pub fn before(upstream: SocketAddr) -> Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("its address");
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(ProxyShared {
             upstream,
             state: Mutex::default(),
         });
@@ -107,7 +107,7 @@ impl Proxy {
             if count != last {
                 (last, since) = (count, Instant::now());
             }
-            let patience = if count == 0 { PATIENCE } else { STILL };
+            let patience = if count == 0 { STEP_TIMEOUT } else { STILL };
             if since.elapsed() >= patience {
                 assert!(count > 0, "no {operation} ever");
                 return count;
@@ -129,8 +129,8 @@ impl Proxy {
     }
 }
 
-impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
+impl ProxyShared {
+    fn state(&self) -> MutexGuard<'_, ProxyState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -332,4 +332,4 @@ fn path_and_query(request: &Message) -> (String, &str) {
 }
 
 /// Longer than any client waits.
-pub const FOR_EVER: Duration = Duration::from_secs(600);
+pub const FOREVER: Duration = Duration::from_secs(600);

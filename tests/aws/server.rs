@@ -21,20 +21,20 @@ pub struct Server {
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Kind {
+enum ServerKind {
     Ministack,
     Moto,
 }
 
 /// Ministack, one for all tests of a binary: S3, SQS and SNS.
 pub fn ministack() -> &'static Server {
-    static SERVER: LazyLock<Server> = LazyLock::new(|| Server::start(Kind::Ministack));
+    static SERVER: LazyLock<Server> = LazyLock::new(|| Server::start(ServerKind::Ministack));
     &SERVER
 }
 
 /// Moto, one for all tests of a binary: an independent second opinion.
 pub fn moto() -> &'static Server {
-    static SERVER: LazyLock<Server> = LazyLock::new(|| Server::start(Kind::Moto));
+    static SERVER: LazyLock<Server> = LazyLock::new(|| Server::start(ServerKind::Moto));
     &SERVER
 }
 
@@ -46,7 +46,7 @@ pub fn closed_address() -> SocketAddr {
 }
 
 impl Server {
-    fn start(kind: Kind) -> Server {
+    fn start(kind: ServerKind) -> Server {
         // Another process may take the port between its choice and its use.
         for _ in 0..3 {
             if let Some(server) = Server::start_at(kind, closed_address()) {
@@ -60,7 +60,7 @@ impl Server {
         clippy::zombie_processes,
         reason = "the server ends with its standard input, and so with this process"
     )]
-    fn start_at(kind: Kind, address: SocketAddr) -> Option<Server> {
+    fn start_at(kind: ServerKind, address: SocketAddr) -> Option<Server> {
         let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
         let port = address.port().to_string();
         let log = scratch.join(format!("aws-server-{port}.log"));
@@ -69,7 +69,7 @@ impl Server {
         let mut command = Command::new(python());
         command.arg(launcher);
         let ready = match kind {
-            Kind::Ministack => {
+            ServerKind::Ministack => {
                 command
                     .arg("ministack")
                     .env("BIND_HOST", "127.0.0.1")
@@ -80,7 +80,7 @@ impl Server {
                     .env("LOG_LEVEL", "WARNING");
                 "/_ministack/health"
             }
-            Kind::Moto => {
+            ServerKind::Moto => {
                 command.args(["moto_server", "-H", "127.0.0.1", "-p", &port]);
                 "/moto-api/"
             }

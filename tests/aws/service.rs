@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::message::Message;
 
-/// A server as one who owns everything in it sees it.
+/// A client with the owner's rights.
 pub struct Service {
     address: SocketAddr,
     kept: Mutex<Option<TcpStream>>,
@@ -17,10 +17,22 @@ pub struct Service {
 /// How many messages a queue has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Depth {
-    /// To be had now.
+    /// Can be received now.
     pub visible: usize,
-    /// Leased to somebody.
-    pub leased: usize,
+    /// Received and hidden by the visibility timeout.
+    pub in_flight: usize,
+}
+
+impl Depth {
+    pub const EMPTY: Depth = Depth {
+        visible: 0,
+        in_flight: 0,
+    };
+
+    /// Messages, visible or in flight.
+    pub fn total(self) -> usize {
+        self.visible + self.in_flight
+    }
 }
 
 impl Service {
@@ -103,7 +115,7 @@ impl Service {
         };
         Depth {
             visible: count("ApproximateNumberOfMessages"),
-            leased: count("ApproximateNumberOfMessagesNotVisible"),
+            in_flight: count("ApproximateNumberOfMessagesNotVisible"),
         }
     }
 

@@ -17,7 +17,7 @@ pub const DAYS: [&str; 10] = [
 pub struct Object {
     pub key: String,
     /// What it holds.
-    pub kind: Kind,
+    pub kind: LogKind,
     pub account: &'static str,
     pub region: &'static str,
     /// `YYYYMMDDTHHmm`, as in its name.
@@ -26,7 +26,7 @@ pub struct Object {
 
 /// Which log an object is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub enum LogKind {
     CloudTrail,
     Insight,
     Digest,
@@ -80,7 +80,7 @@ pub fn objects(root: &str, logs: usize, crowded: bool) -> Vec<Object> {
                     let time = format!("{day}T{:02}{:02}", minutes / 60, minutes % 60);
                     let unique = format!("Xq7mNb2Kp9Rt4W{number:02}");
                     add(
-                        Kind::CloudTrail,
+                        LogKind::CloudTrail,
                         &time,
                         log_key(root, account, region, &time, &unique),
                     );
@@ -98,27 +98,27 @@ pub fn objects(root: &str, logs: usize, crowded: bool) -> Vec<Object> {
 }
 
 /// What stands beside CloudTrail's logs of one account, region and day.
-fn neighbours(root: &str, account: &str, region: &str, noon: &str) -> Vec<(Kind, String)> {
+fn neighbours(root: &str, account: &str, region: &str, noon: &str) -> Vec<(LogKind, String)> {
     let below = |service: &str, name: String| {
         format!("{}{name}", folder(root, account, service, region, noon))
     };
     vec![
         (
-            Kind::Insight,
+            LogKind::Insight,
             below(
                 "CloudTrail-Insight",
                 format!("{account}_CloudTrail-Insight_{region}_{noon}Z_Zk3Vd8Lw1Hs6Gy5J.json.gz"),
             ),
         ),
         (
-            Kind::Digest,
+            LogKind::Digest,
             below(
                 "CloudTrail-Digest",
                 format!("{account}_CloudTrail-Digest_{region}_trail_{region}_{noon}00Z.json.gz"),
             ),
         ),
         (
-            Kind::Other,
+            LogKind::Other,
             below(
                 "vpcflowlogs",
                 format!(
@@ -127,7 +127,7 @@ fn neighbours(root: &str, account: &str, region: &str, noon: &str) -> Vec<(Kind,
             ),
         ),
         (
-            Kind::Other,
+            LogKind::Other,
             below(
                 "elasticloadbalancing",
                 format!(
@@ -136,7 +136,7 @@ fn neighbours(root: &str, account: &str, region: &str, noon: &str) -> Vec<(Kind,
             ),
         ),
         (
-            Kind::Other,
+            LogKind::Other,
             below(
                 "Config",
                 format!(
@@ -144,7 +144,7 @@ fn neighbours(root: &str, account: &str, region: &str, noon: &str) -> Vec<(Kind,
                 ),
             ),
         ),
-        (Kind::Other, below("CloudTrail", "notes.txt".to_owned())),
+        (LogKind::Other, below("CloudTrail", "notes.txt".to_owned())),
     ]
 }
 
@@ -158,7 +158,7 @@ pub fn fill(service: &Service, bucket: &str, objects: &[Object]) {
 
 fn content(object: &Object) -> Vec<u8> {
     let log = plain_log(&object.id_prefix(), 1);
-    if object.kind != Kind::Insight {
+    if object.kind != LogKind::Insight {
         return gzip(&log);
     }
     let log = String::from_utf8(log).expect("UTF-8");

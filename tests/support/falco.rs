@@ -14,7 +14,7 @@ use super::rules;
 use super::scratch::Scratch;
 
 /// Longer than Falco takes for anything in the tests, on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const STEP_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The program. Panics if none is named: tests that need it must not pass without it.
 pub fn program() -> PathBuf {
@@ -100,8 +100,8 @@ impl Falco {
                 return status;
             }
             assert!(
-                started.elapsed() < PATIENCE,
-                "no end after {PATIENCE:?}:\n{}",
+                started.elapsed() < STEP_TIMEOUT,
+                "no end after {STEP_TIMEOUT:?}:\n{}",
                 self.log()
             );
             thread::sleep(Duration::from_millis(20));
@@ -120,7 +120,7 @@ impl Falco {
         while !done(self) {
             let ended = self.process.try_wait().expect("a child");
             assert!(
-                ended.is_none() && started.elapsed() < PATIENCE,
+                ended.is_none() && started.elapsed() < STEP_TIMEOUT,
                 "{what}: not so, Falco's end is {ended:?}:\n{}",
                 self.log()
             );

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::fault::{Fault, PageFault, Subject};
+use super::fault::{PageFault, ServerFault, Subject};
 use super::http::{Answer, Query, Request};
 use super::link::CHUNK;
 use super::sqs::{Outcome, queue_name};
@@ -45,21 +45,24 @@ fn serve_all(shared: &Shared, mut stream: TcpStream) -> io::Result<()> {
         let fault = shared.arrived(&call.subject(&request.head), &request.head.body);
         match fault {
             // The unread byte makes it a reset rather than an orderly end.
-            Some(Fault::Reset) => return Ok(()),
-            Some(Fault::Hang) => {
+            Some(ServerFault::Reset) => return Ok(()),
+            Some(ServerFault::Hang) => {
                 shared.pause(FOREVER);
                 return Ok(());
             }
-            Some(Fault::Delay(time)) if !shared.pause(time) => return Ok(()),
+            Some(ServerFault::Delay(time)) if !shared.pause(time) => return Ok(()),
             _ => {}
         }
-        let resets = matches!(fault, Some(Fault::ResetAfter(_) | Fault::ReplaceAfter(..)));
+        let resets = matches!(
+            fault,
+            Some(ServerFault::ResetAfter(_) | ServerFault::ReplaceAfter(..))
+        );
         if !resets {
             Request::finish(&mut stream)?;
         }
         let answer = match fault {
-            Some(Fault::Portal) => Answer::portal(),
-            Some(Fault::Refuse(status, code)) => call.refusal(status, code),
+            Some(ServerFault::Portal) => Answer::portal(),
+            Some(ServerFault::Refuse(status, code)) => call.refusal(status, code),
             _ => call.answer(shared, &stream, &request.head, fault.as_ref())?,
         };
         let whole = match request.head.method() {
@@ -68,23 +71,25 @@ fn serve_all(shared: &Shared, mut stream: TcpStream) -> io::Result<()> {
         };
         let sent = match &fault {
             Some(
-                Fault::ResetAfter(bytes) | Fault::ReplaceAfter(bytes, _) | Fault::HangAfter(bytes),
+                ServerFault::ResetAfter(bytes)
+                | ServerFault::ReplaceAfter(bytes, _)
+                | ServerFault::HangAfter(bytes),
             ) => whole.min(*bytes),
             _ => whole,
         };
         call.send(shared, &mut stream, &answer, sent)?;
         match fault {
-            Some(Fault::HangAfter(_)) => {
+            Some(ServerFault::HangAfter(_)) => {
                 shared.pause(FOREVER);
                 return Ok(());
             }
-            Some(Fault::ReplaceAfter(_, body)) => {
+            Some(ServerFault::ReplaceAfter(_, body)) => {
                 shared.state().store.put(&call.bucket, &call.key, body);
                 // The client gets to read what was sent before the reset.
                 shared.pause(Duration::from_millis(50));
                 return Ok(());
             }
-            Some(Fault::ResetAfter(_)) => {
+            Some(ServerFault::ResetAfter(_)) => {
                 shared.pause(Duration::from_millis(50));
                 return Ok(());
             }
@@ -174,7 +179,7 @@ impl Call {
         shared: &Shared,
         stream: &TcpStream,
         head: &Head,
-        fault: Option<&Fault>,
+        fault: Option<&ServerFault>,
     ) -> io::Result<Answer> {
         if self.service == "sqs" {
             return Ok(self.identified(self.answer_of_queue(shared, stream, fault)?));
@@ -198,7 +203,7 @@ impl Call {
         &self,
         shared: &Shared,
         stream: &TcpStream,
-        fault: Option<&Fault>,
+        fault: Option<&ServerFault>,
     ) -> io::Result<Answer> {
         let wait = self.body["WaitTimeSeconds"].as_u64().unwrap_or(0);
         let deadline = Instant::now() + Duration::from_secs(wait);
@@ -255,9 +260,9 @@ impl Call {
     }
 }
 
-fn page_fault(fault: Option<&Fault>) -> Option<PageFault> {
+fn page_fault(fault: Option<&ServerFault>) -> Option<PageFault> {
     match fault {
-        Some(Fault::Page(fault)) => Some(*fault),
+        Some(ServerFault::Page(fault)) => Some(*fault),
         _ => None,
     }
 }

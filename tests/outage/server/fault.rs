@@ -9,7 +9,7 @@ use super::random::Random;
 
 /// What happens to a request instead of its plain answer.
 #[derive(Clone, Debug)]
-pub enum Fault {
+pub enum ServerFault {
     /// This status and error code, in the service's own format. Nothing is done.
     Refuse(u16, &'static str),
     /// 200 with an HTML page and none of the service's headers, as a captive portal answers.
@@ -53,7 +53,7 @@ pub enum PageFault {
 
 /// A fault and the requests that it hits.
 #[derive(Clone, Debug)]
-pub struct Rule {
+pub struct ServerRule {
     operation: &'static str,
     path: String,
     query: &'static str,
@@ -62,7 +62,7 @@ pub struct Rule {
     window: Option<Range<Instant>>,
     probability: Option<(f64, Random)>,
     access_key: Option<String>,
-    fault: Fault,
+    fault: ServerFault,
 }
 
 /// The properties of a request that rules look at.
@@ -79,10 +79,10 @@ pub struct Subject<'r> {
     pub access_key: &'r str,
 }
 
-impl Rule {
+impl ServerRule {
     /// For an operation by the API's name, `s3` or `sqs` for a whole service, or `""` for everything.
-    pub fn of(operation: &'static str, fault: Fault) -> Rule {
-        Rule {
+    pub fn of(operation: &'static str, fault: ServerFault) -> ServerRule {
+        ServerRule {
             operation,
             path: String::new(),
             query: "",
@@ -96,50 +96,50 @@ impl Rule {
     }
 
     /// Only where `/bucket/key`, `/bucket/prefix` or `/queue` contains `part`.
-    pub fn path(mut self, part: impl Into<String>) -> Rule {
+    pub fn path(mut self, part: impl Into<String>) -> ServerRule {
         self.path = part.into();
         self
     }
 
     /// Only where the query contains `part`.
-    pub fn query(mut self, part: &'static str) -> Rule {
+    pub fn query(mut self, part: &'static str) -> ServerRule {
         self.query = part;
         self
     }
 
     /// Not the first `count` requests.
-    pub fn after(mut self, count: usize) -> Rule {
+    pub fn after(mut self, count: usize) -> ServerRule {
         self.skipped = count;
         self
     }
 
     /// At most `count` requests.
-    pub fn times(mut self, count: usize) -> Rule {
+    pub fn times(mut self, count: usize) -> ServerRule {
         self.left = count;
         self
     }
 
     /// Only in this time, counted from now.
-    pub fn within(mut self, window: Range<Duration>) -> Rule {
+    pub fn within(mut self, window: Range<Duration>) -> ServerRule {
         let now = Instant::now();
         self.window = Some(now + window.start..now + window.end);
         self
     }
 
     /// Each request with this probability.
-    pub fn chance(mut self, probability: f64, seed: u64) -> Rule {
+    pub fn chance(mut self, probability: f64, seed: u64) -> ServerRule {
         self.probability = Some((probability, Random::seeded(seed)));
         self
     }
 
     /// Only requests signed with this access key.
-    pub fn signed_by(mut self, access_key: &str) -> Rule {
+    pub fn signed_by(mut self, access_key: &str) -> ServerRule {
         self.access_key = Some(access_key.to_owned());
         self
     }
 
     /// The fault, if it hits this request. Counts the request.
-    pub fn apply(&mut self, request: &Subject<'_>) -> Option<Fault> {
+    pub fn apply(&mut self, request: &Subject<'_>) -> Option<ServerFault> {
         let operation = self.operation.is_empty()
             || self.operation == request.service
             || self.operation == request.operation;

@@ -21,7 +21,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use fault::{Fault, Rule, Subject};
+use fault::{ServerFault, ServerRule, Subject};
 use link::Link;
 use s3::Store;
 use sqs::Queues;
@@ -62,7 +62,7 @@ struct Shared {
 struct State {
     store: Store,
     queues: Queues,
-    rules: Vec<Rule>,
+    rules: Vec<ServerRule>,
     requests: Vec<Request>,
     /// Every new connection is reset.
     down: bool,
@@ -102,7 +102,7 @@ impl FaultServer {
     }
 
     /// Adds a rule; of several that choose a request the first counts.
-    pub fn fault(&self, rule: Rule) {
+    pub fn fault(&self, rule: ServerRule) {
         self.shared.state().rules.push(rule);
     }
 
@@ -207,7 +207,7 @@ impl Shared {
     }
 
     /// Records a request and chooses its fault.
-    fn arrived(&self, subject: &Subject<'_>, body: &[u8]) -> Option<Fault> {
+    fn arrived(&self, subject: &Subject<'_>, body: &[u8]) -> Option<ServerFault> {
         let mut state = self.state();
         let fault = state.rules.iter_mut().find_map(|rule| rule.apply(subject));
         state.requests.push(Request {

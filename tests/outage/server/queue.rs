@@ -9,7 +9,7 @@ const LONGEST: u64 = 12 * 60 * 60;
 
 /// How a queue is set up.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct QueueSettings {
     pub visibility: Duration,
     /// Receives after which the next one moves a message to the queue of this name.
     pub redrive: Option<(u32, String)>,
@@ -18,13 +18,13 @@ pub struct Settings {
 
 #[derive(Debug)]
 pub struct Queue {
-    pub settings: Settings,
-    pub messages: Vec<Message>,
+    pub settings: QueueSettings,
+    pub messages: Vec<QueueMessage>,
 }
 
 /// A message with all that ever happened to it; a deleted one stays in this list.
 #[derive(Clone, Debug)]
-pub struct Message {
+pub struct QueueMessage {
     pub id: String,
     pub body: String,
     pub group: Option<String>,
@@ -60,7 +60,7 @@ const EXPIRED: Refusal = (
 );
 const UNAVAILABLE: Refusal = (
     "InvalidParameterValue",
-    "Value for parameter ReceiptHandle is invalid. Reason: Message does not exist or is not available for visibility timeout change.",
+    "Value for parameter ReceiptHandle is invalid. Reason: QueueMessage does not exist or is not available for visibility timeout change.",
 );
 const NOT_IN_FLIGHT: Refusal = ("MessageNotInflight", "The message is not in flight.");
 const TOO_LONG: Refusal = (
@@ -72,9 +72,9 @@ const BAD_HANDLE: Refusal = (
     "The input receipt handle is invalid.",
 );
 
-impl Message {
-    pub fn new(id: String, body: String) -> Message {
-        Message {
+impl QueueMessage {
+    pub fn new(id: String, body: String) -> QueueMessage {
+        QueueMessage {
             id,
             body,
             group: None,
@@ -108,7 +108,7 @@ impl Message {
 }
 
 impl Queue {
-    pub fn new(settings: Settings) -> Queue {
+    pub fn new(settings: QueueSettings) -> Queue {
         Queue {
             settings,
             messages: Vec::new(),
@@ -123,7 +123,7 @@ impl Queue {
         most: usize,
         visibility: Duration,
         hide: bool,
-    ) -> (Vec<Message>, Vec<Message>) {
+    ) -> (Vec<QueueMessage>, Vec<QueueMessage>) {
         let now = Instant::now();
         let in_flight = self
             .messages
@@ -149,7 +149,7 @@ impl Queue {
                 && message.receives >= *limit
             {
                 // It keeps its enqueue time and starts anew otherwise.
-                let mut moved = Message::new(message.id.clone(), message.body.clone());
+                let mut moved = QueueMessage::new(message.id.clone(), message.body.clone());
                 moved.sent_ms = message.sent_ms;
                 moved.group.clone_from(&message.group);
                 redriven.push(moved);
@@ -218,7 +218,7 @@ impl Queue {
     }
 
     /// The message of a handle, and whether the handle is of its last receive.
-    fn find(&mut self, receipt: &str) -> Result<(&mut Message, bool), Refusal> {
+    fn find(&mut self, receipt: &str) -> Result<(&mut QueueMessage, bool), Refusal> {
         let mut parts = receipt.split('/').skip(1);
         let (Some(id), Some(number)) = (parts.next(), parts.next()) else {
             return Err(BAD_HANDLE);

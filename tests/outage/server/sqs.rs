@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 
-use super::fault::Fault;
+use super::fault::ServerFault;
 use super::http::Answer;
 use super::md5;
-use super::queue::{Message, Queue, Refusal, Settings, VisibilityChange};
+use super::queue::{Queue, QueueMessage, QueueSettings, Refusal, VisibilityChange};
 use super::random::Random;
 
 /// The account that owns every queue.
@@ -48,7 +48,7 @@ impl Queues {
 
     /// Creates a queue that hides messages for `visibility`; a name in `.fifo` makes a FIFO queue.
     pub fn create(&mut self, name: &str, visibility: Duration) {
-        let settings = Settings {
+        let settings = QueueSettings {
             visibility,
             redrive: None,
             fifo: name.ends_with(".fifo"),
@@ -73,7 +73,7 @@ impl Queues {
         &mut self,
         queue: &str,
         body: impl Into<String>,
-        change: impl FnOnce(&mut Message),
+        change: impl FnOnce(&mut QueueMessage),
     ) -> String {
         let digits = self.random.hex(32);
         let parts = [
@@ -84,14 +84,14 @@ impl Queues {
             &digits[20..],
         ];
         let id = parts.join("-");
-        let mut message = Message::new(id.clone(), body.into());
+        let mut message = QueueMessage::new(id.clone(), body.into());
         change(&mut message);
         self.queue(queue).messages.push(message);
         id
     }
 
     /// Every message that was ever in a queue.
-    pub fn messages(&self, queue: &str) -> &[Message] {
+    pub fn messages(&self, queue: &str) -> &[QueueMessage] {
         self.queues.get(queue).map_or(&[], |queue| &queue.messages)
     }
 
@@ -114,7 +114,7 @@ impl Queues {
         &mut self,
         operation: &str,
         body: &Value,
-        fault: Option<&Fault>,
+        fault: Option<&ServerFault>,
         deadline: Instant,
     ) -> Outcome {
         let name = queue_name(body);
@@ -186,10 +186,10 @@ impl Queues {
         &mut self,
         name: &str,
         body: &Value,
-        fault: Option<&Fault>,
+        fault: Option<&ServerFault>,
         deadline: Instant,
     ) -> Result<Value, Instant> {
-        let handles = !matches!(fault, Some(Fault::NoReceiptHandles));
+        let handles = !matches!(fault, Some(ServerFault::NoReceiptHandles));
         let most = body["MaxNumberOfMessages"].as_u64().unwrap_or(1) as usize;
         let queue = self.queue(name);
         let asked = body["VisibilityTimeout"].as_u64().map(Duration::from_secs);
@@ -257,14 +257,14 @@ impl Queues {
     fn batch(
         &mut self,
         body: &Value,
-        fault: Option<&Fault>,
+        fault: Option<&ServerFault>,
         mut each: impl FnMut(&mut Queues, &Value) -> Result<(), Refusal>,
     ) -> Value {
         let (mut successful, mut failed) = (Vec::new(), Vec::new());
         for (place, entry) in body["Entries"].as_array().into_iter().flatten().enumerate() {
             let result = match fault {
-                Some(Fault::RefuseEntries(code)) => Err((*code, "refused by a rule")),
-                Some(Fault::RefuseSomeEntries(code)) if place % 2 == 0 => {
+                Some(ServerFault::RefuseEntries(code)) => Err((*code, "refused by a rule")),
+                Some(ServerFault::RefuseSomeEntries(code)) if place % 2 == 0 => {
                     Err((*code, "refused by a rule"))
                 }
                 _ => each(self, entry),
@@ -300,7 +300,7 @@ fn is_asked(body: &Value, name: &str) -> bool {
     names.any(|asked| asked == name || asked == "All")
 }
 
-fn shown(message: &Message, request: &Value, with_handle: bool) -> Value {
+fn shown(message: &QueueMessage, request: &Value, with_handle: bool) -> Value {
     let mut attributes = json!({
         "SenderId": "AIDAEXAMPLE",
         "SentTimestamp": message.sent_ms.to_string(),
