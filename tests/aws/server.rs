@@ -1,4 +1,4 @@
-//! The servers as processes of their own.
+//! The test servers, each in a process of its own.
 #![forbid(unsafe_code)]
 
 use std::fs::{self, File};
@@ -16,7 +16,7 @@ use super::message::Message;
 pub struct Server {
     /// Where it listens.
     pub address: SocketAddr,
-    /// Ends with this process, because its standard input closes then.
+    /// Stops with this process, because its standard input closes then.
     _process: Child,
 }
 
@@ -26,13 +26,13 @@ enum ServerKind {
     Moto,
 }
 
-/// Ministack, one for all tests of a binary: S3, SQS and SNS.
+/// Ministack with S3, SQS and SNS; one for all tests of a binary.
 pub fn ministack() -> &'static Server {
     static SERVER: LazyLock<Server> = LazyLock::new(|| Server::start(ServerKind::Ministack));
     &SERVER
 }
 
-/// Moto, one for all tests of a binary: an independent second opinion.
+/// Moto, an independent implementation; one for all tests of a binary.
 pub fn moto() -> &'static Server {
     static SERVER: LazyLock<Server> = LazyLock::new(|| Server::start(ServerKind::Moto));
     &SERVER
@@ -47,13 +47,13 @@ pub fn closed_address() -> SocketAddr {
 
 impl Server {
     fn start(kind: ServerKind) -> Server {
-        // Another process may take the port between its choice and its use.
+        // Another process may take the port before the server binds it.
         for _ in 0..3 {
             if let Some(server) = Server::start_at(kind, closed_address()) {
                 return server;
             }
         }
-        panic!("the test server starts on none of three ports");
+        panic!("the test server does not start on any of three ports");
     }
 
     #[expect(

@@ -1,4 +1,4 @@
-//! A plain client of a server, to fill buckets and queues and to look at what is left in them.
+//! A simple client of a server that fills buckets and queues, and shows their contents.
 #![forbid(unsafe_code)]
 
 use std::net::{SocketAddr, TcpStream};
@@ -55,7 +55,7 @@ impl Service {
         );
     }
 
-    /// Has the server itself send a bucket's events to a queue of this ARN.
+    /// Configures the server to send a bucket's events to the queue with this ARN.
     pub fn notify(&self, bucket: &str, queue_arn: &str) {
         let configuration = format!(
             "<NotificationConfiguration><QueueConfiguration><Queue>{queue_arn}</Queue><Event>s3:ObjectCreated:*</Event></QueueConfiguration></NotificationConfiguration>"
@@ -67,7 +67,7 @@ impl Service {
         );
     }
 
-    /// Creates a queue; attributes as the API names them.
+    /// Creates a queue with attributes by their API names.
     pub fn create_queue(&self, queue: &str, attributes: Value) {
         self.sqs(
             "CreateQueue",
@@ -119,7 +119,7 @@ impl Service {
         }
     }
 
-    /// The bodies of up to ten messages, left in the queue for others to see at once.
+    /// The bodies of up to ten messages, which stay visible.
     pub fn peek(&self, queue: &str) -> Vec<String> {
         let url = self.queue_url(queue);
         let request = json!({"QueueUrl": url, "MaxNumberOfMessages": 10, "VisibilityTimeout": 0});
@@ -185,14 +185,14 @@ impl Service {
     }
 }
 
-/// Names account and region of the caller; these servers ask for no more.
+/// A header with the caller's account and region; these servers check no signature.
 fn authorization(service: &str) -> String {
     format!(
         "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20260114/us-east-1/{service}/aws4_request, SignedHeaders=host, Signature=0"
     )
 }
 
-/// A path as it stands in a request: `/` stays.
+/// Percent-encodes a path except for `/`.
 pub fn url_encoded(path: &str) -> String {
     let mut encoded = String::new();
     for byte in path.bytes() {
@@ -206,7 +206,7 @@ pub fn url_encoded(path: &str) -> String {
     encoded
 }
 
-/// Undoes that.
+/// Reverses [`url_encoded`].
 pub fn url_decoded(path: &str) -> String {
     let mut decoded = Vec::new();
     let mut rest = path.as_bytes();

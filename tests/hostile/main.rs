@@ -1,5 +1,5 @@
-//! Hostile files, made here, through the plugin library: what is whole arrives, what is not is counted, nothing fails,
-//! and neither time nor memory goes without bound.
+//! Hostile files through the plugin library: complete records are delivered, damage is counted, the source does not
+//! fail, and time and memory stay bounded.
 #![forbid(unsafe_code)]
 
 mod bombs;

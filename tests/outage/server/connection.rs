@@ -15,14 +15,14 @@ use super::sqs::{Outcome, queue_name};
 use super::{Head, Shared};
 use crate::aws::service::url_decoded;
 
-/// Longer than any client waits.
+/// Longer than any client's timeout.
 const FOREVER: Duration = Duration::from_secs(600);
 
-/// What a request asks for.
+/// A parsed request.
 struct Call {
     service: &'static str,
     operation: String,
-    /// As rules see it.
+    /// The properties that rules match.
     path: String,
     bucket: String,
     key: String,
@@ -44,7 +44,7 @@ fn serve_all(shared: &Shared, mut stream: TcpStream) -> io::Result<()> {
         let call = Call::parse(&request.head);
         let fault = shared.arrived(&call.subject(&request.head), &request.head.body);
         match fault {
-            // The unread byte makes it a reset rather than an orderly end.
+            // The unread byte turns the close into a reset.
             Some(ServerFault::Reset) => return Ok(()),
             Some(ServerFault::Hang) => {
                 shared.pause(FOREVER);
@@ -85,7 +85,7 @@ fn serve_all(shared: &Shared, mut stream: TcpStream) -> io::Result<()> {
             }
             Some(ServerFault::ReplaceAfter(_, body)) => {
                 shared.state().store.put(&call.bucket, &call.key, body);
-                // The client gets to read what was sent before the reset.
+                // Lets the client read the sent bytes before the reset.
                 shared.pause(Duration::from_millis(50));
                 return Ok(());
             }
@@ -164,7 +164,7 @@ impl Call {
         self.identified(answer)
     }
 
-    /// With the headers by which an answer of AWS is known.
+    /// Adds the headers of an answer from AWS.
     fn identified(&self, answer: Answer) -> Answer {
         match self.service {
             "sqs" => answer.with("x-amzn-requestid", "00000000-0000-4000-8000-000000000000"),
@@ -207,7 +207,7 @@ impl Call {
     ) -> io::Result<Answer> {
         let wait = self.body["WaitTimeSeconds"].as_u64().unwrap_or(0);
         let deadline = Instant::now() + Duration::from_secs(wait);
-        // What a client has sent whole is done even if the client is gone; messages need someone to receive them.
+        // A complete request is executed even if the client has disconnected, except for a receive.
         let receives = self.operation == "ReceiveMessage";
         let mut state = shared.state();
         loop {
@@ -220,7 +220,7 @@ impl Call {
             {
                 Outcome::Answer(answer) => return Ok(answer),
                 Outcome::Wait(until) => {
-                    // Not longer than this, to notice soon that the client is gone.
+                    // A short wait, to notice soon that the client has disconnected.
                     let time = until.saturating_duration_since(Instant::now());
                     let waited = shared
                         .changed
@@ -231,7 +231,7 @@ impl Call {
         }
     }
 
-    /// Sends the head and so many bytes of the body, over the slow link if there is one.
+    /// Sends the head and this many bytes of the body, over the slow link if there is one.
     fn send(
         &self,
         shared: &Shared,

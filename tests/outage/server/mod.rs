@@ -1,8 +1,8 @@
-//! A server with the semantics of S3 and SQS that makes faults by rules and records what happened.
+//! A server with the semantics of S3 and SQS that injects faults by rules and records requests.
 //!
-//! One instance a test, on a port of its own; one thread a connection; it ends when it is dropped.
+//! One instance per test, on a port of its own; one thread per connection; stops on drop.
 #![forbid(unsafe_code)]
-#![allow(dead_code, reason = "part of it is for tests that are still to come")]
+#![allow(dead_code, reason = "the server is complete, whatever the tests use")]
 
 mod connection;
 pub mod fault;
@@ -36,24 +36,24 @@ pub struct FaultServer {
     shared: Arc<Shared>,
 }
 
-/// A request that arrived, whatever became of it.
+/// A recorded request.
 #[derive(Clone, Debug)]
-pub struct Request {
+pub struct SeenRequest {
     pub at: Instant,
     /// The API's name, e.g. `GetObject`.
     pub operation: String,
     /// `/bucket/key`, `/bucket/prefix` of a listing, `/queue`.
     pub path: String,
     pub query: String,
-    /// Of a request to SQS.
+    /// The body of a request to SQS.
     pub body: String,
-    /// A rule chose it.
+    /// Whether a rule applied to it.
     pub faulted: bool,
 }
 
 struct Shared {
     state: Mutex<State>,
-    /// Queues have changed, or the network has.
+    /// Signals a change of the queues or of the network.
     changed: Condvar,
     link: Link,
     stopped: AtomicBool,
@@ -63,8 +63,8 @@ struct State {
     store: Store,
     queues: Queues,
     rules: Vec<ServerRule>,
-    requests: Vec<Request>,
-    /// Every new connection is reset.
+    requests: Vec<SeenRequest>,
+    /// The network is down: every new connection is reset.
     down: bool,
     connections: HashMap<u64, TcpStream>,
     next_connection: u64,
@@ -101,17 +101,17 @@ impl FaultServer {
         FaultServer { address, shared }
     }
 
-    /// Adds a rule; of several that choose a request the first counts.
+    /// Adds a rule; of several that apply to a request, the first one wins.
     pub fn fault(&self, rule: ServerRule) {
         self.shared.state().rules.push(rule);
     }
 
-    /// Ends all faults but a network outage. A request that hangs keeps hanging.
+    /// Removes all rules, except for a network outage. A hanging request keeps hanging.
     pub fn end_faults(&self) {
         self.shared.state().rules.clear();
     }
 
-    /// Ends all connections and resets every new one until the network is up again.
+    /// While the network is down, resets all connections.
     pub fn set_network(&self, up: bool) {
         let mut state = self.shared.state();
         state.down = !up;
@@ -122,17 +122,17 @@ impl FaultServer {
         self.shared.changed.notify_all();
     }
 
-    /// Has all bodies share a link of this rate.
+    /// Sends all bodies over a shared link of this rate.
     pub fn limit_link(&self, bytes_per_second: u64) {
         self.shared.link.limit(bytes_per_second);
     }
 
-    /// Looks at the buckets or changes them.
+    /// Accesses the buckets.
     pub fn s3<T>(&self, work: impl FnOnce(&mut Store) -> T) -> T {
         work(&mut self.shared.state().store)
     }
 
-    /// Looks at the queues or changes them.
+    /// Accesses the queues.
     pub fn sqs<T>(&self, work: impl FnOnce(&mut Queues) -> T) -> T {
         let result = work(&mut self.shared.state().queues);
         self.shared.changed.notify_all();
@@ -140,7 +140,7 @@ impl FaultServer {
     }
 
     /// The requests of an operation so far.
-    pub fn requests(&self, operation: &str) -> Vec<Request> {
+    pub fn requests(&self, operation: &str) -> Vec<SeenRequest> {
         let state = self.shared.state();
         let of_operation = state
             .requests
@@ -188,12 +188,12 @@ impl Shared {
         drop(state);
         let shared = Arc::clone(self);
         thread::spawn(move || {
-            // An error means that the client has gone away.
+            // The error of a client that disconnected needs no handling.
             let _ = connection::serve(&shared, stream, number);
         });
     }
 
-    /// Waits for so long; answers whether the server still runs.
+    /// Waits for this time; returns whether the server still runs.
     fn pause(&self, time: Duration) -> bool {
         let until = Instant::now() + time;
         while !self.stopped.load(Ordering::Relaxed) {
@@ -210,7 +210,7 @@ impl Shared {
     fn arrived(&self, subject: &Subject<'_>, body: &[u8]) -> Option<ServerFault> {
         let mut state = self.state();
         let fault = state.rules.iter_mut().find_map(|rule| rule.apply(subject));
-        state.requests.push(Request {
+        state.requests.push(SeenRequest {
             at: Instant::now(),
             operation: subject.operation.to_owned(),
             path: subject.path.to_owned(),

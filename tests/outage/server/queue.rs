@@ -1,4 +1,4 @@
-//! One queue: visibility, receive counts, receipt handles, redrive and message groups as SQS has them.
+//! One queue with SQS's semantics of visibility, receive counts, receipt handles, redrive and message groups.
 #![forbid(unsafe_code)]
 
 use std::collections::HashSet;
@@ -7,11 +7,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// The longest that a message can stay invisible after one receive, in seconds.
 const LONGEST: u64 = 12 * 60 * 60;
 
-/// How a queue is set up.
+/// The configuration of a queue.
 #[derive(Clone, Debug)]
 pub struct QueueSettings {
     pub visibility: Duration,
-    /// Receives after which the next one moves a message to the queue of this name.
+    /// `maxReceiveCount`, and the name of the dead-letter queue.
     pub redrive: Option<(u32, String)>,
     pub fifo: bool,
 }
@@ -22,7 +22,7 @@ pub struct Queue {
     pub messages: Vec<QueueMessage>,
 }
 
-/// A message with all that ever happened to it; a deleted one stays in this list.
+/// A message and its history; a deleted one stays in the list.
 #[derive(Clone, Debug)]
 pub struct QueueMessage {
     pub id: String,
@@ -32,14 +32,14 @@ pub struct QueueMessage {
     pub first_received_ms: Option<u64>,
     pub receives: u32,
     pub deleted: Option<Instant>,
-    /// It went to the dead-letter queue.
+    /// It was moved to the dead-letter queue.
     pub redriven: bool,
     visible_at: Instant,
     /// Of the last receive.
     received_at: Option<Instant>,
 }
 
-/// A change of visibility that was asked for.
+/// A requested change of visibility.
 #[derive(Clone, Debug)]
 pub struct VisibilityChange {
     pub at: Instant,
@@ -47,7 +47,7 @@ pub struct VisibilityChange {
     pub timeout: u64,
     /// Receives of the message so far.
     pub receives: u32,
-    /// The code of the refusal, if it was refused.
+    /// The error code, if the change was refused.
     pub error: Option<&'static str>,
 }
 
@@ -115,7 +115,7 @@ impl Queue {
         }
     }
 
-    /// Receives up to `most` messages, hidden for `visibility`. The second part is what goes to the dead-letter queue.
+    /// Receives up to `most` messages, hidden for `visibility`. The second list is for the dead-letter queue.
     ///
     /// The messages stay visible if `hide` is not set, but the receive counts.
     pub fn receive(
@@ -148,7 +148,7 @@ impl Queue {
             if let Some((limit, _)) = &self.settings.redrive
                 && message.receives >= *limit
             {
-                // It keeps its enqueue time and starts anew otherwise.
+                // It keeps its enqueue time; everything else is reset.
                 let mut moved = QueueMessage::new(message.id.clone(), message.body.clone());
                 moved.sent_ms = message.sent_ms;
                 moved.group.clone_from(&message.group);

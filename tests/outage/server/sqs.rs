@@ -1,4 +1,4 @@
-//! The JSON protocol of SQS over all queues.
+//! The JSON protocol of SQS for all queues.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
@@ -18,11 +18,11 @@ pub const ACCOUNT: &str = "111122223333";
 /// All queues.
 #[derive(Debug)]
 pub struct Queues {
-    /// `http://address`, of which queue URLs are made.
+    /// `http://address`, the base of queue URLs.
     pub base: String,
     queues: BTreeMap<String, Queue>,
     random: Random,
-    /// Every change of visibility that was asked for, in order.
+    /// Every requested change of visibility, in order.
     pub visibility_changes: Vec<VisibilityChange>,
     /// MessageIds in the order of their deletion.
     pub deletions: Vec<String>,
@@ -31,7 +31,7 @@ pub struct Queues {
 /// What to do with a request.
 pub enum Outcome {
     Answer(Answer),
-    /// A receive that found nothing: try again then, at the latest.
+    /// A receive without messages: try again at this time at the latest.
     Wait(Instant),
 }
 
@@ -68,7 +68,7 @@ impl Queues {
         self.send_as(queue, body, |_| {})
     }
 
-    /// As [`Queues::send`], with the message changed before: its group, its receives so far.
+    /// As [`Queues::send`], with the message changed first, e.g. its group or receives.
     pub fn send_as(
         &mut self,
         queue: &str,
@@ -177,11 +177,11 @@ impl Queues {
             let policy = json!({"deadLetterTargetArn": arn(dead), "maxReceiveCount": most});
             set("RedrivePolicy", policy.to_string());
         }
-        attributes.retain(|name, _| is_asked(body, name));
+        attributes.retain(|name, _| is_requested(body, name));
         json!({"Attributes": attributes})
     }
 
-    /// Messages; or, where there are none and the wait is not over, when to look again.
+    /// Messages; or, if there are none before the deadline, the time of the next try.
     fn receive(
         &mut self,
         name: &str,
@@ -205,7 +205,7 @@ impl Queues {
             self.queue(&dead).messages.extend(redriven);
         }
         if received.is_empty() && Instant::now() < deadline {
-            // Not at once again: a message may be visible whose group is not.
+            // Not immediately: a visible message may belong to a blocked group.
             let soon = Instant::now() + Duration::from_millis(20);
             return Err(next.map_or(deadline, |next| next.max(soon).min(deadline)));
         }
@@ -293,8 +293,8 @@ fn arn(name: &str) -> String {
     format!("arn:aws:sqs:us-east-1:{ACCOUNT}:{name}")
 }
 
-/// SQS states only the attributes that a request names.
-fn is_asked(body: &Value, name: &str) -> bool {
+/// SQS returns only the attributes that a request names.
+fn is_requested(body: &Value, name: &str) -> bool {
     let lists = ["AttributeNames", "MessageSystemAttributeNames"].map(|list| body[list].as_array());
     let mut names = lists.into_iter().flatten().flatten();
     names.any(|asked| asked == name || asked == "All")
@@ -311,7 +311,7 @@ fn shown(message: &QueueMessage, request: &Value, with_handle: bool) -> Value {
         attributes["MessageGroupId"] = group.as_str().into();
     }
     if let Some(attributes) = attributes.as_object_mut() {
-        attributes.retain(|name, _| is_asked(request, name));
+        attributes.retain(|name, _| is_requested(request, name));
     }
     let mut shown = json!({
         "MessageId": message.id,
