@@ -222,13 +222,13 @@ fn queue_is_followed_through_a_reload_and_sigterm() {
         falco.alerts().len() == 6
     });
 
-    let asked = Instant::now();
+    let start = Instant::now();
     falco.signal("TERM");
     falco.succeed();
     assert!(
-        asked.elapsed() < Duration::from_secs(5),
+        start.elapsed() < Duration::from_secs(5),
         "its end took {:?}",
-        asked.elapsed()
+        start.elapsed()
     );
 }
 
@@ -244,13 +244,13 @@ fn local_source_is_stopped_before_its_end() {
     config["rules_files"] = json!([falco::rule_for_everything(&scratch)]);
     let mut falco = Falco::start(&scratch, &config);
     falco.until("alerts", |falco| !falco.alerts().is_empty());
-    let asked = Instant::now();
+    let start = Instant::now();
     falco.signal("TERM");
     falco.succeed();
     assert!(
-        asked.elapsed() < Duration::from_secs(5),
+        start.elapsed() < Duration::from_secs(5),
         "its end took {:?}",
-        asked.elapsed()
+        start.elapsed()
     );
     assert!(falco.alerts().len() < 1_000_000);
 }

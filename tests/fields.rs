@@ -324,7 +324,7 @@ fn detached_bytes_that_are_no_record_have_no_values() {
     let at = reader
         .specs()
         .position(|spec| spec == "ct.value[/a]")
-        .expect("it was asked for");
+        .expect("a requested field");
     assert_eq!(
         reader.values(good.as_event())[at],
         Some(Value::from("still fine"))

@@ -104,7 +104,7 @@ fn file_without_read_permission_is_named_at_open() {
     let path = unreadable
         .next()
         .and_then(|path| path.to_str())
-        .expect("a file that may not be read: run this test as somebody else than root");
+        .expect("a file that may not be read: run this test as another user than root");
     let error = refused(&support::plugin(""), path);
     assert!(error.contains(path), "{error:?} does not name the file");
 }

@@ -44,7 +44,7 @@ fn random_faults_and_killed_readers_lose_no_record() {
     let time = Duration::from_secs(from_environment("SOAK_SECONDS").unwrap_or(30));
     let seed = from_environment("SOAK_SEED").unwrap_or_else(|| now() | 1);
     println!("{} s with SOAK_SEED={seed}", time.as_secs());
-    let mut random = Random(seed);
+    let mut random = SeededRandom(seed);
     let service = Service::at(ministack().address);
     service.create_bucket(NAME);
     service.create_queue(NAME, json!({"VisibilityTimeout": VISIBILITY.to_string()}));
@@ -103,7 +103,7 @@ fn random_faults_and_killed_readers_lose_no_record() {
 }
 
 /// Adds random faults for a few requests each; returns how many of them flip bits.
-fn add_faults(proxy: &Proxy, random: &mut Random) -> usize {
+fn add_faults(proxy: &Proxy, random: &mut SeededRandom) -> usize {
     let mut flips = 0;
     for _ in 0..=random.below(3) {
         let few = Duration::from_millis(200 + random.below(3000));
@@ -167,7 +167,7 @@ impl Sender<'_> {
     }
 
     /// Sends messages for a few new objects, at random also a test event or a duplicate.
-    fn send(&mut self, random: &mut Random) {
+    fn send(&mut self, random: &mut SeededRandom) {
         if random.below(4) == 0 {
             self.put_late_objects();
         }
@@ -297,9 +297,9 @@ fn now() -> u64 {
 }
 
 /// Reproducible random numbers (xorshift64*).
-struct Random(u64);
+struct SeededRandom(u64);
 
-impl Random {
+impl SeededRandom {
     fn below(&mut self, end: u64) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;

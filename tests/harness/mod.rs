@@ -22,10 +22,10 @@ const LIMIT: Duration = Duration::from_secs(150);
 pub type Scenario = (&'static str, fn());
 
 /// An error is the text of the panic.
-type Outcome = Result<(), String>;
+type ScenarioResult = Result<(), String>;
 
 /// Results of the scenarios that were started, each taken by its test.
-static STARTED: OnceLock<Mutex<HashMap<&'static str, Receiver<Outcome>>>> = OnceLock::new();
+static STARTED: OnceLock<Mutex<HashMap<&'static str, Receiver<ScenarioResult>>>> = OnceLock::new();
 
 thread_local! {
     /// Set on the thread of a scenario; the location of its panic.
@@ -68,7 +68,7 @@ pub fn run(scenarios: &'static [Scenario], concurrency: usize, name: &str) {
 fn start(
     scenarios: &'static [Scenario],
     concurrency: usize,
-) -> HashMap<&'static str, Receiver<Outcome>> {
+) -> HashMap<&'static str, Receiver<ScenarioResult>> {
     record_panic_locations();
     let selected = selection();
     let (mut waiting, mut results) = (Vec::new(), HashMap::new());
@@ -125,7 +125,7 @@ fn selection() -> impl Fn(&str) -> bool {
 
 /// Runs a scenario. Its panic prints nothing, because libtest would attribute the output to the test that started the
 /// thread.
-fn caught(scenario: fn()) -> Outcome {
+fn caught(scenario: fn()) -> ScenarioResult {
     LOCATION.set(Some(String::new()));
     panic::catch_unwind(AssertUnwindSafe(scenario)).map_err(|panic| {
         let location = LOCATION.take().unwrap_or_default();

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use crate::given::{read_apart, record, wrap};
+use crate::read_source::{read_apart, record, wrap};
 use crate::support;
 use crate::support::scratch::{Scratch, gzip, plain_log};
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::given::{read, record, wrap};
+use crate::read_source::{read, record, wrap};
 use crate::support::scratch::{Scratch, gzip, plain_log};
 
 #[test]

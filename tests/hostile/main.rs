@@ -4,9 +4,9 @@
 
 mod bombs;
 mod damage;
-mod given;
 #[path = "../oracle/mod.rs"]
 mod oracle;
+mod read_source;
 mod shapes;
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,6 +1,6 @@
 //! One small file of each kind: accepted forms, unusual values, damage, and files that are no logs.
 
-use crate::given::{read, record, wrap};
+use crate::read_source::{read, record, wrap};
 use crate::support::scratch::{Scratch, gzip};
 
 /// Name of the file, its bytes, the ids of its good records, and the metrics that are not 0.

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use cloudtrail::host::Status;
 
-use crate::given::{metrics, read};
+use crate::read_source::{metrics, read};
 use crate::support;
 use crate::support::scratch::{Scratch, gzip, plain_log};
 

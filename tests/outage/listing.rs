@@ -70,7 +70,7 @@ pub fn pages_stay_damaged() {
             reading.ids.len()
         );
         let requests = server.count("ListObjectsV2");
-        assert!(requests < 100, "{requests} listing requests");
+        assert!(requests < 20, "{requests} listing requests");
         // The objects of the sound pages are read, each once.
         let read = reading.ids.len();
         assert_once(&reading.ids, &ids(read));

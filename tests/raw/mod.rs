@@ -56,7 +56,7 @@ pub const SUCCESS: api::ss_plugin_rc = api::ss_plugin_rc_SS_PLUGIN_SUCCESS;
 pub const TIMEOUT: api::ss_plugin_rc = api::ss_plugin_rc_SS_PLUGIN_TIMEOUT;
 
 /// A field to extract: its number, and a key if it takes one.
-pub type FieldRequest<'a> = (u32, Option<&'a CStr>);
+pub type RawField<'a> = (u32, Option<&'a CStr>);
 
 // SAFETY (of every call below): state and instances are alive, pointers outlive the calls, and the types are the API's.
 impl Raw {
@@ -162,7 +162,7 @@ impl Raw {
     pub fn extract(
         &self,
         event: *const api::ss_plugin_event,
-        requests: &[FieldRequest<'_>],
+        requests: &[RawField<'_>],
     ) -> Vec<*const c_char> {
         let mut fields: Vec<_> = requests
             .iter()

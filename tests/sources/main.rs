@@ -21,7 +21,7 @@ mod sqs;
 mod support;
 
 harness::scenarios! {
-    concurrency: 4;
+    concurrency: 6;
     // The longest tests first: they start in this order.
     faults_wrong_content_length_is_detected: faults::objects::wrong_content_length_is_detected,
     faults_messages_of_permanent_failures_are_deleted_and_of_transient_ones_kept: faults::messages::messages_of_permanent_failures_are_deleted_and_of_transient_ones_kept,

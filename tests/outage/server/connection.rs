@@ -12,14 +12,14 @@ use super::fault::{PageFault, ServerFault, Subject};
 use super::http::{Answer, Query, Request};
 use super::link::CHUNK;
 use super::sqs::{Outcome, queue_name};
-use super::{Head, Shared};
+use super::{Head, ServerShared};
 use crate::aws::service::url_decoded;
 
 /// Longer than any client's timeout.
 const FOREVER: Duration = Duration::from_secs(600);
 
 /// A parsed request.
-struct Call {
+struct ApiCall {
     service: &'static str,
     operation: String,
     /// The properties that rules match.
@@ -32,16 +32,16 @@ struct Call {
 }
 
 /// Serves one client until either side ends the connection.
-pub fn serve(shared: &Shared, stream: TcpStream, number: u64) -> io::Result<()> {
+pub fn serve(shared: &ServerShared, stream: TcpStream, number: u64) -> io::Result<()> {
     let result = serve_all(shared, stream);
     shared.state().connections.remove(&number);
     result
 }
 
-fn serve_all(shared: &Shared, mut stream: TcpStream) -> io::Result<()> {
+fn serve_all(shared: &ServerShared, mut stream: TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     while let Some(request) = Request::read(&mut stream)? {
-        let call = Call::parse(&request.head);
+        let call = ApiCall::parse(&request.head);
         let fault = shared.arrived(&call.subject(&request.head), &request.head.body);
         match fault {
             // The unread byte turns the close into a reset.
@@ -99,12 +99,12 @@ fn serve_all(shared: &Shared, mut stream: TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-impl Call {
-    fn parse(head: &Head) -> Call {
+impl ApiCall {
+    fn parse(head: &Head) -> ApiCall {
         let (path, query) = head.target().split_once('?').unwrap_or((head.target(), ""));
         if let Some(target) = head.header("x-amz-target") {
             let body = serde_json::from_slice(&head.body).unwrap_or_default();
-            return Call {
+            return ApiCall {
                 service: "sqs",
                 operation: target.rsplit('.').next().unwrap_or_default().to_owned(),
                 path: format!("/{}", queue_name(&body)),
@@ -126,7 +126,7 @@ impl Call {
             ("GET", true) if parsed.get("location").is_some() => "GetBucketLocation",
             (method, _) => method,
         };
-        Call {
+        ApiCall {
             service: "s3",
             path: match operation {
                 "ListObjectsV2" => {
@@ -176,7 +176,7 @@ impl Call {
 
     fn answer(
         &self,
-        shared: &Shared,
+        shared: &ServerShared,
         stream: &TcpStream,
         head: &Head,
         fault: Option<&ServerFault>,
@@ -201,7 +201,7 @@ impl Call {
 
     fn answer_of_queue(
         &self,
-        shared: &Shared,
+        shared: &ServerShared,
         stream: &TcpStream,
         fault: Option<&ServerFault>,
     ) -> io::Result<Answer> {
@@ -234,7 +234,7 @@ impl Call {
     /// Sends the head and this many bytes of the body, over the slow link if there is one.
     fn send(
         &self,
-        shared: &Shared,
+        shared: &ServerShared,
         stream: &mut TcpStream,
         answer: &Answer,
         count: usize,

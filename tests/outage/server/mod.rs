@@ -33,7 +33,7 @@ pub type Head = crate::aws::message::Message;
 pub struct FaultServer {
     /// Where it listens.
     pub address: SocketAddr,
-    shared: Arc<Shared>,
+    shared: Arc<ServerShared>,
 }
 
 /// A recorded request.
@@ -51,15 +51,15 @@ pub struct SeenRequest {
     pub faulted: bool,
 }
 
-struct Shared {
-    state: Mutex<State>,
+struct ServerShared {
+    state: Mutex<ServerState>,
     /// Signals a change of the queues or of the network.
     changed: Condvar,
     link: Link,
     stopped: AtomicBool,
 }
 
-struct State {
+struct ServerState {
     store: Store,
     queues: Queues,
     rules: Vec<ServerRule>,
@@ -75,8 +75,8 @@ impl FaultServer {
     pub fn start() -> FaultServer {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("its address");
-        let shared = Arc::new(Shared {
-            state: Mutex::new(State {
+        let shared = Arc::new(ServerShared {
+            state: Mutex::new(ServerState {
                 store: Store::new(),
                 queues: Queues::new(format!("http://{address}")),
                 rules: Vec::new(),
@@ -169,12 +169,12 @@ impl Drop for FaultServer {
     }
 }
 
-impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
+impl ServerShared {
+    fn state(&self) -> MutexGuard<'_, ServerState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn accept(self: &Arc<Shared>, stream: TcpStream) {
+    fn accept(self: &Arc<ServerShared>, stream: TcpStream) {
         let mut state = self.state();
         if state.down {
             return;
@@ -222,7 +222,7 @@ impl Shared {
     }
 }
 
-impl State {
+impl ServerState {
     fn end_connections(&mut self) {
         for stream in self.connections.values() {
             let _ = stream.shutdown(Shutdown::Both);

@@ -181,7 +181,7 @@ impl Store {
             text("delimiter"),
             text("continuation-token"),
         );
-        let asked = match (self.tokens.get(&token), text("start-after")) {
+        let start = match (self.tokens.get(&token), text("start-after")) {
             (Some(token), _) => token.clone(),
             (None, _) if !token.is_empty() => return Answer::s3_error(400, "InvalidArgument"),
             (None, start) => Token {
@@ -194,16 +194,16 @@ impl Store {
         };
         let most = text("max-keys").parse().unwrap_or(1000).min(self.page_size);
         let begin = match fault {
-            Some(PageFault::Repeated) => &asked.previous,
-            _ => &asked.position,
+            Some(PageFault::Repeated) => &start.previous,
+            _ => &start.position,
         };
         let mut page = objects.page(&prefix, &delimiter, begin, most);
         if fault == Some(PageFault::Repeated) {
-            page.next = Some(asked.position.clone());
+            page.next = Some(start.position.clone());
         }
         let next = page.next.take().map(|position| {
             let name = self.random.hex(40);
-            let previous = asked.position.clone();
+            let previous = start.position.clone();
             self.tokens
                 .insert(name.clone(), Token { position, previous });
             name

@@ -192,8 +192,8 @@ impl Queues {
         let handles = !matches!(fault, Some(ServerFault::NoReceiptHandles));
         let most = body["MaxNumberOfMessages"].as_u64().unwrap_or(1) as usize;
         let queue = self.queue(name);
-        let asked = body["VisibilityTimeout"].as_u64().map(Duration::from_secs);
-        let visibility = asked.unwrap_or(queue.settings.visibility);
+        let requested = body["VisibilityTimeout"].as_u64().map(Duration::from_secs);
+        let visibility = requested.unwrap_or(queue.settings.visibility);
         let (received, redriven) = queue.receive(most.clamp(1, 10), visibility, handles);
         let dead = queue
             .settings
@@ -297,7 +297,7 @@ fn arn(name: &str) -> String {
 fn is_requested(body: &Value, name: &str) -> bool {
     let lists = ["AttributeNames", "MessageSystemAttributeNames"].map(|list| body[list].as_array());
     let mut names = lists.into_iter().flatten().flatten();
-    names.any(|asked| asked == name || asked == "All")
+    names.any(|requested| requested == name || requested == "All")
 }
 
 fn shown(message: &QueueMessage, request: &Value, with_handle: bool) -> Value {
