@@ -7,8 +7,8 @@ mod corpus;
 mod plugin;
 
 use cloudtrail::testing::{
-    Admission, Argument, Batch, Damage, Extractor, FIELDS, Given, HotFields, RecordReader,
-    RecordSink, Scanner, TapeBuffer, TapeSpan,
+    Argument, Batch, Damage, EventPolicy, ExtractedValue, Extractor, FIELDS, FieldUsage,
+    Precompute, RecordReader, RecordSink, Scanner, TapeBuffer, TapeSpan,
 };
 use std::hint::black_box;
 use std::sync::Arc;
@@ -123,11 +123,11 @@ impl RecordSink for Assembly {
     }
 
     fn record(&mut self, text: &[u8], tape: TapeSpan) -> bool {
-        let admission = Admission {
+        let policy = EventPolicy {
             insights: false,
             file_time: None,
         };
-        self.0.push(text, tape, admission);
+        self.0.push(text, tape, policy);
         true
     }
 
@@ -136,10 +136,11 @@ impl RecordSink for Assembly {
     }
 }
 
-/// A live batch with these fields worked out ahead, and where its events are.
-fn batch(wanted: HotFields) -> (Arc<Batch>, Vec<*mut u8>) {
+/// A live batch with precomputed values of these fields, and the addresses of its events.
+fn batch(usage: FieldUsage) -> (Arc<Batch>, Vec<*mut u8>) {
     let mut sink = Assembly::default();
-    sink.0.work_ahead(Arc::new(wanted));
+    let usage: Arc<dyn Precompute> = Arc::new(usage);
+    sink.0.precompute_with(&usage);
     RecordReader::new(Scanner::default()).feed(file().text.as_bytes(), true, &mut sink);
     assert_eq!(sink.0.len(), EVENTS);
     let addresses = sink.0.addresses().collect();
@@ -159,43 +160,39 @@ fn question(spec: &'static str) -> (usize, Argument<'static>) {
 fn ask(extractor: &mut Extractor, questions: &[(usize, Argument<'_>)]) -> u64 {
     let mut values = 0;
     for &(field, argument) in questions {
-        let answer = extractor.answer(field, argument, false);
-        values += match black_box(answer).map(|answer| answer.given()) {
-            None | Some(Given::None) => 0,
-            Some(Given::Text(_) | Given::Number(_)) => 1,
-            Some(Given::List(texts)) => texts.len() as u64,
+        let answer = extractor.extract(field, argument, false);
+        values += match black_box(answer).map(|answer| answer.value()) {
+            None | Some(ExtractedValue::None) => 0,
+            Some(ExtractedValue::Text(_) | ExtractedValue::Number(_)) => 1,
+            Some(ExtractedValue::List(texts)) => texts.len() as u64,
         };
     }
     values
 }
 
 fn engine(criterion: &mut Criterion) {
-    questions(criterion, "engine", HotFields::default());
-    questions(
-        criterion,
-        "engine, worked out ahead",
-        HotFields::of(|_| true),
-    );
+    questions(criterion, "engine", FieldUsage::default());
+    questions(criterion, "engine, precomputed", FieldUsage::with(|_| true));
 }
 
-fn questions(criterion: &mut Criterion, name: &str, wanted: HotFields) {
+fn questions(criterion: &mut Criterion, name: &str, usage: FieldUsage) {
     let mut group = criterion.benchmark_group(name);
     group.throughput(Throughput::Elements(1));
-    let (batch, addresses) = batch(wanted);
+    let (batch, addresses) = batch(usage);
     let mut extractor = Extractor::default();
     extractor.select_live(batch, 0);
     for case in &CASES {
         let questions: Vec<_> = case.fields.iter().map(|spec| question(spec)).collect();
         let mut values = 0;
         for &address in &addresses {
-            assert!(extractor.select_neighbour(address));
+            assert!(extractor.select_neighbor(address));
             values += ask(&mut extractor, &questions);
         }
         check(case, values);
         group.bench_function(case.name, |bencher| {
             bencher.iter_custom(|iterations| {
                 cycle(iterations, EVENTS, |event| {
-                    extractor.select_neighbour(addresses[event]);
+                    extractor.select_neighbor(addresses[event]);
                     ask(&mut extractor, &questions);
                 })
             });

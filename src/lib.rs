@@ -66,6 +66,7 @@ mod ffi;
 mod fields;
 pub mod host;
 mod json;
+mod key_table;
 mod log;
 mod metrics;
 mod object;
@@ -77,17 +78,18 @@ mod timestamp;
 /// What the tests, benches and fuzz targets of this package use of the plugin's inside. No interface: it changes freely.
 #[doc(hidden)]
 pub mod testing {
-    pub use crate::batch::field_usage::{FieldUsage, HotFields};
-    pub use crate::batch::{Admission, Admitted, Batch};
+    pub use crate::batch::{Batch, EventPolicy, Precompute, RecordOutcome};
     pub use crate::config::interval::Interval;
     pub use crate::config::parse as parse_config;
     pub use crate::decode::gzip::{Inflater, MultiMemberReader, is_gzip};
     pub use crate::decode::records::{Damage, RecordReader, RecordSink};
     pub use crate::decode::{BatchSender, Decoder, Limits, THREAD_BYTES};
-    pub use crate::extract::{Argument, Extractor, Given};
-    pub use crate::fields::{Arg, FIELDS, FieldType, KnownKey, Pointer, RecordIndex};
+    pub use crate::extract::field_usage::FieldUsage;
+    pub use crate::extract::{Argument, ExtractedValue, Extractor};
+    pub use crate::fields::{Arg, FIELDS, FieldType, Pointer};
     pub use crate::json::text::{compact, unescape};
     pub use crate::json::{Scan, Scanner, Tape, TapeBuffer, TapeSpan, Value, ValueType};
+    pub use crate::key_table::{KnownKey, RecordIndex};
     pub use crate::log::Log;
     pub use crate::metrics::Metrics;
     pub use crate::object::memory_budget::MemoryBudget;

@@ -6,8 +6,8 @@
 mod corpus;
 
 use cloudtrail::testing::{
-    Arg, Argument, Batch, BatchSender, Content, Decoder, Extractor, FIELDS, FieldUsage, Given,
-    Limits, Log, Metrics, Next, Object, Pipeline, Settings,
+    Arg, Argument, Batch, BatchSender, Content, Decoder, ExtractedValue, Extractor, FIELDS,
+    FieldUsage, Limits, Log, Metrics, Next, Object, Pipeline, Settings,
 };
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -102,7 +102,7 @@ fn object(path: &Path) -> Object {
     Object {
         name: path.display().to_string(),
         content: Content::File(path.to_owned()),
-        ticket: None,
+        ack: None,
     }
 }
 
@@ -195,12 +195,12 @@ fn every_field_of_every_event_is_found_without_an_allocation() {
         // As between two batches: what was answered is given up.
         extractor.select_live(Arc::clone(&batch), 0);
         for &address in &addresses {
-            assert!(extractor.select_neighbour(address));
+            assert!(extractor.select_neighbor(address));
             for &(field, argument) in &questions {
                 let answer = extractor
-                    .answer(field, argument, false)
-                    .map(|answer| answer.given());
-                values += usize::from(!matches!(answer, None | Some(Given::None)));
+                    .extract(field, argument, false)
+                    .map(|answer| answer.value());
+                values += usize::from(!matches!(answer, None | Some(ExtractedValue::None)));
             }
             values += usize::from(extractor.summary().is_some());
         }
@@ -234,14 +234,14 @@ fn the_whole_pipeline_allocates_for_files_and_batches_only() {
         fail_on_error: true,
         limits: LIMITS,
     };
-    let demand = Arc::<FieldUsage>::default();
+    let usage = Arc::<FieldUsage>::default();
     let before = TOTAL.load(Ordering::Relaxed);
     let objects: Vec<Object> = files.iter().map(|path| object(path)).collect();
     let mut pipeline = Pipeline::start(
         settings,
         Arc::default(),
         Arc::default(),
-        Arc::clone(&demand),
+        Arc::clone(&usage) as _,
         move |mut feed| {
             for object in objects {
                 if !feed.push(vec![object]) {
@@ -251,7 +251,7 @@ fn the_whole_pipeline_allocates_for_files_and_batches_only() {
         },
     )
     .expect("threads");
-    let mut extractor = Extractor::new(Arc::clone(&demand));
+    let mut extractor = Extractor::new(Arc::clone(&usage));
     let (mut events, mut batches) = (0, 0);
     loop {
         match pipeline
@@ -263,9 +263,9 @@ fn the_whole_pipeline_allocates_for_files_and_batches_only() {
                 let batch = Arc::new(batch);
                 extractor.select_live(Arc::clone(&batch), 0);
                 for address in addresses {
-                    assert!(extractor.select_neighbour(address));
+                    assert!(extractor.select_neighbor(address));
                     (0..FIELDS.len()).for_each(|field| {
-                        extractor.answer(field, Argument::None, false);
+                        extractor.extract(field, Argument::None, false);
                     });
                 }
                 events += batch.len();

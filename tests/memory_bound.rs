@@ -74,7 +74,7 @@ impl BatchSender for Claims {
         true
     }
 
-    fn large(&mut self, bytes: u64) -> bool {
+    fn acquire_memory(&mut self, bytes: u64) -> bool {
         self.most = self.most.max(bytes);
         true
     }
@@ -94,7 +94,7 @@ fn decode(stored: Vec<u8>) -> Taken {
     let object = Object {
         name: "123456789012_CloudTrail_us-east-1_20260114T0850Z_x.json.gz".to_owned(),
         content: Content::Memory(stored, permit),
-        ticket: None,
+        ack: None,
     };
     let limits = Limits {
         max_object_bytes: 1 << 30,

@@ -5,7 +5,7 @@
 #[path = "../../tests/oracle/mod.rs"]
 mod oracle;
 
-use cloudtrail::testing::{Argument, Extractor, FIELDS, Given, Pointer};
+use cloudtrail::testing::{Argument, Extractor, FIELDS, ExtractedValue, Pointer};
 use libfuzzer_sys::fuzz_target;
 use oracle::{Expected, Record};
 use std::ffi::CStr;
@@ -33,11 +33,11 @@ fuzz_target!(|data: &[u8]| {
     let number = FIELDS.iter().position(|field| field.name == "ct.value");
     let mut extractor = Extractor::default();
     extractor.select_detached(record);
-    let answer = extractor.answer(number.expect("a field"), Argument::Key(pointer), true);
-    let given = match answer.expect("a field").given() {
-        Given::None => None,
+    let answer = extractor.extract(number.expect("a field"), Argument::Key(pointer), true);
+    let given = match answer.expect("a field").value() {
+        ExtractedValue::None => None,
         // SAFETY: a C string that lives until the next event is selected.
-        Given::Text(text) => Some(unsafe { CStr::from_ptr(*text) }),
+        ExtractedValue::Text(text) => Some(unsafe { CStr::from_ptr(*text) }),
         other => panic!("{other:?}"),
     };
     let given = given.map(|text| Expected::Text(text.to_str().expect("UTF-8").to_owned()));

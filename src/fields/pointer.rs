@@ -1,9 +1,9 @@
 //! JSON pointers (RFC 6901): the arguments of `ct.value`.
 
-use super::key_table::KnownKey;
 use super::value::{RecordView, member};
 use crate::error::{Error, ErrorKind, Result};
 use crate::json::{Tape, Value, ValueType};
+use crate::key_table::KnownKey;
 
 /// A compiled JSON pointer.
 ///
@@ -114,8 +114,8 @@ impl Token {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fields::{KeyTable, RecordIndex};
     use crate::json::{Scan, Scanner, TapeBuffer};
+    use crate::key_table::{KeyTable, RecordIndex};
 
     /// The example of RFC 6901, section 5, with a known key added.
     const RECORD: &str = r#"{"foo":["bar","baz"],"":0,"a/b":1,"c%d":2,"e^f":3,"g|h":4,"i\\j":5,
@@ -128,8 +128,7 @@ mod tests {
             panic!("not whole");
         };
         let tape = tapes.tape(tape, RECORD.as_bytes());
-        let mut keys = KeyTable::default();
-        keys.reset(&RecordIndex::of(tape));
+        let mut keys = KeyTable::new(&RecordIndex::of(tape));
         let mut record = RecordView {
             tape,
             keys: &mut keys,

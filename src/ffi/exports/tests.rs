@@ -1,4 +1,4 @@
-//! What the host is told of a call that panics.
+//! Errors that the host gets for calls that panic.
 
 use std::ffi::{CStr, CString};
 use std::ptr;

@@ -1,4 +1,4 @@
-//! The keys of a CloudTrail record that fields read, and their values in one record.
+//! The keys of a CloudTrail record that the decoder and fields read, and their values in one record.
 //!
 //! The known keys are in groups, one for each JSON object that contains some. One pass over an
 //! object finds the values of its group: for the record itself when it is decoded
@@ -175,7 +175,7 @@ known_keys! {
 
 impl KnownKey {
     /// The key with this name in the object that is the value of `parent`, or in the record itself.
-    pub(super) fn find(parent: Option<KnownKey>, name: &[u8]) -> Option<KnownKey> {
+    pub(crate) fn find(parent: Option<KnownKey>, name: &[u8]) -> Option<KnownKey> {
         let group = PARENTS.iter().position(|&group| group == parent)?;
         let hash = &HASHES[group];
         Self::ALL.get(hash.first + hash.find(name)?).copied()
@@ -183,7 +183,7 @@ impl KnownKey {
 
     /// The key's path, such as `userIdentity.sessionContext.sourceIdentity`.
     #[cfg(test)]
-    pub(super) fn path(self) -> String {
+    pub(crate) fn path(self) -> String {
         let name = Self::NAMES[self as usize];
         match PARENTS[Self::GROUPS[self as usize] as usize] {
             Some(parent) => format!("{}.{name}", parent.path()),
@@ -232,6 +232,13 @@ impl Default for KeyTable {
 }
 
 impl KeyTable {
+    /// The table of the record that `index` is of.
+    pub(crate) fn new(index: &RecordIndex) -> Self {
+        let mut table = KeyTable::default();
+        table.reset(index);
+        table
+    }
+
     /// Changes to the record that `index` is of.
     pub(crate) fn reset(&mut self, index: &RecordIndex) {
         self.entries[..RECORD_KEYS].copy_from_slice(&index.0);
@@ -407,8 +414,7 @@ mod tests {
             panic!("not whole: {json}");
         };
         let tape = tapes.tape(tape, json.as_bytes());
-        let mut keys = KeyTable::default();
-        keys.reset(&RecordIndex::of(tape));
+        let mut keys = KeyTable::new(&RecordIndex::of(tape));
         let value = keys.value(tape, key)?;
         Some(String::from_utf8_lossy(tape.raw(value)).into_owned())
     }

@@ -1,0 +1,86 @@
+//! The extracted values of one field, as the host reads them.
+#![forbid(unsafe_code)]
+
+use std::ffi::c_char;
+use std::slice;
+
+/// Location of a value's JSON text: offset from the event's first byte, and length, both in bytes. Zeros for a computed
+/// value, whose text the event does not contain.
+pub type OffsetRange = (u32, u32);
+
+/// A field's values for one event. Its address does not change while the extractor lives.
+#[derive(Debug)]
+pub struct ExtractedField {
+    /// The event, by its number; see [`Extractor::event`](super::Extractor).
+    pub(super) event: u64,
+    pub(super) values: Values,
+    /// Whether the offset ranges were computed too.
+    pub(super) located: bool,
+    /// Offset range of a single value.
+    pub(super) range: OffsetRange,
+    /// The texts of a list. The host gets a pointer to them.
+    pub(super) texts: Vec<*const c_char>,
+    /// Offset ranges of a list.
+    pub(super) ranges: Vec<OffsetRange>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Values {
+    None,
+    Text(*const c_char),
+    Number(u64),
+    /// `texts` and `ranges`.
+    List,
+}
+
+/// The values of an [`ExtractedField`], by reference: the host gets their addresses.
+#[derive(Clone, Copy, Debug)]
+pub enum ExtractedValue<'a> {
+    /// No value.
+    None,
+    /// One text.
+    Text(&'a *const c_char),
+    /// One number.
+    Number(&'a u64),
+    /// Several texts, at least one.
+    List(&'a [*const c_char]),
+}
+
+impl ExtractedField {
+    /// A field that was extracted from no event yet.
+    pub(super) fn new() -> Self {
+        ExtractedField {
+            event: 0,
+            values: Values::None,
+            located: false,
+            range: (0, 0),
+            texts: Vec::new(),
+            ranges: Vec::new(),
+        }
+    }
+
+    /// Sets values that the event does not contain.
+    pub(super) fn set(&mut self, values: Values) {
+        self.values = values;
+        self.range = (0, 0);
+    }
+
+    /// The values.
+    pub fn value(&self) -> ExtractedValue<'_> {
+        match &self.values {
+            Values::None => ExtractedValue::None,
+            Values::Text(text) => ExtractedValue::Text(text),
+            Values::Number(number) => ExtractedValue::Number(number),
+            Values::List => ExtractedValue::List(&self.texts),
+        }
+    }
+
+    /// One offset range for each value, if it was extracted with them.
+    pub fn offset_ranges(&self) -> &[OffsetRange] {
+        match self.values {
+            Values::None => &[],
+            Values::Text(_) | Values::Number(_) => slice::from_ref(&self.range),
+            Values::List => &self.ranges,
+        }
+    }
+}
