@@ -223,6 +223,7 @@ pub(crate) struct KeyTable {
 }
 
 impl Default for KeyTable {
+    #[inline]
     fn default() -> Self {
         KeyTable {
             entries: [MISSING; KnownKey::COUNT],
@@ -232,14 +233,8 @@ impl Default for KeyTable {
 }
 
 impl KeyTable {
-    /// The table of the record that `index` is of.
-    pub(crate) fn new(index: &RecordIndex) -> Self {
-        let mut table = KeyTable::default();
-        table.reset(index);
-        table
-    }
-
     /// Changes to the record that `index` is of.
+    #[inline]
     pub(crate) fn reset(&mut self, index: &RecordIndex) {
         self.entries[..RECORD_KEYS].copy_from_slice(&index.0);
         self.filled = 1 << Group::Record as u32;
@@ -414,7 +409,8 @@ mod tests {
             panic!("not whole: {json}");
         };
         let tape = tapes.tape(tape, json.as_bytes());
-        let mut keys = KeyTable::new(&RecordIndex::of(tape));
+        let mut keys = KeyTable::default();
+        keys.reset(&RecordIndex::of(tape));
         let value = keys.value(tape, key)?;
         Some(String::from_utf8_lossy(tape.raw(value)).into_owned())
     }

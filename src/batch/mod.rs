@@ -84,8 +84,13 @@ impl Batch {
     /// Adds the record with this text, whose tape is the last one in [`Batch::tapes`], unless the policy skips it.
     pub fn push(&mut self, text: &[u8], span: TapeSpan, policy: EventPolicy) -> RecordOutcome {
         let tape = self.tapes.tape(span, text);
-        let index = RecordIndex::of(tape);
-        let timestamp = match event_time(tape, &index, policy) {
+        let entry = Entry {
+            payload_len: text.len(),
+            tape: span,
+            index: RecordIndex::of(tape),
+        };
+        let index = &entry.index;
+        let timestamp = match event_time(tape, index, policy) {
             Ok(timestamp) => timestamp,
             Err(skipped) => {
                 self.tapes.discard(span);
@@ -93,21 +98,14 @@ impl Batch {
             }
         };
         self.newest = self.newest.max(timestamp);
-        self.precomputed.push(Record {
-            tape,
-            index: &index,
-        });
+        self.precomputed.push(Record { tape, index });
         self.starts.push(event_layout::push(
             &mut self.bytes,
             event_layout::PLUGIN_ID,
             timestamp,
             text,
         ));
-        self.records.push(Entry {
-            payload_len: text.len(),
-            tape: span,
-            index,
-        });
+        self.records.push(entry);
         RecordOutcome::Event
     }
 

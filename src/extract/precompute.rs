@@ -16,9 +16,11 @@ impl Precompute for FieldUsage {
     }
 
     fn compute(&self, record: Record<'_>, row: Row<'_>) {
+        let keys = &mut KeyTable::default();
+        keys.reset(record.index);
         let view = &mut RecordView {
             tape: record.tape,
-            keys: &mut KeyTable::new(record.index),
+            keys,
         };
         row.fill(|field, values| append(field, view, values));
     }

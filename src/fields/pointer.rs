@@ -128,7 +128,8 @@ mod tests {
             panic!("not whole");
         };
         let tape = tapes.tape(tape, RECORD.as_bytes());
-        let mut keys = KeyTable::new(&RecordIndex::of(tape));
+        let mut keys = KeyTable::default();
+        keys.reset(&RecordIndex::of(tape));
         let mut record = RecordView {
             tape,
             keys: &mut keys,
