@@ -232,7 +232,7 @@ impl<'a> Decoder<'a> {
         if !valid && object.name.ends_with(".gz") {
             return Err(ObjectError {
                 kind: ErrorKind::Gzip,
-                cause: "is no gzip data, as its name says, and holds no record".to_owned(),
+                cause: "is no gzip data, as its name says, and has no record".to_owned(),
                 outcome: "skipped",
             });
         }

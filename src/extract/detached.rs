@@ -1,7 +1,7 @@
 //! Detached events: those that are not in a live batch, because the host replays or copied them.
 //!
-//! "Live" is a batch that an open instance has handed to the host and not taken back. An event at any other address
-//! is detached, and its record is scanned again.
+//! A batch is live from the call that returns it to the host until the next call on its instance. An event at any
+//! other address is detached, and its record is scanned again.
 #![forbid(unsafe_code)]
 
 use crate::batch::Record;

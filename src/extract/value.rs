@@ -11,7 +11,7 @@ pub type OffsetRange = (u32, u32);
 /// A field's values for one event. Its address does not change while the extractor lives.
 #[derive(Debug)]
 pub struct ExtractedField {
-    /// The event, by its number; see [`Extractor::event`](super::Extractor).
+    /// The event, by its number; that of the extractor when this was extracted.
     pub(super) event: u64,
     pub(super) values: Values,
     /// Whether the offset ranges were computed too.

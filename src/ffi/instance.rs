@@ -234,7 +234,7 @@ impl Instance {
     /// their messages stay in the queue.
     pub(super) fn close(mut self) {
         if self.is_forked() {
-            // The child has none of the threads, and locks that they hold stay locked. The parent continues to use all of
+            // The child has none of the threads, and their locks stay locked. The parent continues to use all of
             // this.
             mem::forget(self);
             return;

@@ -248,7 +248,7 @@ unsafe extern "C-unwind" fn plugin_close(handle: *mut ss_plugin_t, opened: *mut 
         instance.close();
         // SAFETY: `state` needs a live handle or NULL; the API requires it.
         let state = unsafe { state(handle) };
-        // In a forked process, a thread that does not exist there may hold the log's lock.
+        // In a forked process, the log's lock may belong to a thread that does not exist there.
         if let Some(state) = state.filter(|_| !forked) {
             state.forward_log();
         }

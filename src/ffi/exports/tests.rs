@@ -22,7 +22,7 @@ fn init() -> (*mut ss_plugin_t, ss_plugin_rc) {
         log_fn: None,
     };
     let mut rc = SUCCESS;
-    // SAFETY: everything behind the input outlives the call.
+    // SAFETY: everything that the input points to outlives the call.
     let handle = unsafe { plugin_init(&input, &mut rc) };
     (handle, rc)
 }
