@@ -248,6 +248,7 @@ fn the_whole_pipeline_allocates_for_files_and_batches_only() {
                     return;
                 }
             }
+            feed.finish();
         },
     )
     .expect("threads");
