@@ -1,4 +1,4 @@
-//! Any payload gives every field the same value live and foreign; where serde_json accepts it,
+//! Any payload gives every field the same value live and detached; where serde_json accepts it,
 //! the slow oracle's value. The first line is a JSON pointer for `ct.value`.
 #![no_main]
 
@@ -16,9 +16,9 @@ fuzz_target!(|data: &[u8]| {
     let (pointer, payload) = (String::from_utf8_lossy(&data[..line]), &data[line..]);
     let pointer = pointer.replace('\0', "");
     let payload = payload.strip_prefix(b"\n").unwrap_or(payload);
-    let mut foreign = Extractor::default();
-    foreign.select_detached(payload);
-    let given = all(&mut foreign, &pointer);
+    let mut detached = Extractor::default();
+    detached.select_detached(payload);
+    let values = all(&mut detached, &pointer);
     let mut batch = Batch::default();
     let Scan::Whole { len, tape, .. } = Scanner::default().scan(payload, batch.tapes()) else {
         return;
@@ -37,7 +37,7 @@ fuzz_target!(|data: &[u8]| {
     if !batch.is_empty() {
         let mut live = Extractor::default();
         live.select_live(Arc::new(batch), 0);
-        assert_eq!(all(&mut live, &pointer), given, "live and foreign differ");
+        assert_eq!(all(&mut live, &pointer), values, "live and detached differ");
     }
     if serde_json::from_slice::<&serde_json::value::RawValue>(payload).is_err() {
         return;
@@ -51,7 +51,7 @@ fuzz_target!(|data: &[u8]| {
             _ => None,
         };
         let expected = record.value(field.name, argument);
-        assert_eq!(given[number], expected, "{}", field.name);
+        assert_eq!(values[number], expected, "{}", field.name);
     }
 });
 
@@ -63,8 +63,8 @@ fn all(extractor: &mut Extractor, pointer: &str) -> Vec<Option<Expected>> {
             Arg::RequiredKey => Argument::Key(pointer),
             _ => Argument::None,
         };
-        let answer = extractor.extract(number, argument, true).expect("a field");
-        values.push(match answer.value() {
+        let extracted = extractor.extract(number, argument, true).expect("a field");
+        values.push(match extracted.value() {
             ExtractedValue::None => None,
             ExtractedValue::Text(at) => Some(Expected::Text(text(*at))),
             ExtractedValue::Number(number) => Some(Expected::Number(*number)),

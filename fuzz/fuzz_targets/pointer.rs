@@ -33,8 +33,8 @@ fuzz_target!(|data: &[u8]| {
     let number = FIELDS.iter().position(|field| field.name == "ct.value");
     let mut extractor = Extractor::default();
     extractor.select_detached(record);
-    let answer = extractor.extract(number.expect("a field"), Argument::Key(pointer), true);
-    let given = match answer.expect("a field").value() {
+    let extracted = extractor.extract(number.expect("a field"), Argument::Key(pointer), true);
+    let given = match extracted.expect("a field").value() {
         ExtractedValue::None => None,
         // SAFETY: a C string that lives until the next event is selected.
         ExtractedValue::Text(text) => Some(unsafe { CStr::from_ptr(*text) }),

@@ -29,7 +29,7 @@ pub struct Batch {
     bytes: Vec<u8>,
     /// Offset of each event. Apart from the rest, which is not read for every event.
     starts: Vec<usize>,
-    records: Vec<Entry>,
+    records: Vec<EventEntry>,
     tapes: TapeBuffer,
     precomputed: PrecomputedValues,
     /// Number of objects that end in this batch.
@@ -43,7 +43,7 @@ pub struct Batch {
 }
 
 #[derive(Debug)]
-struct Entry {
+struct EventEntry {
     payload_len: usize,
     tape: TapeSpan,
     index: RecordIndex,
@@ -84,7 +84,7 @@ impl Batch {
     /// Adds the record with this text, whose tape is the last one in [`Batch::tapes`], unless the policy skips it.
     pub fn push(&mut self, text: &[u8], span: TapeSpan, policy: EventPolicy) -> RecordOutcome {
         let tape = self.tapes.tape(span, text);
-        let entry = Entry {
+        let entry = EventEntry {
             payload_len: text.len(),
             tape: span,
             index: RecordIndex::of(tape),
@@ -131,7 +131,7 @@ impl Batch {
 
     /// Bytes in use, with tapes and precomputed values.
     pub fn memory(&self) -> u64 {
-        let records = self.records.len() * (size_of::<Entry>() + size_of::<usize>());
+        let records = self.records.len() * (size_of::<EventEntry>() + size_of::<usize>());
         let values = self.precomputed.used_bytes();
         (self.bytes.len() + self.tapes.used_bytes() + records + values) as u64
     }

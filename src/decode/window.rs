@@ -34,20 +34,20 @@ impl Decoder<'_> {
             inner: stored,
             count: stored_bytes,
         };
-        let mut source = match is_gzip {
-            Ok(true) => Source {
+        let mut stream = match is_gzip {
+            Ok(true) => TextStream {
                 text: &mut MultiMemberReader::new(stored),
                 error_kind: ErrorKind::Gzip,
                 stored_bytes,
             },
             // An error occurs again at the next read.
-            _ => Source {
+            _ => TextStream {
                 text: &mut { stored },
                 error_kind: ErrorKind::Read,
                 stored_bytes,
             },
         };
-        let result = self.decode_source(object, &mut source, &mut window, sender);
+        let result = self.decode_stream(object, &mut stream, &mut window, sender);
         // A window that grew for a huge record is freed.
         if window.len() <= SMALL {
             self.window = window;
@@ -55,10 +55,10 @@ impl Decoder<'_> {
         result
     }
 
-    fn decode_source(
+    fn decode_stream(
         &mut self,
         object: &Object,
-        source: &mut Source<'_>,
+        stream: &mut TextStream<'_>,
         window: &mut Vec<u8>,
         sender: &mut impl BatchSender,
     ) -> Result<(), ObjectError> {
@@ -72,16 +72,16 @@ impl Decoder<'_> {
         loop {
             let mut end = false;
             while filled < window.len() && !end {
-                match source.text.read(&mut window[filled..]) {
+                match stream.text.read(&mut window[filled..]) {
                     Ok(0) => end = true,
                     Ok(read) => {
                         filled += read;
                         total += read as u64;
-                        self.count_bytes(source.stored_bytes.take(), read as u64);
+                        self.count_bytes(stream.stored_bytes.take(), read as u64);
                     }
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                     Err(error) => {
-                        result = Err(incomplete(source.error_kind, &error));
+                        result = Err(incomplete(stream.error_kind, &error));
                         end = true;
                     }
                 }
@@ -115,7 +115,7 @@ impl Decoder<'_> {
 }
 
 /// The text of an object as a stream.
-struct Source<'a> {
+struct TextStream<'a> {
     text: &'a mut dyn Read,
     /// Kind of an error while reading the text.
     error_kind: ErrorKind,

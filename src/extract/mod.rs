@@ -23,7 +23,7 @@ use arena::{ARENA_BYTES, Arena};
 use argument::{ArgumentCache, CompiledArgument};
 use detached::DetachedEvent;
 use field_usage::{FieldUsage, UsageCounter};
-use value::Values;
+use value::CachedValues;
 
 use crate::batch::{Batch, PrecomputedValue, Record};
 use crate::event_layout::PREFIX;
@@ -183,9 +183,9 @@ impl Extractor {
             _ => PrecomputedValue::NotComputed,
         };
         let values = match precomputed {
-            PrecomputedValue::None => Values::None,
-            PrecomputedValue::Text(text) => Values::Text(text),
-            PrecomputedValue::Number(number) => Values::Number(number),
+            PrecomputedValue::None => CachedValues::None,
+            PrecomputedValue::Text(text) => CachedValues::Text(text),
+            PrecomputedValue::Number(number) => CachedValues::Number(number),
             PrecomputedValue::NotComputed => return self.read_record(field),
         };
         let extracted = self.extracted.get_mut(field)?;
@@ -199,7 +199,7 @@ impl Extractor {
         let extracted = self.extracted.get_mut(field)?;
         extracted.event = self.event;
         extracted.located = true;
-        extracted.set(Values::None);
+        extracted.set(CachedValues::None);
         let Some(record) = record(&self.selected, &self.detached) else {
             return Some(extracted);
         };
@@ -214,12 +214,14 @@ impl Extractor {
             extractor => match fields::extract(extractor, view, texts.scratch) {
                 FieldValue::None => {}
                 FieldValue::Json(value) => texts.set_value(record.tape, Some(value), extracted),
-                FieldValue::Text => extracted.set(Values::Text(texts.arena.text(texts.scratch))),
+                FieldValue::Text => {
+                    extracted.set(CachedValues::Text(texts.arena.text(texts.scratch)))
+                }
                 FieldValue::Bool(value) => {
-                    extracted.set(Values::Text(fields::bool_text(value).as_ptr()))
+                    extracted.set(CachedValues::Text(fields::bool_text(value).as_ptr()))
                 }
                 FieldValue::Number(number, value) => {
-                    extracted.set(Values::Number(number));
+                    extracted.set(CachedValues::Number(number));
                     extracted.range =
                         value.map_or((0, 0), |value| offset_range(record.tape, value));
                 }
@@ -235,7 +237,7 @@ impl Extractor {
             return Some(extracted);
         }
         extracted.event = self.event;
-        extracted.values = Values::None;
+        extracted.values = CachedValues::None;
         let Some(record) = record(&self.selected, &self.detached) else {
             return Some(extracted);
         };
@@ -294,7 +296,7 @@ impl TextBuilder<'_> {
         if let Some(value) = value
             && let Some(text) = self.text(tape, value)
         {
-            extracted.values = Values::Text(text);
+            extracted.values = CachedValues::Text(text);
             extracted.range = offset_range(tape, value);
         }
     }
@@ -329,8 +331,8 @@ impl TextBuilder<'_> {
             }
         });
         extracted.values = match extracted.texts.is_empty() {
-            true => Values::None,
-            false => Values::List,
+            true => CachedValues::None,
+            false => CachedValues::List,
         };
     }
 }

@@ -13,7 +13,7 @@ pub type OffsetRange = (u32, u32);
 pub struct ExtractedField {
     /// The event, by its number; that of the extractor when this was extracted.
     pub(super) event: u64,
-    pub(super) values: Values,
+    pub(super) values: CachedValues,
     /// Whether the offset ranges were computed too.
     pub(super) located: bool,
     /// Offset range of a single value.
@@ -25,7 +25,7 @@ pub struct ExtractedField {
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Values {
+pub(super) enum CachedValues {
     None,
     Text(*const c_char),
     Number(u64),
@@ -51,7 +51,7 @@ impl ExtractedField {
     pub(super) fn new() -> Self {
         ExtractedField {
             event: 0,
-            values: Values::None,
+            values: CachedValues::None,
             located: false,
             range: (0, 0),
             texts: Vec::new(),
@@ -60,7 +60,7 @@ impl ExtractedField {
     }
 
     /// Sets values that the event does not contain.
-    pub(super) fn set(&mut self, values: Values) {
+    pub(super) fn set(&mut self, values: CachedValues) {
         self.values = values;
         self.range = (0, 0);
     }
@@ -68,19 +68,19 @@ impl ExtractedField {
     /// The values.
     pub fn value(&self) -> ExtractedValue<'_> {
         match &self.values {
-            Values::None => ExtractedValue::None,
-            Values::Text(text) => ExtractedValue::Text(text),
-            Values::Number(number) => ExtractedValue::Number(number),
-            Values::List => ExtractedValue::List(&self.texts),
+            CachedValues::None => ExtractedValue::None,
+            CachedValues::Text(text) => ExtractedValue::Text(text),
+            CachedValues::Number(number) => ExtractedValue::Number(number),
+            CachedValues::List => ExtractedValue::List(&self.texts),
         }
     }
 
     /// One offset range for each value, if it was extracted with them.
     pub fn offset_ranges(&self) -> &[OffsetRange] {
         match self.values {
-            Values::None => &[],
-            Values::Text(_) | Values::Number(_) => slice::from_ref(&self.range),
-            Values::List => &self.ranges,
+            CachedValues::None => &[],
+            CachedValues::Text(_) | CachedValues::Number(_) => slice::from_ref(&self.range),
+            CachedValues::List => &self.ranges,
         }
     }
 }

@@ -48,7 +48,7 @@ pub(super) struct Instance {
     returned: Vec<Arc<Batch>>,
     pointers: Vec<*mut api::ss_plugin_event>,
     ended: bool,
-    progress: Progress,
+    progress: SourceProgress,
     last_report: Instant,
     /// The plugin state's lists, shared: `plugin_close` may come without the state.
     pub(super) open_instances: Arc<OpenInstances>,
@@ -59,7 +59,7 @@ pub(super) struct Instance {
 
 /// Objects and bytes delivered so far.
 #[derive(Default)]
-struct Progress {
+struct SourceProgress {
     objects: u64,
     /// Stored bytes.
     bytes: u64,
@@ -87,9 +87,9 @@ impl Instance {
             returned: Vec::new(),
             pointers: Vec::new(),
             ended: false,
-            progress: Progress {
+            progress: SourceProgress {
                 total,
-                ..Progress::default()
+                ..SourceProgress::default()
             },
             last_report: Instant::now(),
             open_instances: Arc::clone(&state.instances),

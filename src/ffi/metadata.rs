@@ -35,19 +35,19 @@ pub(super) const VERSION: &CStr =
 
 /// A C string of at most `ROOM - 1` bytes in static memory, which unloading the library frees. Allocated memory would leak
 /// each time that a host loads the library again.
-pub(super) type Text<const ROOM: usize> = LazyLock<[c_char; ROOM]>;
+pub(super) type StaticText<const ROOM: usize> = LazyLock<[c_char; ROOM]>;
 
 /// JSON schema of the configuration.
-pub(super) static SCHEMA: Text<16_384> = Text::new(|| text(&config::schema()));
+pub(super) static SCHEMA: StaticText<16_384> = StaticText::new(|| text(&config::schema()));
 
 /// All fields, in the API's JSON format.
-pub(super) static FIELDS_JSON: Text<32_768> = Text::new(|| {
+pub(super) static FIELDS_JSON: StaticText<32_768> = StaticText::new(|| {
     let fields: Vec<Value> = FIELDS.iter().map(field).collect();
     text(&Value::from(fields).to_string())
 });
 
 /// Examples of open params.
-pub(super) static OPEN_PARAMS: Text<1024> = Text::new(|| {
+pub(super) static OPEN_PARAMS: StaticText<1024> = StaticText::new(|| {
     let params = json!([
         {"value": "/path/to/logs", "desc": "a log file, or a folder with log files at any depth"},
         {"value": "s3://bucket/prefix", "desc": "all log files in a bucket whose keys start with the prefix"},

@@ -32,19 +32,19 @@ pub struct Settled {
 }
 
 /// Collects the results for all objects of one message.
-struct AckTracker(Mutex<State>);
+struct AckTracker(Mutex<MessageState>);
 
-struct State {
+struct MessageState {
     remaining: usize,
     delivered: Vec<bool>,
     transient: bool,
     /// Number of objects that failed permanently, and the line of the first.
     permanent: Option<(usize, String)>,
     /// Called once, when no object remains.
-    done: Option<Done>,
+    done: Option<OnSettled>,
 }
 
-type Done = Box<dyn FnOnce(Settled) + Send>;
+type OnSettled = Box<dyn FnOnce(Settled) + Send>;
 
 impl std::fmt::Debug for AckTracker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -61,7 +61,7 @@ pub fn ack_handles(objects: usize, done: impl FnOnce(Settled) + Send + 'static) 
         });
         return Vec::new();
     }
-    let tracker = Arc::new(AckTracker(Mutex::new(State {
+    let tracker = Arc::new(AckTracker(Mutex::new(MessageState {
         remaining: objects,
         delivered: vec![false; objects],
         transient: false,

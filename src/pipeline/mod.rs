@@ -26,7 +26,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::log::Log;
 use crate::metrics::Metrics;
 use crate::object::memory_budget::UNORDERED;
-use shared::{JobOutput, Shared};
+use shared::{JobOutput, PipelineState};
 
 /// Settings of a pipeline.
 #[derive(Clone, Copy, Debug)]
@@ -59,7 +59,7 @@ pub enum Next {
 /// A running source. Dropping it stops and joins its threads.
 #[derive(Debug)]
 pub struct Pipeline {
-    shared: Arc<Shared>,
+    shared: Arc<PipelineState>,
     jobs: Option<Receiver<JobOutput>>,
     /// The job that the host reads from.
     current: Option<JobOutput>,
@@ -75,7 +75,7 @@ impl Pipeline {
         precompute: Arc<dyn Precompute>,
         feed: impl FnOnce(ObjectSender) + Send + 'static,
     ) -> Result<Pipeline> {
-        let shared = Arc::new(Shared::new(settings, metrics, log, precompute));
+        let shared = Arc::new(PipelineState::new(settings, metrics, log, precompute));
         // Declared before the channels, so dropped after them: if a thread cannot be started, those that wait for work see
         // closed channels before they are joined.
         let mut pipeline = Pipeline {

@@ -6,7 +6,7 @@ use std::sync::atomic::{Ordering, fence};
 
 use crossbeam_channel::{Sender, bounded};
 
-use super::shared::{Job, JobOutput, QueuedBatch, Shared};
+use super::shared::{Job, JobOutput, PipelineState, QueuedBatch};
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::Severity;
 use crate::object::Object;
@@ -16,7 +16,7 @@ use crate::object::memory_budget::{MemoryBudget, UNORDERED};
 /// dropped without it while the source is open means a panic, which the host gets as an error.
 #[derive(Debug)]
 pub struct ObjectSender {
-    shared: Arc<Shared>,
+    shared: Arc<PipelineState>,
     work: Sender<Job>,
     /// The outputs of all jobs, in the order in which the host reads them.
     order: Sender<JobOutput>,
@@ -28,7 +28,7 @@ pub struct ObjectSender {
 /// Receives objects whose events may be delivered in any order. Clones submit to the same source.
 #[derive(Clone, Debug)]
 pub struct UnorderedSender {
-    shared: Arc<Shared>,
+    shared: Arc<PipelineState>,
     work: Sender<Job>,
     batches: Sender<Result<QueuedBatch>>,
 }
@@ -37,14 +37,18 @@ pub struct UnorderedSender {
 /// [`OutputSlot::fail`] or [`OutputSlot::skip`]; one that is dropped otherwise is counted and logged as an internal error.
 #[derive(Debug)]
 pub struct OutputSlot {
-    shared: Arc<Shared>,
+    shared: Arc<PipelineState>,
     job: u64,
     objects: Option<Sender<Vec<Object>>>,
     batches: Sender<Result<QueuedBatch>>,
 }
 
 impl ObjectSender {
-    pub(super) fn new(shared: Arc<Shared>, work: Sender<Job>, order: Sender<JobOutput>) -> Self {
+    pub(super) fn new(
+        shared: Arc<PipelineState>,
+        work: Sender<Job>,
+        order: Sender<JobOutput>,
+    ) -> Self {
         ObjectSender {
             shared,
             work,

@@ -21,7 +21,7 @@ const POOLED: usize = 64;
 const JOB_BATCHES: usize = 8;
 
 #[derive(Debug)]
-pub(super) struct Shared {
+pub(super) struct PipelineState {
     pub(super) settings: Settings,
     pub(super) metrics: Arc<Metrics>,
     pub(super) log: Arc<Log>,
@@ -100,7 +100,7 @@ impl Drop for BufferedBytes {
     }
 }
 
-impl Shared {
+impl PipelineState {
     pub(super) fn new(
         settings: Settings,
         metrics: Arc<Metrics>,
@@ -108,7 +108,7 @@ impl Shared {
         precompute: Arc<dyn Precompute>,
     ) -> Self {
         let stored = settings.max_buffered_bytes / 4;
-        Shared {
+        PipelineState {
             settings,
             metrics,
             log,

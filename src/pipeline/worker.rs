@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crossbeam_channel::Receiver;
 
-use super::shared::{Job, QueuedBatch, Shared};
+use super::shared::{Job, PipelineState, QueuedBatch};
 use crate::batch::Batch;
 use crate::decode::{BatchSender, Decoder};
 use crate::error::{Error, ErrorKind};
@@ -15,7 +15,7 @@ use crate::object::ack::Failure;
 use crate::object::memory_budget::MemoryPermit;
 
 /// Decodes jobs until there are no more or the source is closed.
-pub(super) fn run(shared: &Shared, work: &Receiver<Job>) {
+pub(super) fn run(shared: &PipelineState, work: &Receiver<Job>) {
     let batch = shared.pooled();
     let mut decoder = Decoder::new(shared.settings.limits, &shared.metrics, &shared.log, batch);
     for job in work {
@@ -30,7 +30,12 @@ pub(super) fn run(shared: &Shared, work: &Receiver<Job>) {
 }
 
 /// Returns whether to continue with the next job.
-fn decode_job(shared: &Shared, decoder: &mut Decoder<'_>, job: &Job, objects: Vec<Object>) -> bool {
+fn decode_job(
+    shared: &PipelineState,
+    decoder: &mut Decoder<'_>,
+    job: &Job,
+    objects: Vec<Object>,
+) -> bool {
     let mut sender = JobBatchSender {
         shared,
         job,
@@ -60,7 +65,7 @@ fn decode_job(shared: &Shared, decoder: &mut Decoder<'_>, job: &Job, objects: Ve
 }
 
 /// Counts and logs that decoding panicked.
-fn report_panic(shared: &Shared, object: &Object) -> Error {
+fn report_panic(shared: &PipelineState, object: &Object) -> Error {
     let (cause, outcome) = ("decoding failed", "the rest of it is skipped");
     shared.metrics.errors_internal.add(1);
     shared.log.lost(&object.name, cause, outcome);
@@ -70,7 +75,7 @@ fn report_panic(shared: &Shared, object: &Object) -> Error {
 
 /// Sends a job's batches to the host.
 struct JobBatchSender<'a> {
-    shared: &'a Shared,
+    shared: &'a PipelineState,
     job: &'a Job,
     /// Memory of the current object beyond what each decode thread may use.
     large: Option<MemoryPermit>,

@@ -22,11 +22,11 @@ pub const UNORDERED: u64 = u64::MAX;
 #[derive(Debug)]
 pub struct MemoryBudget {
     capacity: u64,
-    state: Mutex<State>,
+    state: Mutex<BudgetState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct BudgetState {
     in_use: u64,
     head: u64,
     closed: bool,
@@ -143,7 +143,7 @@ impl MemoryBudget {
     }
 
     /// Admits a request that need not wait.
-    fn admit(&self, state: &mut State, job: u64, bytes: u64) -> Admission {
+    fn admit(&self, state: &mut BudgetState, job: u64, bytes: u64) -> Admission {
         if state.closed {
             return Admission::Closed;
         }
@@ -155,7 +155,7 @@ impl MemoryBudget {
         Admission::Admitted
     }
 
-    fn fits(&self, state: &State, bytes: u64) -> bool {
+    fn fits(&self, state: &BudgetState, bytes: u64) -> bool {
         state.in_use == 0 || state.in_use.saturating_add(bytes) <= self.capacity
     }
 
@@ -174,7 +174,7 @@ impl MemoryBudget {
     }
 
     /// Admits waiters from the front of the queue as long as they fit.
-    fn wake_next<'b>(&'b self, mut state: MutexGuard<'b, State>) {
+    fn wake_next<'b>(&'b self, mut state: MutexGuard<'b, BudgetState>) {
         loop {
             match state.waiters.front() {
                 Some(first) if !state.closed && self.fits(&state, first.bytes) => {}
@@ -191,7 +191,7 @@ impl MemoryBudget {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, BudgetState> {
         // Every change under the lock is complete before anything can panic.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
