@@ -28,7 +28,7 @@ pub trait Precompute: Debug + Send + Sync {
     /// The fields whose values the next batch gets.
     fn hot_fields(&self) -> Arc<HotFields>;
 
-    /// Computes the values of one record; see [`Row::fill`].
+    /// Computes the values of one record; see `Row::fill`.
     fn compute(&self, record: Record<'_>, row: Row<'_>);
 }
 

@@ -33,7 +33,7 @@ pub(super) enum CachedValues {
     List,
 }
 
-/// The values of an [`ExtractedField`], by reference: the host gets their addresses.
+/// The values of an `ExtractedField`, by reference: the host gets their addresses.
 #[derive(Clone, Copy, Debug)]
 pub enum ExtractedValue<'a> {
     /// No value.

@@ -36,7 +36,7 @@ pub struct Settings {
     /// Jobs in progress, at most.
     pub jobs: usize,
     /// Bytes that wait, at most: a quarter as stored, the rest as batches for the host. Decode threads may use as many again
-    /// for large objects, and each its own small memory; [`crate::decode`] says how much one object uses.
+    /// for large objects, and each its own small memory; `decode` says how much one object uses.
     pub max_buffered_bytes: u64,
     /// Ends the source with an error if an object cannot be read, instead of skipping the object.
     pub fail_on_error: bool,
