@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::pipeline::no_thread;
+use crate::pipeline::thread_start_error;
 use crate::source::sqs::Closer;
 
 /// Threads that wait for the network; they do no other work.
@@ -51,7 +51,7 @@ pub(crate) struct NetworkRuntime(Option<Runtime>);
 impl NetworkRuntime {
     /// Starts the threads.
     pub(crate) fn start() -> Result<NetworkRuntime> {
-        let refused = |error: &io::Error| Error::new(ErrorKind::Read, no_thread(error));
+        let refused = |error: &io::Error| Error::new(ErrorKind::Read, thread_start_error(error));
         // The runtime itself panics or hangs where it gets only some of its threads.
         can_start(NETWORK_THREADS + SPARE_THREADS).map_err(|error| refused(&error))?;
         let runtime = Builder::new_multi_thread()

@@ -42,7 +42,7 @@ pub fn sweep(
                 fetcher.metrics.errors_list.add(1);
                 fetcher.log.line(Severity::Error, &error);
                 if fetcher.fail_on_error
-                    && let Some(place) = feed.place()
+                    && let Some(place) = feed.reserve()
                 {
                     place.fail(error);
                     return feed.finish();
@@ -53,7 +53,7 @@ pub fn sweep(
         };
         for found in page {
             found_any = true;
-            let Some(place) = feed.place() else {
+            let Some(place) = feed.reserve() else {
                 return;
             };
             runtime.spawn(download(fetcher.clone(), place, bucket.to_owned(), found));
@@ -96,7 +96,7 @@ async fn download(fetcher: Fetcher, place: OutputSlot, bucket: String, found: Li
             let _ = place.submit(vec![Object {
                 name: url,
                 content,
-                ticket: None,
+                ack: None,
             }]);
         }
         Fetched::Closed => place.skip(),
