@@ -178,10 +178,9 @@ impl Shared {
                 let (bucket_name, key) =
                     request.path.split_once('/').unwrap_or((&request.path, ""));
                 match (self.buckets.get(bucket_name), key) {
-                    (None, _) => Answer::Refusal(
-                        "404 Not ListedObject",
-                        "<Error><Code>NoSuchBucket</Code></Error>",
-                    ),
+                    (None, _) => {
+                        Answer::Refusal("404 Not Found", "<Error><Code>NoSuchBucket</Code></Error>")
+                    }
                     (Some(bucket), "") => {
                         Answer::Text("application/xml", bucket.list(bucket_name, &request.query))
                     }
@@ -193,7 +192,7 @@ impl Shared {
                         match bucket.object(key) {
                             Some(body) => Answer::Object(body),
                             None => Answer::Refusal(
-                                "404 Not ListedObject",
+                                "404 Not Found",
                                 "<Error><Code>NoSuchKey</Code></Error>",
                             ),
                         }

@@ -26,7 +26,7 @@ pub(super) fn contained<T>(
     catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {
         let why = message(&*panic);
         let line = format!("{function} failed by an internal fault: {why}");
-        Err(Error::new(ErrorKind::Host, line))
+        Err(Error::new(ErrorKind::Internal, line))
     })
 }
 

@@ -81,7 +81,7 @@ impl Plugin {
         // `values`; `values_in_use` rules out that results of an earlier call are still being read.
         let rc = unsafe { extract_fields(self.state, &event, &input) };
         if rc != api::ss_plugin_rc_SS_PLUGIN_SUCCESS {
-            return Err(Error::new(ErrorKind::Read, self.last_error_or(rc)));
+            return Err(Error::new(ErrorKind::Plugin, self.last_error_or(rc)));
         }
         for (request, raw) in values.requests.as_slice().iter().zip(&values.requests.raw) {
             check(request, raw)?;

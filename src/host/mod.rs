@@ -56,5 +56,5 @@ use crate::error::{Error, ErrorKind};
 
 /// The library is no plugin, or breaks a rule of the plugin API.
 fn broken(message: impl Into<String>) -> Error {
-    Error::new(ErrorKind::Host, message)
+    Error::new(ErrorKind::Api, message)
 }

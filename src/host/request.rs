@@ -32,7 +32,7 @@ pub struct Request {
 impl Request {
     /// Understands `ct.name`, `ec2.imageids[0]` and `ct.value[/a/b]`. The argument reaches to the last bracket.
     pub(super) fn parse(fields: &Arc<[Field]>, spec: &str) -> Result<Request> {
-        let refuse = |why: String| Error::new(ErrorKind::Host, why);
+        let refuse = |why: String| Error::new(ErrorKind::Field, why);
         let (name, argument) = match spec.split_once('[') {
             None => (spec, None),
             Some((name, rest)) => match rest.strip_suffix(']') {

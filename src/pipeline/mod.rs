@@ -231,7 +231,7 @@ impl Pipeline {
         let thread = thread::Builder::new()
             .name(name)
             .spawn(run)
-            .map_err(|error| Error::new(ErrorKind::Read, no_thread(&error)))?;
+            .map_err(|error| Error::new(ErrorKind::Resources, no_thread(&error)))?;
         self.threads.push(thread);
         Ok(())
     }
@@ -411,7 +411,7 @@ impl Drop for ObjectSender {
             let line =
                 "the source stopped because of an internal error; what it had not read is not read";
             self.shared.metrics.errors_internal.add(1);
-            self.shared.fail(Error::new(ErrorKind::Read, line));
+            self.shared.fail(Error::new(ErrorKind::Internal, line));
         }
     }
 }
@@ -533,7 +533,7 @@ fn fault(shared: &Shared, object: &Object) -> Error {
     shared.metrics.errors_internal.add(1);
     shared.log.lost(&object.name, cause, outcome);
     let name = Escaped(&object.name);
-    Error::new(ErrorKind::Read, format!("{name}: {cause}; {outcome}"))
+    Error::new(ErrorKind::Internal, format!("{name}: {cause}; {outcome}"))
 }
 
 /// Hands a job's batches to the host.
@@ -596,7 +596,7 @@ impl Shared {
             "{thread} ended because of an internal error; the source ends with what was read before"
         );
         self.log.line(Severity::Error, &line);
-        self.fail(Error::new(ErrorKind::Read, line));
+        self.fail(Error::new(ErrorKind::Internal, line));
     }
 
     fn pooled(&self) -> Batch {

@@ -345,7 +345,7 @@ unsafe extern "C-unwind" fn plugin_extract_fields(
     });
     if !answered {
         state.fail(&Error::new(
-            ErrorKind::Host,
+            ErrorKind::Internal,
             "extracting a field failed; it has no value for this event",
         ));
         return FAILURE;
