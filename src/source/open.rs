@@ -8,15 +8,14 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use super::runtime::{Network, NetworkRuntime};
-use crate::aws::{Clients, RetryPolicy};
+use crate::aws::{AwsError, Clients, ErrorCause, RetryPolicy};
 use crate::batch::field_usage::FieldUsage;
 use crate::config::Config;
 use crate::config::OnError;
 use crate::config::interval::Interval;
 use crate::decode::Limits;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::log::Log;
-use crate::log::quote::redacted;
 use crate::log::{Escaped, Severity};
 use crate::metrics::Metrics;
 use crate::pipeline::{ObjectSender, Pipeline, Settings};
@@ -176,12 +175,9 @@ fn start(
 }
 
 fn open_timed_out(queue: &str, clients: &Clients) -> Error {
-    let seconds = OPEN_TIMEOUT.as_secs();
-    let (queue, place) = (redacted(queue), clients.place());
-    let line = format!(
-        "queue {queue} in {place}: no response within {seconds} s; check the network, the proxy, the region and aws.endpoint"
-    );
-    Error::new(ErrorKind::OpenParams, line)
+    let message = format!("no response within {} s", OPEN_TIMEOUT.as_secs());
+    let failure = AwsError::new(ErrorCause::Timeout, "Timeout", message);
+    clients.queue_refused(queue, "sqs:GetQueueAttributes", &failure)
 }
 
 async fn connect(context: &SourceContext, policy: RetryPolicy) -> Result<Clients> {

@@ -104,7 +104,7 @@ pub fn parse(body: &str) -> Notification {
             Some("Notification") => {}
             Some("SubscriptionConfirmation") => {
                 return Notification::Unknown(
-                    "an SNS subscription confirmation; open its SubscribeURL to confirm it",
+                    "an SNS subscription that is not confirmed; open its SubscribeURL",
                 );
             }
             _ => return unwrapped(&message),
