@@ -24,8 +24,13 @@ impl Backoff {
 
     /// The next pause: at random between half of its full length and all of it.
     pub fn pause(&mut self) -> Duration {
-        let full = self.next;
-        self.next = (full * 2).min(self.longest);
+        self.pause_at_most(self.longest)
+    }
+
+    /// The next pause, of a full length of at most `longest` this time.
+    pub fn pause_at_most(&mut self, longest: Duration) -> Duration {
+        let full = self.next.min(longest);
+        self.next = (self.next * 2).min(self.longest);
         full.mul_f64(0.5 + fastrand::f64() / 2.0)
     }
 

@@ -7,10 +7,12 @@
 #![forbid(unsafe_code)]
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
+use tokio::time::sleep;
 
 use super::adaptive_limit::{AdaptiveLimit, Slot};
 use super::error::{AwsError, ErrorCause};
@@ -24,6 +26,9 @@ const WITHOUT_SUCCESS: Duration = Duration::from_secs(2);
 
 /// Interval of the log lines of an outage.
 const REPORT: Duration = Duration::from_secs(60);
+
+/// Time without a failure for one cause, after which another one is a new problem.
+const FORGOTTEN: Duration = Duration::from_secs(600);
 
 /// Time without any success, in an outage, after which no more messages are received.
 const STOP_RECEIVING: Duration = Duration::from_secs(5);
@@ -52,7 +57,18 @@ pub(crate) struct Breaker {
     limit: Arc<AdaptiveLimit>,
     state: Mutex<State>,
     recovered: Notify,
+    /// Objects and listings that pause before a retry. Relaxed: a count for an estimate, which publishes no data.
+    waiting: AtomicUsize,
     log: Arc<Log>,
+}
+
+/// Counts one that pauses, for as long as it lives.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 #[derive(Debug)]
@@ -62,8 +78,14 @@ struct State {
     failing_since: Option<Instant>,
     success: Option<Instant>,
     outage: Option<Outage>,
-    /// Since when requests have failed for each cause; see [`Breaker::failing_for`].
-    causes: HashMap<ErrorCause, Instant>,
+    /// The causes for which requests have failed; see [`Breaker::failing_for`].
+    causes: HashMap<ErrorCause, Failing>,
+}
+
+#[derive(Debug)]
+struct Failing {
+    began: Instant,
+    last: Instant,
 }
 
 #[derive(Debug)]
@@ -141,6 +163,7 @@ impl Breaker {
                 causes: HashMap::new(),
             }),
             recovered: Notify::new(),
+            waiting: AtomicUsize::new(0),
             log: Arc::clone(&all.log),
         }
     }
@@ -165,7 +188,14 @@ impl Breaker {
         state.failures += 1;
         let since = *state.failing_since.get_or_insert(now);
         let outage = state.failures >= FAILURES && now.duration_since(since) >= WITHOUT_SUCCESS;
-        state.causes.entry(cause).or_insert(now);
+        let failing = state.causes.entry(cause).or_insert(Failing {
+            began: now,
+            last: now,
+        });
+        if now.duration_since(failing.last) >= FORGOTTEN {
+            failing.began = now;
+        }
+        failing.last = now;
         let bucket = Escaped(&self.bucket);
         match &mut state.outage {
             Some(outage) if now.duration_since(outage.reported) >= REPORT => {
@@ -220,8 +250,9 @@ impl Breaker {
     /// How long requests have failed for `cause`. A success ends that; for causes that concern single objects, only
     /// the success of one that failed for this cause before.
     pub(crate) fn failing_for(&self, cause: ErrorCause) -> Duration {
-        let began = self.state().causes.get(&cause).copied();
-        began.map_or(Duration::ZERO, |began| began.elapsed())
+        let state = self.state();
+        let failing = state.causes.get(&cause);
+        failing.map_or(Duration::ZERO, |failing| failing.began.elapsed())
     }
 
     /// Whether a request succeeded after `since`.
@@ -229,9 +260,19 @@ impl Breaker {
         self.state().success.is_some_and(|success| success > since)
     }
 
-    /// Waits until an outage ends.
-    pub(crate) async fn recovered(&self) {
-        self.recovered.notified().await;
+    /// Pauses before a retry, no longer than an outage lasts.
+    pub(crate) async fn pause(&self, pause: Duration) {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let _waiting = Waiting(&self.waiting);
+        tokio::select! {
+            () = sleep(pause) => {}
+            () = self.recovered.notified() => {}
+        }
+    }
+
+    /// How many pause before a retry.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

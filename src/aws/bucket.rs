@@ -8,7 +8,7 @@ use std::time::Duration;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::Region;
 use aws_sdk_s3::types::EncodingType;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use super::Clients;
 use super::error::{AwsError, ErrorCause, describe, is_region};
@@ -109,10 +109,7 @@ impl Clients {
                 return Err(failure);
             };
             self.shared.metrics.retries.add(1);
-            tokio::select! {
-                () = sleep(pause) => {}
-                () = breaker.recovered() => {}
-            }
+            breaker.pause(pause).await;
         }
     }
 

@@ -28,7 +28,7 @@ pub enum ErrorCause {
     TooLarge,
     /// The credentials are missing, expired or not accepted.
     Credentials,
-    /// The KMS key of the object is disabled, pending, missing or throttled.
+    /// The KMS key of the object is disabled, pending or missing.
     EncryptionKey,
     /// The bucket or queue lives in another region.
     WrongRegion,
@@ -314,8 +314,6 @@ fn of_code(code: &str) -> Option<ErrorCause> {
         | "KMS.InternalException"
         | "KMS.KMSInternalException"
         | "KMS.DependencyTimeoutException"
-        | "KMS.ThrottlingException"
-        | "KmsThrottled"
         | "KmsDisabled"
         | "KmsInvalidState"
         | "KmsNotFound" => ErrorCause::EncryptionKey,
@@ -339,6 +337,8 @@ fn of_code(code: &str) -> Option<ErrorCause> {
         | "TooManyRequestsException"
         | "BandwidthLimitExceeded"
         | "PriorRequestNotComplete"
+        | "KMS.ThrottlingException"
+        | "KmsThrottled"
         | "OverLimit" => ErrorCause::Throttled,
         "RequestTimeout"
         | "RequestTimeoutException"
@@ -438,7 +438,7 @@ mod tests {
             (400, "KMS.DisabledException", EncryptionKey),
             (400, "KMS.KMSInvalidStateException", EncryptionKey),
             (400, "KMS.NotFoundException", EncryptionKey),
-            (400, "KMS.ThrottlingException", EncryptionKey),
+            (400, "KMS.ThrottlingException", Throttled),
             (400, "KMS.SomethingNew", EncryptionKey),
             (400, "ExpiredToken", Credentials),
             (403, "InvalidAccessKeyId", Credentials),

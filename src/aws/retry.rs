@@ -13,8 +13,15 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// Tries of an object of `s3://` that is missing or denied, which take less than 2 s in all.
-const SWEEP_TRIES: u32 = 3;
+/// The longest pause in an outage of the service while few objects wait. Where many do, it grows with their number, so
+/// that their retries are at most [`RETRY_RATE`] a second in all.
+const OUTAGE_PAUSE: Duration = Duration::from_secs(2);
+
+/// Retries a second of all that wait for one bucket.
+const RETRY_RATE: u32 = 20;
+
+/// Pauses between the tries of an object of `s3://` that is missing or denied. There may be thousands of those.
+const SWEEP_PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(400)];
 
 /// How long a missing object of `sqs://` is tried: replication and S3-compatible stores may lag behind the notification.
 const MISSING: Duration = Duration::from_secs(3);
@@ -105,7 +112,7 @@ impl Tries {
             }
             (RetryPolicy::Sweep(_), _) => {
                 self.absent += 1;
-                (self.absent < SWEEP_TRIES).then(|| FIRST_PAUSE * (2 * self.absent - 1))
+                SWEEP_PAUSES.get(self.absent as usize - 1).copied()
             }
             (RetryPolicy::Queue, ErrorClass::BrieflyTransient) => {
                 self.absent += 1;
@@ -132,10 +139,16 @@ impl Tries {
     /// The next pause after a transient failure. Throttling and 5xx of a service that answers others at the same time
     /// need no growing pauses: the adaptive limit slows the requests down.
     fn pause(&mut self, failure: &AwsError, breaker: &Breaker, previous: Instant) -> Duration {
-        if failure.cause.is_outage() && breaker.succeeded_since(previous) {
+        if !failure.cause.is_outage() {
+            return self.pauses.pause();
+        }
+        if breaker.succeeded_since(previous) {
             self.pauses.reset();
         }
-        self.pauses.pause()
+        let waiting = u32::try_from(breaker.waiting()).unwrap_or(u32::MAX);
+        let longest = Duration::from_secs(u64::from(waiting / RETRY_RATE));
+        self.pauses
+            .pause_at_most(longest.clamp(OUTAGE_PAUSE, LONGEST_PAUSE))
     }
 }
 
@@ -253,6 +266,60 @@ mod tests {
             std::thread::sleep(Duration::from_millis(1));
             breakers.succeeded(&breaker, &[]);
         }
+    }
+
+    #[test]
+    fn spent_cause_leaves_one_try_until_a_request_succeeds() {
+        let breakers = Breakers::new(32, false, Arc::default());
+        let breaker = breakers.of("b");
+        let failure = AwsError::new(ErrorCause::Unavailable, "c", "m");
+        let limit = Duration::from_millis(20);
+        breaker.failed(&failure);
+        std::thread::sleep(limit);
+        let mut next = Tries::new(RetryPolicy::Sweep(limit));
+        assert_eq!(next.after(&failure, &breaker), None, "one try");
+        breakers.succeeded(&breaker, &[]);
+        breaker.failed(&failure);
+        let mut later = Tries::new(RetryPolicy::Sweep(limit));
+        assert!(later.after(&failure, &breaker).is_some());
+    }
+
+    #[test]
+    fn few_waiting_objects_are_retried_often_and_many_seldom() {
+        let longest = |cause| {
+            *pauses(RetryPolicy::Queue, cause, 20)
+                .last()
+                .expect("a pause")
+        };
+        assert!(longest(ErrorCause::Throttled) <= OUTAGE_PAUSE);
+        assert!(longest(ErrorCause::EncryptionKey) >= LONGEST_PAUSE / 2);
+        let breakers = Breakers::new(32, true, Arc::default());
+        let breaker = breakers.of("b");
+        let failure = AwsError::new(ErrorCause::Unavailable, "c", "m");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .expect("a runtime");
+        runtime.block_on(async {
+            let waiting = (0..200).map(|_| {
+                let breaker = Arc::clone(&breaker);
+                tokio::spawn(async move { breaker.pause(LONGEST_PAUSE).await })
+            });
+            let waiting: Vec<_> = waiting.collect();
+            while breaker.waiting() < 200 {
+                tokio::task::yield_now().await;
+            }
+            let mut tries = Tries::new(RetryPolicy::Queue);
+            let last = (0..20)
+                .filter_map(|_| tries.after(&failure, &breaker))
+                .last();
+            let last = last.expect("a pause");
+            assert!(
+                last >= Duration::from_secs(5) && last <= Duration::from_secs(10),
+                "{last:?}"
+            );
+            drop(waiting);
+        });
     }
 
     #[test]

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::sleep;
 
 use crate::aws::{
     AwsError, Breaker, Clients, Download, Downloaded, ErrorClass, ObjectId, Room, Slot, Tries,
@@ -134,10 +133,7 @@ impl Fetcher {
                 download.discard();
                 drop(used);
             }
-            tokio::select! {
-                () = sleep(pause) => {}
-                () = breaker.recovered() => {}
-            }
+            breaker.pause(pause).await;
         }
     }
 

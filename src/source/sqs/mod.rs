@@ -231,15 +231,17 @@ async fn run(
     mut messages: mpsc::UnboundedReceiver<Received>,
     mut tasks: JoinSet<()>,
 ) {
+    let is_closing = || *processor.queue.closing.borrow();
+    let mut receiving = true;
     loop {
         tokio::select! {
-            message = messages.recv() => match message {
+            message = messages.recv(), if receiving => match message {
                 Some(message) => processor.start(message),
-                None => return,
+                None => receiving = false,
             },
-            // At close, receivers end by themselves.
+            // At close the receivers end, while the other tasks settle the messages.
             ended = tasks.join_next() => match ended {
-                Some(Ok(())) if *processor.queue.closing.borrow() => {}
+                Some(Ok(())) if is_closing() => {}
                 _ => return,
             },
         }
