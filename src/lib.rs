@@ -39,7 +39,7 @@
 //!
 //! | Layer | Modules |
 //! |---|---|
-//! | what knows nothing of the others | [`error`], [`metrics`], `quote`, [`timestamp`], [`log`], [`backoff`], [`json`], `event_layout`, [`gzip`], [`memory_budget`], [`delivery`] |
+//! | what knows nothing of the others | [`error`], [`timestamp`], [`metrics`], `quote`, [`log`], [`backoff`], [`json`], `event_layout`, [`gzip`], [`memory_budget`], [`delivery`] |
 //! | what CloudTrail writes | [`object_key`], [`interval`], [`records`] |
 //! | what a person configures | [`config`] |
 //! | records and their values | [`fields`], [`demand`], [`batch`] |
