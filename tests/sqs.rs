@@ -140,7 +140,7 @@ fn every_shape_of_notification_is_read() {
     for part in [
         "not JSON",
         "confirmed",
-        "too many nested SNS envelopes",
+        "too many SNS envelopes",
         "sqsMaxReceives",
     ] {
         assert!(

@@ -143,7 +143,11 @@ async fn close(queue: &Arc<Queue>, requests: &mut JoinSet<()>, mut pending: Pend
     let returned = queue.in_flight.drain();
     queue.metrics.messages_returned.add(returned.len() as u64);
     pending.returns.extend(returned.into_iter().map(|entry| {
-        let pause = entry.allowed_pause(pause_at_close(entry.receives));
+        let pause = match queue.rules.delete {
+            true => entry.allowed_pause(pause_at_close(entry.receives)),
+            // A reader that deletes nothing must not hide messages from other consumers.
+            false => Duration::ZERO,
+        };
         (entry.receipt, pause)
     }));
     while !(pending.deletes.is_empty() && pending.returns.is_empty()) {
