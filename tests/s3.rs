@@ -452,7 +452,7 @@ fn a_page_that_stays_unusable_is_an_error_that_names_the_prefix() {
     let no_token = |page: &str| page.replace("NextContinuationToken", "Other");
     let rewrites: [(&str, Rewrite, &str); 2] = [
         ("repeated-page", repeated, "not in order"),
-        ("never-a-token", no_token, "no token"),
+        ("never-a-token", no_token, "no continuation token"),
     ];
     for (name, rewrite, reason) in rewrites {
         // Passes the check at open, the look at what is below the prefix, and the first page.

@@ -140,7 +140,7 @@ fn every_shape_of_notification_is_read() {
     for part in [
         "not JSON",
         "confirmed",
-        "too many SNS envelopes",
+        "too many nested SNS envelopes",
         "sqsMaxReceives",
     ] {
         assert!(
