@@ -185,10 +185,10 @@ impl Clients {
     }
 
     async fn region_of(&self, bucket: &str) -> Option<String> {
-        let answer = timeout(OPEN_TIMEOUT, self.s3.head_bucket().bucket(bucket).send())
+        let response = timeout(OPEN_TIMEOUT, self.s3.head_bucket().bucket(bucket).send())
             .await
             .ok()?;
-        let region = match answer {
+        let region = match response {
             Ok(head) => head.bucket_region().map(str::to_owned),
             Err(error) => describe(&error).region,
         };

@@ -211,9 +211,13 @@ mod tests {
 
     #[test]
     fn invalid_ca_bundle_is_an_error_with_path_and_cause() {
-        let folder = env::temp_dir().join(format!("cloudtrail-{}-bundles", std::process::id()));
-        fs::create_dir_all(&folder).expect("a directory");
-        let missing = folder.join("missing").to_str().expect("UTF-8").to_owned();
+        let directory = env::temp_dir().join(format!("cloudtrail-{}-bundles", std::process::id()));
+        fs::create_dir_all(&directory).expect("a directory");
+        let missing = directory
+            .join("missing")
+            .to_str()
+            .expect("UTF-8")
+            .to_owned();
         let mut cases = vec![(missing, "cannot be read: No such file")];
         let framed = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         for (name, text, reason) in [
@@ -222,7 +226,7 @@ mod tests {
             ("broken", framed, "has an invalid certificate"),
             ("cut", &framed[..40], "has an invalid certificate"),
         ] {
-            let path = folder.join(name);
+            let path = directory.join(name);
             fs::write(&path, text).expect("a file");
             cases.push((path.to_str().expect("UTF-8").to_owned(), reason));
         }
@@ -232,6 +236,6 @@ mod tests {
                 assert!(message.contains(part), "{message}");
             }
         }
-        fs::remove_dir_all(&folder).expect("the directory is removed");
+        fs::remove_dir_all(&directory).expect("the directory is removed");
     }
 }

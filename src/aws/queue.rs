@@ -29,7 +29,7 @@ impl Clients {
         // Fewer attempts than other requests: the user waits for it.
         let quick = aws_sdk_sqs::Config::builder()
             .retry_config(RetryConfig::standard().with_max_attempts(2));
-        let answer = self
+        let output = self
             .sqs
             .get_queue_url()
             .queue_name(queue)
@@ -40,7 +40,7 @@ impl Clients {
             .await;
         let owner = owner.map_or_else(String::new, |owner| format!(" of account {owner}"));
         let shown = format!("{queue}{owner}");
-        let output = answer.map_err(|error| {
+        let output = output.map_err(|error| {
             let failure = describe(&error);
             let hint = match failure.cause {
                 ErrorCause::NotFound => "; check the queue's name, its region and sqsOwnerAccount",

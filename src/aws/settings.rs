@@ -430,14 +430,14 @@ mod tests {
     use std::fs;
     use std::path::PathBuf;
 
-    fn folder(name: &str) -> PathBuf {
-        let folder = env::temp_dir().join(format!("cloudtrail-{}-{name}", std::process::id()));
-        fs::create_dir_all(&folder).expect("a directory");
-        folder
+    fn directory(name: &str) -> PathBuf {
+        let directory = env::temp_dir().join(format!("cloudtrail-{}-{name}", std::process::id()));
+        fs::create_dir_all(&directory).expect("a directory");
+        directory
     }
 
-    fn path(folder: &std::path::Path, name: &str, text: &str) -> String {
-        let path = folder.join(name);
+    fn path(directory: &std::path::Path, name: &str, text: &str) -> String {
+        let path = directory.join(name);
         fs::write(&path, text).expect("a file");
         path.to_str().expect("UTF-8").to_owned()
     }
@@ -463,14 +463,14 @@ mod tests {
 
     #[test]
     fn rewritten_shared_file_is_read_after_invalidation() {
-        let folder = folder("shared-file");
+        let directory = directory("shared-file");
         let text =
             |key: &str| format!("[p]\naws_access_key_id = {key}\naws_secret_access_key = s\n");
         let aws = Aws {
             profile: "p".to_owned(),
             region: "eu-west-1".to_owned(),
-            config: path(&folder, "config", ""),
-            credentials: path(&folder, "credentials", &text("OLD")),
+            config: path(&directory, "config", ""),
+            credentials: path(&directory, "credentials", &text("OLD")),
             ..Aws::default()
         };
         block_on(async {
@@ -478,31 +478,31 @@ mod tests {
                 .await
                 .expect("credentials");
             let of_clients = resolved.sdk.credentials_provider().expect("a provider");
-            path(&folder, "credentials", &text("NEW"));
+            path(&directory, "credentials", &text("NEW"));
             later().await;
             assert_eq!(key(&of_clients).await, "OLD");
             resolved.credentials.invalidate();
             assert_eq!(key(&of_clients).await, "NEW");
         });
-        fs::remove_dir_all(&folder).expect("the directory is removed");
+        fs::remove_dir_all(&directory).expect("the directory is removed");
     }
 
     #[test]
     #[cfg(unix)]
     fn credential_process_runs_once_at_open_and_again_after_invalidation() {
-        let folder = folder("process");
-        let runs = folder.join("runs");
+        let directory = directory("process");
+        let runs = directory.join("runs");
         let script = format!(
             "echo run >> {runs}; N=$(wc -l < {runs}); printf '{{\"Version\":1,\"AccessKeyId\":\"KEY%d\",\"SecretAccessKey\":\"s\"}}' $N",
             runs = runs.display()
         );
-        let script = path(&folder, "script", &script);
+        let script = path(&directory, "script", &script);
         let config = format!("[profile p]\ncredential_process = sh {script}\n");
         let aws = Aws {
             profile: "p".to_owned(),
             region: "eu-west-1".to_owned(),
-            config: path(&folder, "config", &config),
-            credentials: path(&folder, "credentials", ""),
+            config: path(&directory, "config", &config),
+            credentials: path(&directory, "credentials", ""),
             ..Aws::default()
         };
         block_on(async {
@@ -518,6 +518,6 @@ mod tests {
         });
         let count = fs::read_to_string(&runs).expect("it ran").lines().count();
         assert_eq!(count, 2);
-        fs::remove_dir_all(&folder).expect("the directory is removed");
+        fs::remove_dir_all(&directory).expect("the directory is removed");
     }
 }

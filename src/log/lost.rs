@@ -21,7 +21,7 @@ pub(super) struct LostLog {
 }
 
 #[derive(Serialize)]
-struct Entry<'a> {
+struct LostEntry<'a> {
     time: String,
     object: &'a str,
     cause: &'a str,
@@ -57,7 +57,7 @@ impl LostLog {
         outcome: &str,
         time: SystemTime,
     ) -> io::Result<()> {
-        let entry = Entry {
+        let entry = LostEntry {
             time: rfc3339(time),
             object,
             cause,

@@ -50,13 +50,13 @@ pub enum Severity {
 /// Lines that name a lost object are exempt, see [`Log::lost`].
 #[derive(Debug, Default)]
 pub struct Log {
-    queue: Mutex<Queue>,
+    queue: Mutex<LineQueue>,
     /// File of lost objects. Has its own lock: a slow disk does not delay other log lines.
     lost_log: Mutex<Option<LostLog>>,
 }
 
 #[derive(Debug, Default)]
-struct Queue {
+struct LineQueue {
     lines: Vec<(Severity, String)>,
     /// Number of queued lines that name a lost object.
     lost_lines: usize,
@@ -197,12 +197,12 @@ impl Log {
         self.queue().take(now)
     }
 
-    fn queue(&self) -> MutexGuard<'_, Queue> {
+    fn queue(&self) -> MutexGuard<'_, LineQueue> {
         lock(&self.queue)
     }
 }
 
-impl Queue {
+impl LineQueue {
     fn push(&mut self, severity: Severity, line: &dyn fmt::Display) {
         if self.lines.len() - self.lost_lines >= MAX_LINES {
             self.dropped += 1;

@@ -178,13 +178,14 @@ mod tests {
 
     #[test]
     fn unreachable_files_are_reported_as_lost_and_link_loops_are_not() {
-        let folder = std::env::temp_dir().join(format!("cloudtrail-{}-walk", std::process::id()));
-        fs::create_dir_all(folder.join("inner")).expect("a directory");
-        fs::write(folder.join("a.json"), "{}").expect("a file");
-        symlink("nowhere", folder.join("gone.json")).expect("a link");
-        symlink("..", folder.join("inner/loop")).expect("a link");
+        let directory =
+            std::env::temp_dir().join(format!("cloudtrail-{}-walk", std::process::id()));
+        fs::create_dir_all(directory.join("inner")).expect("a directory");
+        fs::write(directory.join("a.json"), "{}").expect("a file");
+        symlink("nowhere", directory.join("gone.json")).expect("a link");
+        symlink("..", directory.join("inner/loop")).expect("a link");
         let log = Log::default();
-        let files = LocalFiles::at(&folder, false, &log).expect("a log file");
+        let files = LocalFiles::at(&directory, false, &log).expect("a log file");
         assert_eq!(files.len(), 1);
         let lines = log.take();
         let lost: Vec<_> = lines
@@ -197,6 +198,6 @@ mod tests {
             line.contains("gone.json: No such file") && line.ends_with("; not read"),
             "{line}"
         );
-        fs::remove_dir_all(&folder).expect("the directory is removed");
+        fs::remove_dir_all(&directory).expect("the directory is removed");
     }
 }
