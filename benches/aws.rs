@@ -1,11 +1,11 @@
-//! How fast objects come out of S3 and SQS: through the plugin library, from a server in this process
-//! that answers at once or after 30 ms.
+//! Throughput of S3 and SQS sources through the plugin library. A server in this process responds at once or
+//! after 30 ms.
 //!
 //! ```sh
-//! cargo bench --bench aws           # throughput, one object at a time and 32
-//! cargo bench --bench aws -- soak   # idle queue, closing, memory: two minutes
+//! cargo bench --bench aws           # throughput with 1 and 32 concurrent downloads
+//! cargo bench --bench aws -- soak   # idle queue, time to close, memory; takes two minutes
 //! ```
-//! The server shares the processors with what it measures; its own processor time is counted apart.
+//! The server shares the CPUs with the plugin; its CPU time is measured separately and subtracted.
 
 #[path = "aws/bucket.rs"]
 mod bucket;
@@ -26,16 +26,16 @@ use std::time::Duration;
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput};
 
 use self::bucket::Bucket;
-use self::run::Taken;
+use self::run::Usage;
 use self::server::Server;
 
-/// A round trip to S3 within a region, and the service's own time.
+/// Latency of S3 within a region: the round trip and the service's processing time.
 const LATENCY: Duration = Duration::from_millis(30);
 
-/// Objects in flight by default.
+/// The default of `s3DownloadConcurrency`.
 const MANY: usize = 32;
 
-/// What is measured.
+/// A combination of parameters to measure.
 #[derive(Clone, Copy)]
 struct Case {
     source: Source,
@@ -66,9 +66,9 @@ fn main() {
         .sample_size(10)
         .warm_up_time(Duration::from_millis(500))
         .configure_from_args();
-    let measured: Vec<(Case, Taken)> = cases()
+    let measured: Vec<(Case, Usage)> = cases()
         .map(|case| (case, measure(&mut criterion, &server, case)))
-        .filter(|(_, taken)| taken.runs > 0)
+        .filter(|(_, usage)| usage.runs > 0)
         .collect();
     criterion.final_summary();
     print(&measured);
@@ -104,7 +104,7 @@ impl Case {
     }
 }
 
-fn measure(criterion: &mut Criterion, server: &Server, case: Case) -> Taken {
+fn measure(criterion: &mut Criterion, server: &Server, case: Case) -> Usage {
     let bucket = server.bucket(case.bucket);
     let plugin = run::plugin(server, case.concurrency);
     server.set_latency(case.latency);
@@ -114,32 +114,32 @@ fn measure(criterion: &mut Criterion, server: &Server, case: Case) -> Taken {
         "large" => Throughput::BytesDecimal(bucket.text),
         _ => Throughput::Elements(bucket.len() as u64),
     });
-    let mut all = Taken::default();
+    let mut all = Usage::default();
     let id = BenchmarkId::new(format!("{} ms", case.latency.as_millis()), case.concurrency);
     group.bench_function(id, |bencher| {
         bencher.iter_custom(|times| {
-            let mut taken = Taken::default();
+            let mut usage = Usage::default();
             for _ in 0..times {
-                taken += match case.source {
-                    Source::S3 => run::sweep(server, &plugin, case.bucket),
+                usage += match case.source {
+                    Source::S3 => run::backfill(server, &plugin, case.bucket),
                     Source::Sqs => run::follow(server, &plugin, case.bucket, bucket.len(), |_| {}),
                 };
             }
-            all += taken;
-            taken.wall
+            all += usage;
+            usage.wall
         });
     });
     group.finish();
     all
 }
 
-fn print(measured: &[(Case, Taken)]) {
+fn print(measured: &[(Case, Usage)]) {
     println!(
         "{:<6} {:<6} {:>7} {:>9} {:>10} {:>10} {:>11} {:>12} {:>13} {:>6} {:>11}",
         "source",
         "bucket",
         "latency",
-        "at a time",
+        "downloads",
         "objects/s",
         "events/s",
         "text MB/s",
@@ -148,8 +148,8 @@ fn print(measured: &[(Case, Taken)]) {
         "cores",
         "connections"
     );
-    for (case, taken) in measured {
-        let (wall, cpu) = (taken.wall.as_secs_f64(), taken.cpu.as_secs_f64());
+    for (case, usage) in measured {
+        let (wall, cpu) = (usage.wall.as_secs_f64(), usage.cpu.as_secs_f64());
         let per_second = |amount: u64| amount as f64 / wall;
         println!(
             "{:<6} {:<6} {:>4} ms {:>9} {:>10.1} {:>10.0} {:>11.1} {:>12.2} {:>13.0} {:>6.2} {:>11}",
@@ -157,30 +157,30 @@ fn print(measured: &[(Case, Taken)]) {
             case.bucket,
             case.latency.as_millis(),
             case.concurrency,
-            taken.objects_per_second(),
-            per_second(taken.events),
-            per_second(taken.text) / 1e6,
-            per_second(taken.stored) / 1e6,
-            cpu * 1e6 / taken.objects as f64,
+            usage.objects_per_second(),
+            per_second(usage.events),
+            per_second(usage.text) / 1e6,
+            per_second(usage.stored) / 1e6,
+            cpu * 1e6 / usage.objects as f64,
             cpu / wall,
-            taken.connections / u64::from(taken.runs),
+            usage.connections / u64::from(usage.runs),
         );
     }
     for source in [Source::S3, Source::Sqs] {
         let speed = |concurrency: usize, bucket: &str| {
-            let wanted = |case: &Case| {
+            let matches = |case: &Case| {
                 case.source == source
                     && case.concurrency == concurrency
                     && case.bucket == bucket
                     && case.latency == LATENCY
             };
-            let (_, taken) = measured.iter().find(|(case, _)| wanted(case))?;
-            Some(taken.objects_per_second())
+            let (_, usage) = measured.iter().find(|(case, _)| matches(case))?;
+            Some(usage.objects_per_second())
         };
         if let (Some(one), Some(many)) = (speed(1, "small"), speed(MANY, "small")) {
             let name = if source == Source::S3 { "s3" } else { "sqs" };
             println!(
-                "{name}, 400 objects at {} ms each: {MANY} at a time are {:.1} times as fast as one",
+                "{name}, 400 objects at {} ms each: {MANY} concurrent downloads are {:.1} times as fast as one",
                 LATENCY.as_millis(),
                 many / one
             );
@@ -188,7 +188,7 @@ fn print(measured: &[(Case, Taken)]) {
     }
 }
 
-/// Credentials for the server, and no way to anywhere else.
+/// Sets credentials for the server and removes all settings that could lead to another one.
 fn prepare_environment() {
     let settings = [
         ("AWS_ACCESS_KEY_ID", "AKIABENCHEXAMPLE"),
@@ -207,7 +207,7 @@ fn prepare_environment() {
         "AWS_ENDPOINT_URL_S3",
         "AWS_ENDPOINT_URL_SQS",
     ];
-    // SAFETY: called first of all, while this process has one thread.
+    // SAFETY: called at the start of `main`, while this process has a single thread.
     unsafe {
         for name in others {
             env::remove_var(name);

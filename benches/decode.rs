@@ -1,4 +1,4 @@
-//! From stored bytes to a batch, stage by stage: inflate, tape, the walk over a record's own keys, batch.
+//! Decoding stage by stage: inflate, scan to a tape, index a record's keys, assemble a batch.
 #![forbid(unsafe_code)]
 
 mod corpus;
@@ -16,14 +16,14 @@ use criterion::{
 
 use corpus::LogFile;
 
-/// Takes records without keeping anything but their tapes.
+/// Record sink that keeps only the tapes.
 #[derive(Default)]
-struct Tapeworm {
+struct TapeSink {
     tapes: TapeBuffer,
     records: usize,
 }
 
-impl RecordSink for Tapeworm {
+impl RecordSink for TapeSink {
     fn tapes(&mut self) -> &mut TapeBuffer {
         &mut self.tapes
     }
@@ -34,17 +34,17 @@ impl RecordSink for Tapeworm {
     }
 
     fn damage(&mut self, damage: Damage) {
-        panic!("{damage:?} in a sound file");
+        panic!("{damage:?} in an undamaged file");
     }
 }
 
-/// Makes events of records, in one batch.
+/// Record sink that turns records into the events of one batch.
 #[derive(Default)]
-struct Assembly {
+struct BatchSink {
     batch: Batch,
 }
 
-impl RecordSink for Assembly {
+impl RecordSink for BatchSink {
     fn tapes(&mut self) -> &mut TapeBuffer {
         self.batch.tapes()
     }
@@ -59,7 +59,7 @@ impl RecordSink for Assembly {
     }
 
     fn damage(&mut self, damage: Damage) {
-        panic!("{damage:?} in a sound file");
+        panic!("{damage:?} in an undamaged file");
     }
 }
 
@@ -97,7 +97,7 @@ fn inflate(criterion: &mut Criterion) {
         let mut window = vec![0; file.text.len()];
         MultiMemberReader::new(&stored[..])
             .read_exact(&mut window)
-            .expect("a sound file");
+            .expect("an undamaged file");
         assert_eq!(window, file.text.as_bytes());
         group.bench_function(format!("member by member/{name}"), |bencher| {
             bencher.iter(|| MultiMemberReader::new(black_box(&stored[..])).read_exact(&mut window));
@@ -112,15 +112,15 @@ fn tape(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("tape");
     for (name, file) in files() {
         throughput(&mut group, &file);
-        for (way, scanner) in [
+        for (implementation, scanner) in [
             ("detected", Scanner::default()),
             ("without AVX-512", Scanner::without_avx512()),
             ("baseline", Scanner::baseline()),
         ] {
-            let mut sink = Tapeworm::default();
+            let mut sink = TapeSink::default();
             RecordReader::new(scanner).feed(file.text.as_bytes(), true, &mut sink);
             assert_eq!(sink.records, file.records);
-            group.bench_function(format!("{way}/{name}"), |bencher| {
+            group.bench_function(format!("{implementation}/{name}"), |bencher| {
                 bencher.iter(|| {
                     sink.tapes.clear();
                     RecordReader::new(scanner).feed(
@@ -133,12 +133,12 @@ fn tape(criterion: &mut Criterion) {
         }
         let mut copy = file.text.clone().into_bytes();
         let mut buffers = simd_json::Buffers::new(copy.len());
-        // It unescapes in place, so every round needs a fresh copy; what that costs is measured beside it.
+        // simd-json unescapes in place, so every round needs a fresh copy. The next benchmark measures the copy alone.
         group.bench_function(format!("simd-json with a copy/{name}"), |bencher| {
             bencher.iter(|| {
                 copy.copy_from_slice(black_box(file.text.as_bytes()));
                 simd_json::to_tape_with_buffers(&mut copy, &mut buffers)
-                    .expect("sound JSON")
+                    .expect("valid JSON")
                     .0
                     .len()
             });
@@ -175,7 +175,7 @@ fn root_walk(criterion: &mut Criterion) {
 fn batch(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("text to batch");
     for (name, file) in files() {
-        let mut sink = Assembly::default();
+        let mut sink = BatchSink::default();
         throughput(&mut group, &file);
         RecordReader::new(Scanner::default()).feed(file.text.as_bytes(), true, &mut sink);
         assert_eq!(sink.batch.len(), file.records);

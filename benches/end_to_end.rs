@@ -1,6 +1,6 @@
-//! Whole captures through the C ABI: a folder of log files in, every event out.
+//! Whole captures through the C ABI: reads every event of a directory of log files.
 //!
-//! Wall time. `versus` measures CPU time and memory, against gzip and against other plugins.
+//! Measures wall time. `versus` measures CPU time and memory, and compares with gzip and other plugins.
 #![forbid(unsafe_code)]
 
 mod corpus;
@@ -20,7 +20,7 @@ fn end_to_end(criterion: &mut Criterion) {
         ("large files", Tree::large()),
         ("small files", Tree::small()),
     ] {
-        for (work, fields) in [
+        for (extraction, fields) in [
             ("no extraction", &[][..]),
             ("12 fields", &plugin::RULE_SET[..]),
         ] {
@@ -32,7 +32,7 @@ fn end_to_end(criterion: &mut Criterion) {
                 elements: totals.events,
                 bytes: totals.bytes,
             });
-            group.bench_function(format!("{name}/{work}"), |bencher| {
+            group.bench_function(format!("{name}/{extraction}"), |bencher| {
                 bencher.iter(|| plugin::read(&plugin, &tree.path, &mut requests));
             });
         }

@@ -1,6 +1,6 @@
-//! What a field costs per event: in the engine alone, and through the C ABI as Falco pays for it.
+//! Cost of extracting fields: in the extractor alone, and through the C ABI as in Falco.
 //!
-//! Events come one after the other out of one live batch. The times are for one event.
+//! The events are those of one live batch, in order. Times are per event.
 #![forbid(unsafe_code)]
 
 mod corpus;
@@ -18,10 +18,10 @@ use cloudtrail::host::{Event, Plugin, Requests};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use serde_json::Value as Json;
 
-/// Events of the batch: about what the pipeline puts into one.
+/// Events per batch, about as many as the pipeline puts into one.
 const EVENTS: usize = 320;
 
-/// What is asked of each event, and how often.
+/// Fields to extract from each event.
 struct Case {
     name: &'static str,
     fields: &'static [&'static str],
@@ -45,7 +45,7 @@ const CASES: [Case; 8] = [
         fields: &["ct.value[/userIdentity/arn]"],
     },
     Case {
-        name: "the named field beside it, ct.user.arn",
+        name: "the named field of the same path, ct.user.arn",
         fields: &["ct.user.arn"],
     },
     Case {
@@ -66,10 +66,9 @@ fn file() -> corpus::LogFile {
     corpus::log_file(0, EVENTS)
 }
 
-/// How many values the answers to `fields` have, read in a slow way of its own; `None` where that would need more
-/// than looking at one path.
+/// Number of values of `fields`, computed with serde_json. `None` if a field is not the value at a single path.
 fn expected(text: &str, fields: &[&str]) -> Option<u64> {
-    let log: Json = serde_json::from_str(text).expect("sound JSON");
+    let log: Json = serde_json::from_str(text).expect("valid JSON");
     let path = |field: &str| -> Option<String> {
         let simple = [
             ("ct.name", "/eventName"),
@@ -102,22 +101,23 @@ fn check(case: &Case, values: u64) {
     assert!(values > 0, "{}: no values", case.name);
 }
 
-/// Calls `run` for as many events as criterion asks for, over and over the batch.
+/// Calls `run` with `iterations` events, starting over at the end of the batch. Returns the time it takes.
 fn cycle(iterations: u64, events: usize, mut run: impl FnMut(usize)) -> Duration {
-    let mut left = iterations as usize;
+    let mut remaining = iterations as usize;
     let start = Instant::now();
-    while left > 0 {
-        let round = left.min(events);
+    while remaining > 0 {
+        let round = remaining.min(events);
         (0..round).for_each(&mut run);
-        left -= round;
+        remaining -= round;
     }
     start.elapsed()
 }
 
+/// Record sink that turns records into the events of one batch.
 #[derive(Default)]
-struct Assembly(Batch);
+struct BatchSink(Batch);
 
-impl RecordSink for Assembly {
+impl RecordSink for BatchSink {
     fn tapes(&mut self) -> &mut TapeBuffer {
         self.0.tapes()
     }
@@ -132,35 +132,36 @@ impl RecordSink for Assembly {
     }
 
     fn damage(&mut self, damage: Damage) {
-        panic!("{damage:?} in a sound file");
+        panic!("{damage:?} in an undamaged file");
     }
 }
 
-/// A live batch with these fields worked out ahead, and where its events are.
-fn batch(wanted: HotFields) -> (Arc<Batch>, Vec<*mut u8>) {
-    let mut sink = Assembly::default();
-    sink.0.work_ahead(Arc::new(wanted));
+/// A live batch with precomputed values of the hot fields, and the addresses of its events.
+fn batch(hot: HotFields) -> (Arc<Batch>, Vec<*mut u8>) {
+    let mut sink = BatchSink::default();
+    sink.0.work_ahead(Arc::new(hot));
     RecordReader::new(Scanner::default()).feed(file().text.as_bytes(), true, &mut sink);
     assert_eq!(sink.0.len(), EVENTS);
     let addresses = sink.0.addresses().collect();
     (Arc::new(sink.0), addresses)
 }
 
-/// A field as the engine is asked for it.
-fn question(spec: &'static str) -> (usize, Argument<'static>) {
+/// A field's index and argument, the form in which the extractor takes it.
+fn field(spec: &'static str) -> (usize, Argument<'static>) {
     let (name, argument) = match spec.split_once('[') {
         Some((name, key)) => (name, Argument::Key(key.trim_end_matches(']'))),
         None => (spec, Argument::None),
     };
-    let number = FIELDS.iter().position(|field| field.name == name);
-    (number.expect("a field of ours"), argument)
+    let index = FIELDS.iter().position(|field| field.name == name);
+    (index.expect("a field of the plugin"), argument)
 }
 
-fn ask(extractor: &mut Extractor, questions: &[(usize, Argument<'_>)]) -> u64 {
+/// Extracts `fields` from the selected event. Returns the number of values.
+fn extract(extractor: &mut Extractor, fields: &[(usize, Argument<'_>)]) -> u64 {
     let mut values = 0;
-    for &(field, argument) in questions {
-        let answer = extractor.answer(field, argument, false);
-        values += match black_box(answer).map(|answer| answer.given()) {
+    for &(field, argument) in fields {
+        let value = extractor.answer(field, argument, false);
+        values += match black_box(value).map(|value| value.given()) {
             None | Some(Given::None) => 0,
             Some(Given::Text(_) | Given::Number(_)) => 1,
             Some(Given::List(texts)) => texts.len() as u64,
@@ -169,34 +170,30 @@ fn ask(extractor: &mut Extractor, questions: &[(usize, Argument<'_>)]) -> u64 {
     values
 }
 
-fn engine(criterion: &mut Criterion) {
-    questions(criterion, "engine", HotFields::default());
-    questions(
-        criterion,
-        "engine, worked out ahead",
-        HotFields::of(|_| true),
-    );
+fn extractor(criterion: &mut Criterion) {
+    extractor_group(criterion, "extractor", HotFields::default());
+    extractor_group(criterion, "extractor, precomputed", HotFields::of(|_| true));
 }
 
-fn questions(criterion: &mut Criterion, name: &str, wanted: HotFields) {
+fn extractor_group(criterion: &mut Criterion, name: &str, hot: HotFields) {
     let mut group = criterion.benchmark_group(name);
     group.throughput(Throughput::Elements(1));
-    let (batch, addresses) = batch(wanted);
+    let (batch, addresses) = batch(hot);
     let mut extractor = Extractor::default();
     extractor.select_live(batch, 0);
     for case in &CASES {
-        let questions: Vec<_> = case.fields.iter().map(|spec| question(spec)).collect();
+        let fields: Vec<_> = case.fields.iter().map(|spec| field(spec)).collect();
         let mut values = 0;
         for &address in &addresses {
             assert!(extractor.select_neighbour(address));
-            values += ask(&mut extractor, &questions);
+            values += extract(&mut extractor, &fields);
         }
         check(case, values);
         group.bench_function(case.name, |bencher| {
             bencher.iter_custom(|iterations| {
                 cycle(iterations, EVENTS, |event| {
                     extractor.select_neighbour(addresses[event]);
-                    ask(&mut extractor, &questions);
+                    extract(&mut extractor, &fields);
                 })
             });
         });
@@ -205,10 +202,10 @@ fn questions(criterion: &mut Criterion, name: &str, wanted: HotFields) {
         ("again, ct.name", "ct.name"),
         ("again, ct.value", "ct.value[/userIdentity/type]"),
     ] {
-        let question = [question(spec)];
-        assert_eq!(ask(&mut extractor, &question), 1);
+        let field = [field(spec)];
+        assert_eq!(extract(&mut extractor, &field), 1);
         group.bench_function(name, |bencher| {
-            bencher.iter(|| ask(&mut extractor, &question))
+            bencher.iter(|| extract(&mut extractor, &field))
         });
     }
 }
@@ -224,7 +221,7 @@ fn through_the_abi(criterion: &mut Criterion) {
     let mut capture = plugin
         .open(log.to_str().expect("a path that is UTF-8"))
         .expect("a readable file");
-    // No events may still be on their way.
+    // The first batches may be empty while the file is being decoded.
     let events: Vec<Event> = loop {
         let (_, events) = capture.next_batch().expect("events");
         if events.len() > 0 {
@@ -253,16 +250,16 @@ fn through_the_abi(criterion: &mut Criterion) {
         ("again, ct.value", "ct.value[/userIdentity/type]"),
     ] {
         let mut requests = plugin::one_by_one(&plugin, &[spec]);
-        again(&plugin, events[0], &mut requests);
+        extract_one(&plugin, events[0], &mut requests);
         group.bench_function(name, |bencher| {
-            bencher.iter(|| again(&plugin, events[0], &mut requests))
+            bencher.iter(|| extract_one(&plugin, events[0], &mut requests))
         });
     }
 }
 
-fn again(plugin: &Plugin, event: Event<'_>, requests: &mut [Requests]) {
+fn extract_one(plugin: &Plugin, event: Event<'_>, requests: &mut [Requests]) {
     assert_eq!(plugin::extract(plugin, event, requests), 1);
 }
 
-criterion_group!(benches, engine, through_the_abi);
+criterion_group!(benches, extractor, through_the_abi);
 criterion_main!(benches);

@@ -1,10 +1,10 @@
-//! CPU time, memory and threads of whole captures, against `gzip -dc` of the same files and against other plugins.
+//! CPU time, memory and scaling of whole captures, compared with `gzip -dc` of the same files and with other plugins.
 //!
-//! `cargo bench --bench versus -- cpu|memory|threads [ROUNDS]`. Every reading is a process of its own, measured from
-//! its start to its end; contestants take turns, so that what disturbs the machine disturbs all of them. The result
-//! is the median of the rounds; a ratio is the median of the rounds' ratios.
+//! `cargo bench --bench versus -- cpu|memory|threads [ROUNDS]`. Every run is a process of its own, measured from
+//! start to exit. Contestants alternate, so that other load on the machine affects all of them. Results are medians
+//! over the rounds; ratios are medians of the ratio per round.
 //!
-//! `CLOUDTRAIL_LIBRARY` names the library to measure, `CLOUDTRAIL_PEER` further ones, separated by colons.
+//! `CLOUDTRAIL_LIBRARY` names the library to measure, `CLOUDTRAIL_PEER` others to compare, separated by colons.
 
 mod corpus;
 mod plugin;
@@ -16,26 +16,29 @@ use std::time::Instant;
 
 use corpus::Tree;
 
-/// What one process took.
+/// Cost of a process.
 #[derive(Clone, Copy)]
 struct Cost {
     /// User and system time of all threads, in seconds.
     cpu: f64,
+    /// In seconds.
     wall: f64,
-    /// Largest resident size, in MB.
+    /// Peak resident size, in MB.
     peak: f64,
 }
 
-/// The Go plugin can extract on threads of its own, and then takes several times as long; to the others it is nothing.
+/// Without this key the Go plugin extracts on threads of its own, which is several times slower here. Other plugins
+/// ignore it.
 const CONFIG: &str = r#"{"useAsync":false}"#;
 
 struct Contestant {
     name: String,
+    /// Plugin library; `None` for gzip.
     library: Option<PathBuf>,
     fields: &'static [&'static str],
     config: &'static str,
-    /// Bound to the first so many processors; 0 for all.
-    processors: usize,
+    /// Number of CPUs to bind the process to; 0 for all.
+    cpus: usize,
 }
 
 fn main() -> ExitCode {
@@ -43,36 +46,28 @@ fn main() -> ExitCode {
         .skip(1)
         .filter(|argument| argument != "--bench")
         .collect();
-    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    match words[..] {
-        ["read", library, config, processors, fields, source] => {
-            return read(
-                library.as_ref(),
-                config,
-                processors,
-                fields,
-                source.as_ref(),
-            );
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        ["read", library, config, cpus, fields, source] => {
+            return read(library.as_ref(), config, cpus, fields, source.as_ref());
         }
         ["prepare"] => drop((Tree::large(), Tree::small(), Tree::huge())),
         ["cpu", ref rest @ ..] => cpu(rounds(rest)),
         ["memory", ref rest @ ..] => memory(rounds(rest)),
         ["threads", ref rest @ ..] => threads(rounds(rest)),
-        _ => eprintln!(
-            "versus: nothing to do; one of cpu, memory, threads and perhaps a number of rounds is wanted"
-        ),
+        _ => eprintln!("usage: cargo bench --bench versus -- cpu|memory|threads [ROUNDS]"),
     }
     ExitCode::SUCCESS
 }
 
-/// Has the logs written by a process of its own: a process begins with the peak memory of the one that starts it.
+/// Writes the logs in a process of its own, because a child process inherits the peak memory of its parent.
 fn prepare() {
-    let this = std::env::current_exe().expect("the path of this bench");
-    let prepared = Command::new(this)
+    let exe = std::env::current_exe().expect("the path of this bench");
+    let status = Command::new(exe)
         .arg("prepare")
         .status()
         .expect("a process");
-    assert!(prepared.success(), "the logs could not be written");
+    assert!(status.success(), "the logs could not be written");
 }
 
 fn rounds(rest: &[&str]) -> usize {
@@ -81,9 +76,9 @@ fn rounds(rest: &[&str]) -> usize {
         .unwrap_or(9)
 }
 
-/// The measured process: reads everything and says how many events that were.
-fn read(library: &Path, config: &str, processors: &str, fields: &str, source: &Path) -> ExitCode {
-    bind(processors.parse().unwrap_or(0));
+/// The measured process: reads everything and prints the number of events.
+fn read(library: &Path, config: &str, cpus: &str, fields: &str, source: &Path) -> ExitCode {
+    bind(cpus.parse().unwrap_or(0));
     let plugin = plugin::load(library, config);
     let fields: Vec<&str> = fields
         .split(',')
@@ -94,7 +89,7 @@ fn read(library: &Path, config: &str, processors: &str, fields: &str, source: &P
     ExitCode::SUCCESS
 }
 
-/// CPU time on large and on small files.
+/// Compares CPU time on large and on small files.
 fn cpu(rounds: usize) {
     prepare();
     for (name, tree) in [
@@ -102,23 +97,25 @@ fn cpu(rounds: usize) {
         ("10,000 files of 5 records", Tree::small()),
     ] {
         let mut contestants = vec![gzip()];
-        for (which, library) in libraries() {
-            for (work, fields) in [
+        for (plugin, library) in libraries() {
+            for (extraction, fields) in [
                 ("no extraction", &[][..]),
                 ("12 fields", &plugin::RULE_SET[..]),
             ] {
                 contestants.push(Contestant {
-                    name: format!("{which}, {work}"),
+                    name: format!("{plugin}, {extraction}"),
                     library: Some(library.clone()),
                     fields,
                     config: CONFIG,
-                    processors: 0,
+                    cpus: 0,
                 });
             }
         }
         let costs = run(&tree, &contestants, rounds);
         println!("\n{name}: {} events, {rounds} rounds", tree.records);
-        println!("| what | CPU s | of gzip -dc | µs an event | µs a file |\n|---|---|---|---|---|");
+        println!(
+            "| contestant | CPU s | relative to gzip -dc | µs/event | µs/file |\n|---|---|---|---|---|"
+        );
         for (contestant, cost) in contestants.iter().zip(&costs) {
             let cpu = median(cost.iter().map(|cost| cost.cpu));
             println!(
@@ -136,10 +133,10 @@ fn cpu(rounds: usize) {
     }
 }
 
-/// Peak memory against the size and number of files.
+/// Compares peak memory by size and number of files.
 fn memory(rounds: usize) {
     prepare();
-    println!("| what | library | peak MB | CPU s |\n|---|---|---|---|");
+    println!("| logs | library | peak MB | CPU s |\n|---|---|---|---|");
     for (name, tree) in [
         ("50 files of 1,000 records", Tree::large()),
         ("10,000 files of 5 records", Tree::small()),
@@ -152,7 +149,7 @@ fn memory(rounds: usize) {
                 library: Some(library),
                 fields: &plugin::RULE_SET,
                 config: CONFIG,
-                processors: 0,
+                cpus: 0,
             })
             .collect();
         for (contestant, cost) in contestants.iter().zip(run(&tree, &contestants, rounds)) {
@@ -163,7 +160,7 @@ fn memory(rounds: usize) {
     }
 }
 
-/// What more processors and more decode threads give.
+/// Compares wall time by number of CPUs and decode threads.
 fn threads(rounds: usize) {
     prepare();
     const CONFIGS: [(usize, &str); 4] = [
@@ -174,7 +171,7 @@ fn threads(rounds: usize) {
     ];
     let all = std::thread::available_parallelism().map_or(1, |all| all.get());
     println!(
-        "| what | processors | decode threads | wall s | of one processor | CPU s |\n|---|---|---|---|---|---|"
+        "| logs | CPUs | decode threads | wall s | relative to one CPU | CPU s |\n|---|---|---|---|---|---|"
     );
     for (name, tree) in [
         ("50 files of 1,000 records", Tree::large()),
@@ -184,19 +181,19 @@ fn threads(rounds: usize) {
         let (_, library) = libraries().remove(0);
         let contestants: Vec<Contestant> = [1, 2, 4, 8]
             .into_iter()
-            .filter(|&processors| processors <= all)
-            .flat_map(|processors| {
+            .filter(|&cpus| cpus <= all)
+            .flat_map(|cpus| {
                 CONFIGS
                     .iter()
-                    .map(move |&(threads, config)| (processors, threads, config))
+                    .map(move |&(threads, config)| (cpus, threads, config))
             })
-            .filter(|&(processors, threads, _)| threads <= processors)
-            .map(|(processors, threads, config)| Contestant {
-                name: format!("{name} | {processors} | {threads}"),
+            .filter(|&(cpus, threads, _)| threads <= cpus)
+            .map(|(cpus, threads, config)| Contestant {
+                name: format!("{name} | {cpus} | {threads}"),
                 library: Some(library.clone()),
                 fields: &plugin::RULE_SET,
                 config,
-                processors,
+                cpus,
             })
             .collect();
         let costs = run(&tree, &contestants, rounds);
@@ -222,11 +219,11 @@ fn gzip() -> Contestant {
         library: None,
         fields: &[],
         config: "",
-        processors: 0,
+        cpus: 0,
     }
 }
 
-/// The library to measure, then its peers, with their names for a table.
+/// The library to measure, then those to compare with, each with its name for the tables.
 fn libraries() -> Vec<(String, PathBuf)> {
     let own = plugin::library();
     eprintln!("measuring {}", own.display());
@@ -238,7 +235,7 @@ fn libraries() -> Vec<(String, PathBuf)> {
     libraries
 }
 
-/// The costs of each contestant, by round.
+/// Measures `rounds` rounds. Returns the costs per contestant and round.
 fn run(tree: &Tree, contestants: &[Contestant], rounds: usize) -> Vec<Vec<Cost>> {
     let mut costs = vec![Vec::new(); contestants.len()];
     // The first round only warms the file cache.
@@ -264,26 +261,25 @@ impl Contestant {
             Some(library) => {
                 let mut command =
                     Command::new(std::env::current_exe().expect("the path of this bench"));
-                let processors = self.processors.to_string();
-                command.arg("read").arg(library).args([
-                    self.config,
-                    &processors,
-                    &self.fields.join(","),
-                ]);
+                let cpus = self.cpus.to_string();
+                command
+                    .arg("read")
+                    .arg(library)
+                    .args([self.config, &cpus, &self.fields.join(",")]);
                 command.arg(&tree.path).stdout(Stdio::piped());
                 command
             }
         };
         let start = Instant::now();
         let mut child = command.spawn().expect("a process");
-        let told = child
+        let output = child
             .stdout
             .take()
             .map(|out| std::io::read_to_string(out).expect("text"));
         let cost = wait(child, start);
-        if let Some(told) = told {
+        if let Some(output) = output {
             assert_eq!(
-                told.trim().parse(),
+                output.trim().parse(),
                 Ok(tree.records),
                 "events of {}",
                 self.name
@@ -293,10 +289,10 @@ impl Contestant {
     }
 }
 
-/// Waits for `child` and asks the system what it took.
+/// Waits for `child` and returns its cost.
 fn wait(child: Child, start: Instant) -> Cost {
     let (mut status, mut usage) = (0, MaybeUninit::<libc::rusage>::uninit());
-    // SAFETY: the process is our child and nobody else waits for it; both pointers are valid for a write.
+    // SAFETY: the process is a child of this one and has not been waited for; both pointers are valid for a write.
     let waited = unsafe {
         libc::wait4(
             child.id() as libc::pid_t,
@@ -310,10 +306,10 @@ fn wait(child: Child, start: Instant) -> Cost {
         "a measured process failed"
     );
     let wall = start.elapsed().as_secs_f64();
-    // SAFETY: the call succeeded, as just seen, and then it has filled it.
+    // SAFETY: `wait4` has succeeded, so it has initialized the struct.
     let usage = unsafe { usage.assume_init() };
     let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
-    // macOS counts in bytes, others in KiB.
+    // `ru_maxrss` is in bytes on macOS, in KiB elsewhere.
     let unit = if cfg!(target_os = "macos") { 1 } else { 1024 };
     Cost {
         cpu: seconds(usage.ru_utime) + seconds(usage.ru_stime),
@@ -322,11 +318,11 @@ fn wait(child: Child, start: Instant) -> Cost {
     }
 }
 
-/// Binds this process to its first `processors` processors, where the system knows how to; 0 for all.
-fn bind(processors: usize) {
+/// Binds this process to its first `cpus` CPUs; 0 for all. Does nothing on systems other than Linux.
+fn bind(cpus: usize) {
     #[cfg(target_os = "linux")]
-    if processors > 0 {
-        // SAFETY: an all-zero set is an empty one, and the calls only touch the sets that they are given.
+    if cpus > 0 {
+        // SAFETY: an all-zero `cpu_set_t` is valid, and the calls access only the sets passed to them, with their size.
         unsafe {
             let mut allowed: libc::cpu_set_t = std::mem::zeroed();
             let mut chosen: libc::cpu_set_t = std::mem::zeroed();
@@ -334,13 +330,13 @@ fn bind(processors: usize) {
             assert_eq!(libc::sched_getaffinity(0, size, &mut allowed), 0);
             (0..libc::CPU_SETSIZE as usize)
                 .filter(|&number| libc::CPU_ISSET(number, &allowed))
-                .take(processors)
+                .take(cpus)
                 .for_each(|number| libc::CPU_SET(number, &mut chosen));
             assert_eq!(libc::sched_setaffinity(0, size, &chosen), 0);
         }
     }
     #[cfg(not(target_os = "linux"))]
-    let _ = processors;
+    let _ = cpus;
 }
 
 fn median(values: impl Iterator<Item = f64>) -> f64 {

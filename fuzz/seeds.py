@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes fuzz/corpus/<target>/ from testdata/: what each fuzz target starts from."""
+"""Writes the seeds of each fuzz target to fuzz/corpus/<target>/, from the files in testdata/."""
 
 import gzip
 import hashlib
@@ -10,19 +10,20 @@ import zlib
 
 HERE = pathlib.Path(__file__).resolve().parent
 DATA = HERE.parent / "testdata"
-# Larger inputs slow the fuzzers down and show them nothing more.
-LONGEST = 4096
+# The targets run with -max_len=4096.
+MAX_BYTES = 4096
 
 
 def seed(target, content):
-    if len(content) <= LONGEST:
-        folder = HERE / "corpus" / target
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / hashlib.sha1(content).hexdigest()).write_bytes(content)
+    """Writes an input for `target`, unless it is too long."""
+    if len(content) <= MAX_BYTES:
+        directory = HERE / "corpus" / target
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / hashlib.sha1(content).hexdigest()).write_bytes(content)
 
 
 def texts():
-    """The text of every log file, as far as it can be read."""
+    """Stored bytes and text of every log file. The text of a damaged gzip file is empty."""
     for path in sorted(p for top in ("logs", "malformed") for p in (DATA / top).rglob("*")):
         if path.is_file():
             stored = path.read_bytes()
@@ -37,13 +38,14 @@ def texts():
 
 
 def records(text):
-    """The records of a sound log file, as they stand there."""
+    """The records of a valid log file, serialized again; empty for any other text."""
     try:
         return [json.dumps(one, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace") for one in json.loads(text)["Records"]]
     except (ValueError, KeyError, TypeError, RecursionError):
         return []
 
 
+# A sequence of calls for `abi`, with the coding of its source.
 CALLS = bytes([0, 0, 1, 0, 4, 0, 0, 135, 1, 2, 7, 0, 1, 0, 6, 0, 3, 3, 4, 5, 8, 0, 9, 0, 7, 1, 4, 4, 2, 0, 3, 0])
 
 for stored, text in texts():
@@ -65,9 +67,9 @@ for stored, text in texts():
         seed("tape", record)
         seed("text", record)
         event = b"\0" * 16 + (38 + len(record)).to_bytes(4, "little") + b"\x42\1\2\0\0\0\4\0\0\0" + len(record).to_bytes(4, "little") + b"\2\0\0\0" + record
-        for how, first in ((0, number), (0x83, 60), (5, 30)):
-            asked = [0x87, *(byte for field in range(first, first + 7) for byte in (field, 0))]
-            seed("foreign", bytes([how, *asked, 0]) + event)
+        for flags, first in ((0, number), (0x83, 60), (5, 30)):
+            choices = [0x87, *(byte for field in range(first, first + 7) for byte in (field, 0))]
+            seed("detached", bytes([flags, *choices, 0]) + event)
         for pointer in (b"/userIdentity/arn", b"/resources/0/ARN", b"/a~1b~0c", b""):
             seed("fields", pointer + b"\n" + record)
             seed("pointer", pointer + b"\n" + record)

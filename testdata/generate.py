@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Writes the sample logs and the values expected of every field of them.
+"""Writes the sample logs and the expected values of all their fields.
 
     python3 testdata/generate.py            write logs/, malformed/ and expected/
-    python3 testdata/generate.py --check    fail if what is committed differs
+    python3 testdata/generate.py --check    fail if the existing files differ
 
-Deterministic, standard library only. Gzip files are compared by what they hold,
-since compressors differ between versions of zlib; an existing gzip file that
-still holds the right bytes is left as it is.
+Deterministic; needs only the standard library. Gzip files are compared by their
+decompressed content, because the output of zlib depends on its version. A gzip
+file with the right content is not rewritten.
 """
 
 import gzip
@@ -18,7 +18,8 @@ import zlib
 
 sys.dont_write_bytecode = True
 
-import damaged  # noqa: E402, must not leave compiled files beside the samples
+import damaged  # noqa: E402, after the line above, which keeps compiled files out of this directory
+import json_nodes  # noqa: E402
 import reference  # noqa: E402
 import story  # noqa: E402
 
@@ -38,43 +39,44 @@ def main():
     check = sys.argv[1:] == ["--check"]
     if sys.argv[1:] not in ([], ["--check"]):
         sys.exit(__doc__)
-    wanted = {}
+    files = {}
     for path, container, records in story.FILES:
         text = wrap(container, records)
-        wanted[f"logs/{path}"] = compress(container, text)
-        wanted[f"expected/{path}.fields.json"] = expected(path, container, text)
-    wanted |= {f"malformed/{name}": data for name, (data, _, _) in damaged.FILES.items()}
-    wanted["expected/malformed.json"] = as_json(
+        files[f"logs/{path}"] = compress(container, text)
+        files[f"expected/{path}.fields.json"] = expected(path, container, text)
+    files |= {f"malformed/{name}": data for name, (data, _, _) in damaged.FILES.items()}
+    files["expected/malformed.json"] = as_json(
         {name: {"what": what, "delivered": ids} for name, (_, what, ids) in damaged.FILES.items()}
     )
-    stale = [name for name, data in wanted.items() if not same(HERE / name, data)]
-    present = [p for folder in ("logs", "malformed", "expected") for p in (HERE / folder).rglob("*") if p.is_file()]
-    extra = [p for p in present if str(p.relative_to(HERE)) not in wanted]
+    stale = [name for name, data in files.items() if not is_current(HERE / name, data)]
+    existing = [p for top in ("logs", "malformed", "expected") for p in (HERE / top).rglob("*") if p.is_file()]
+    extra = [p for p in existing if str(p.relative_to(HERE)) not in files]
     if check:
         for name in stale:
-            print(f"testdata/{name} is not what generate.py writes: run python3 testdata/generate.py")
+            print(f"testdata/{name} differs from the output of generate.py: run python3 testdata/generate.py")
         for path in extra:
-            print(f"testdata/{path.relative_to(HERE)} is not written by generate.py: delete it or add it to the story")
+            print(f"testdata/{path.relative_to(HERE)} is not written by generate.py: delete it or add it to story.py")
         sys.exit(1 if stale or extra else 0)
     for name in stale:
         (HERE / name).parent.mkdir(parents=True, exist_ok=True)
-        (HERE / name).write_bytes(wanted[name])
+        (HERE / name).write_bytes(files[name])
     for path in extra:
         path.unlink()
-    print(f"{len(wanted)} files, {len(stale)} of them written, {len(extra)} deleted")
+    print(f"{len(files)} files, {len(stale)} of them written, {len(extra)} deleted")
 
 
-def same(path, data):
+def is_current(path, data):
+    """Whether the file exists with the content `data`; gzip files are compared decompressed."""
     if not path.is_file():
         return False
-    found = path.read_bytes()
-    return found == data or (
-        data[:2] == b"\x1f\x8b" == found[:2] and members(found) == members(data)
+    existing = path.read_bytes()
+    return existing == data or (
+        data[:2] == b"\x1f\x8b" == existing[:2] and members(existing) == members(data)
     )
 
 
 def members(data):
-    """What a gzip file yields, member by member, then how it ends."""
+    """The decompressed members of a gzip file, followed by its error if it is damaged."""
     out = []
     while data:
         inflater = zlib.decompressobj(31)
@@ -89,7 +91,7 @@ def members(data):
 
 
 def dumps(value, ascii_only=False, indent=None):
-    """JSON as CloudTrail writes it: no white space, HTML-safe escapes in lower case."""
+    """JSON as CloudTrail writes it: without white space, with HTML-safe escapes in lower case."""
     raws = []
 
     def default(raw):
@@ -104,6 +106,7 @@ def dumps(value, ascii_only=False, indent=None):
 
 
 def wrap(container, records):
+    """The text of a log file of the form `container`."""
     if container == "pretty":
         return dumps({"Records": records}, indent=2).encode() + b"\n"
     if container == "array":
@@ -130,8 +133,8 @@ def compress(container, text):
 
 
 def expected(path, container, text):
-    """For a person to review: where each record stands in the text, its time, its fields."""
-    return as_json([described(node, Path(path).name) for node in record_nodes(container, text)])
+    """The expected position, timestamp and fields of each record, formatted for review."""
+    return as_json([expected_event(node, Path(path).name) for node in record_nodes(container, text)])
 
 
 def record_nodes(container, text):
@@ -140,10 +143,10 @@ def record_nodes(container, text):
     if container == "lines":
         nodes, at = [], 0
         while at < len(text):
-            nodes.append(reference.parse(text, at))
-            at = reference.skip_whitespace(text, nodes[-1].end)
+            nodes.append(json_nodes.parse(text, at))
+            at = json_nodes.skip_whitespace(text, nodes[-1].end)
         return nodes
-    whole = reference.parse(text)
+    whole = json_nodes.parse(text)
     if container == "array":
         return whole.items
     if container == "single":
@@ -151,20 +154,20 @@ def record_nodes(container, text):
     return [whole.member("detail")] if container == "event bridge" else whole.member("Records").items
 
 
-def described(node, file_name):
+def expected_event(node, file_name):
     values = reference.fields(node)
-    shown = dict(sorted(values.items()))
+    by_name = dict(sorted(values.items()))
     for path in POINTERS:
         value = reference.pointer(node, path)
         if value is not None:
-            shown[f"ct.value[{path}]"] = value
+            by_name[f"ct.value[{path}]"] = value
     return {
         "only_with_insights": values.get("ct.eventtype") == "AwsCloudTrailInsight",
         "start": node.start,
         "length": node.end - node.start,
         "timestamp": reference.timestamp(node, file_name),
         "string": reference.event_to_string(values),
-        "fields": shown,
+        "fields": by_name,
     }
 
 

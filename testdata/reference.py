@@ -1,166 +1,17 @@
-"""Every field of a CloudTrail record, computed the slow and obvious way.
+"""All fields of a CloudTrail record, computed in the simplest possible way.
 
-This is the reference that `generate.py` writes `expected/` from. It reads JSON
-with a reader of its own, because it needs what `json` does not keep: the text
-of a number, the raw text of a container, the first of two equal keys, and an
-answer for text that strict JSON refuses.
+`generate.py` writes `expected/` with this reference.
 """
 
 from fractions import Fraction
 from datetime import datetime, timedelta, timezone
 import re
 
-WHITESPACE = b" \t\r\n"
-ESCAPES = {
-    ord('"'): '"', ord("\\"): "\\", ord("/"): "/", ord("b"): "\b",
-    ord("f"): "\f", ord("n"): "\n", ord("r"): "\r", ord("t"): "\t",
-}
-
-
-class Node:
-    """One JSON value: its kind, where it stands, and what is in it."""
-
-    def __init__(self, source, start):
-        self.source, self.start, self.end = source, start, start
-        self.kind = None      # object, array, string, number, true, false, null
-        self.members = []     # of an object: (key text, Node), in file order
-        self.items = []       # of an array
-        self.string = None    # of a string: its unescaped text
-
-    def raw(self):
-        return self.source[self.start:self.end]
-
-    def member(self, key):
-        """The first member called `key`; None if there is none or this is no object."""
-        for name, node in self.members:
-            if name == key:
-                return node
-        return None
-
-
-def parse(source, at=0):
-    """The JSON value that begins at `at`, white space in front of it skipped."""
-    at = skip_whitespace(source, at)
-    node = Node(source, at)
-    first = source[at:at + 1]
-    if first == b"{":
-        node.kind = "object"
-        at = skip_whitespace(source, at + 1)
-        while source[at:at + 1] != b"}":
-            key = parse(source, at)
-            at = skip_whitespace(source, key.end)
-            expect(source, at, b":")
-            value = parse(source, at + 1)
-            node.members.append((key.string, value))
-            at = skip_whitespace(source, value.end)
-            if source[at:at + 1] == b",":
-                at = skip_whitespace(source, at + 1)
-            else:
-                expect(source, at, b"}")
-        node.end = at + 1
-    elif first == b"[":
-        node.kind = "array"
-        at = skip_whitespace(source, at + 1)
-        while source[at:at + 1] != b"]":
-            value = parse(source, at)
-            node.items.append(value)
-            at = skip_whitespace(source, value.end)
-            if source[at:at + 1] == b",":
-                at = skip_whitespace(source, at + 1)
-            else:
-                expect(source, at, b"]")
-        node.end = at + 1
-    elif first == b'"':
-        node.kind = "string"
-        end = at + 1
-        while source[end:end + 1] != b'"':
-            if end >= len(source):
-                raise ValueError(f"string that begins at {at} does not end")
-            end += 2 if source[end:end + 1] == b"\\" else 1
-        node.end = end + 1
-        node.string = unescape(source[at + 1:end])
-    else:
-        end = at
-        while end < len(source) and source[end] not in b' \t\r\n,:{}[]"':
-            end += 1
-        if end == at:
-            raise ValueError(f"no value at {at}")
-        node.end = end
-        word = source[at:end].decode("utf-8", "replace")
-        node.kind = word if word in ("true", "false", "null") else "number"
-    return node
-
-
-def skip_whitespace(source, at):
-    while at < len(source) and source[at] in WHITESPACE:
-        at += 1
-    return at
-
-
-def expect(source, at, byte):
-    if source[at:at + 1] != byte:
-        raise ValueError(f"expected {byte!r} at {at}")
-
-
-def unescape(raw):
-    """The text of a string: each lone surrogate and each bad UTF-8 sequence is U+FFFD."""
-    text, at, plain = "", 0, 0
-    while at < len(raw):
-        if raw[at:at + 1] != b"\\":
-            at += 1
-            continue
-        text += raw[plain:at].decode("utf-8", "replace")
-        unit = code_unit(raw, at)
-        if unit is not None:
-            at += 6
-            if 0xD800 <= unit < 0xDC00:
-                low = code_unit(raw, at)
-                if low is not None and 0xDC00 <= low < 0xE000:
-                    text += chr(0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00))
-                    at += 6
-                else:
-                    text += "\ufffd"
-            elif 0xDC00 <= unit < 0xE000:
-                text += "\ufffd"
-            else:
-                text += chr(unit)
-        elif raw[at + 1] in ESCAPES:
-            text += ESCAPES[raw[at + 1]]
-            at += 2
-        else:
-            text += "\\"
-            at += 1
-        plain = at
-    return text + raw[plain:].decode("utf-8", "replace")
-
-
-def code_unit(raw, at):
-    digits = raw[at + 2:at + 6]
-    if raw[at:at + 2] == b"\\u" and re.fullmatch(rb"[0-9A-Fa-f]{4}", digits):
-        return int(digits, 16)
-    return None
-
-
-def compact(node):
-    """A container's JSON text without insignificant white space, strings untouched."""
-    out, in_string, escaped = bytearray(), False, False
-    for byte in node.raw():
-        if in_string:
-            out.append(byte)
-            if escaped:
-                escaped = False
-            elif byte == ord("\\"):
-                escaped = True
-            elif byte == ord('"'):
-                in_string = False
-        elif byte not in WHITESPACE:
-            out.append(byte)
-            in_string = byte == ord('"')
-    return out.decode("utf-8", "replace")
+from json_nodes import compact
 
 
 def text(node):
-    """The value of a string field whose JSON value is `node`; None is no value."""
+    """The value of a string field whose JSON value is `node`; None if the field has no value."""
     if node is None or node.kind == "null":
         return None
     if node.kind == "string":
@@ -178,7 +29,7 @@ def at(node, *keys):
     return node
 
 
-# Fields that are the value at one path. The second column is the path.
+# Fields that are the value at a single path: name and path.
 PLAIN = [line.split() for line in """
 ct.id eventID
 ct.error errorCode
@@ -259,13 +110,13 @@ ct.mfaused additionalEventData.MFAUsed
 ct.consolelogin responseElements.ConsoleLogin
 """.strip().splitlines()]
 
-READING = """
+READ_VERBS = """
 BatchCheck BatchDescribe BatchGet BatchHead BatchList Calculate Check Compare Count
 Describe Detect Discover Download Estimate Filter Get Head List Lookup Preview Query
 Read Scan Search Select Simulate TransactGet Validate View
 """.split()
 
-CHANGING = """
+WRITE_VERBS = """
 Abort Accept Activate Add Allocate Allow Apply Approve Archive Assign Associate Attach
 Authorize BatchAdd BatchAssociate BatchCreate BatchDelete BatchDisable
 BatchDisassociate BatchEnable BatchImport BatchModify BatchPut BatchStop BatchUpdate
@@ -287,7 +138,7 @@ U64_MAX = 2**64 - 1
 
 
 def fields(record):
-    """Every field of `record` (a Node) that has a value, by name, in a fixed order."""
+    """All fields of the Node `record` that have a value, by name, in a fixed order."""
     values = {}
     for field, path in PLAIN:
         values[field] = text(at(record, *path.split(".")))
@@ -301,11 +152,11 @@ def fields(record):
     values["ct.resources"] = resources(record)
     values["ct.sessioncredentialfromconsole"] = flag(at(record, "sessionCredentialFromConsole"))
     values["s3.uri"] = s3_uri(record)
-    coming = byte_count(at(record, "additionalEventData", "bytesTransferredIn"))
-    going = byte_count(at(record, "additionalEventData", "bytesTransferredOut"))
-    values["s3.bytes.in"], values["s3.bytes.out"] = coming, going
-    if coming is not None or going is not None:
-        values["s3.bytes"] = min((coming or 0) + (going or 0), U64_MAX)
+    received = byte_count(at(record, "additionalEventData", "bytesTransferredIn"))
+    sent = byte_count(at(record, "additionalEventData", "bytesTransferredOut"))
+    values["s3.bytes.in"], values["s3.bytes.out"] = received, sent
+    if received is not None or sent is not None:
+        values["s3.bytes"] = min((received or 0) + (sent or 0), U64_MAX)
     name = values["ct.name"]
     values["s3.cnt.get"] = int(name == "GetObject")
     values["s3.cnt.put"] = int(name == "PutObject")
@@ -354,14 +205,14 @@ def original_user(record):
 
 
 def flag(node):
-    """The text of a boolean or a string; nothing else counts as a flag."""
+    """The text of a boolean or string; None for any other value."""
     return text(node) if node is not None and node.kind in ("true", "false", "string") else None
 
 
 def management_event(record):
-    own = flag(at(record, "managementEvent"))
-    if own in ("true", "false"):
-        return own
+    declared = flag(at(record, "managementEvent"))
+    if declared in ("true", "false"):
+        return declared
     category = text(at(record, "eventCategory"))
     if category is not None:
         return "true" if category == "Management" else "false"
@@ -369,13 +220,13 @@ def management_event(record):
 
 
 def read_only(record):
-    own = flag(at(record, "readOnly"))
-    if own is not None:
-        return own
+    declared = flag(at(record, "readOnly"))
+    if declared is not None:
+        return declared
     name = text(at(record, "eventName")) or ""
-    if any(begins_with_verb(name, verb) for verb in READING):
+    if any(begins_with_verb(name, verb) for verb in READ_VERBS):
         return "true"
-    if any(begins_with_verb(name, verb) for verb in CHANGING):
+    if any(begins_with_verb(name, verb) for verb in WRITE_VERBS):
         return "false"
     return None
 
@@ -450,8 +301,8 @@ def image_ids(record):
     if items is None:
         image = requested_image(record)
         return [image] if image is not None else None
-    found = [instance_image(item) for item in items.items]
-    return [image for image in found if image is not None] or None
+    images = [instance_image(item) for item in items.items]
+    return [image for image in images if image is not None] or None
 
 
 def image_id(record, index):
@@ -467,12 +318,12 @@ def instance_image(item):
 
 
 def info(record, values):
-    who = values["ct.user"] or values["ct.user.identitytype"] or "<NA>"
+    user_text = values["ct.user"] or values["ct.user.identitytype"] or "<NA>"
     source = values["ct.srcip"]
-    via = f" via {source}" if source and source != who else ""
+    via = f" via {source}" if source and source != user_text else ""
     failed = "!" if values["ct.error"] else ""
     arrow = "→" if values["ct.readonly"] == "false" else "←"
-    return f"{who}{via} {failed}{arrow} {values['ct.name'] or ''}{info_detail(record, values)}"
+    return f"{user_text}{via} {failed}{arrow} {values['ct.name'] or ''}{info_detail(record, values)}"
 
 
 def info_detail(record, values):
@@ -496,12 +347,12 @@ def event_to_string(values):
 
 
 def pointer(record, path):
-    """The value at an RFC 6901 pointer, as ct.value gives it."""
+    """The value of ct.value at the RFC 6901 pointer `path`."""
     node = record
     for part in path.split("/")[1:]:
         if node.kind == "array":
-            inside = re.fullmatch("0|[1-9][0-9]*", part) and int(part) < len(node.items)
-            node = node.items[int(part)] if inside else None
+            exists = re.fullmatch("0|[1-9][0-9]*", part) and int(part) < len(node.items)
+            node = node.items[int(part)] if exists else None
         else:
             node = node.member(part.replace("~1", "/").replace("~0", "~"))
         if node is None:
@@ -510,13 +361,13 @@ def pointer(record, path):
 
 
 def timestamp(record, file_name):
-    """The event's time in ns since 1970, or None if the record is skipped for want of one."""
+    """The event's time in nanoseconds since 1970; None if the record has none and is skipped."""
     for path in (("eventTime",), ("timeWindow", "windowEnd"), ("timeWindow", "windowStart")):
         node = at(record, *path)
         if node is not None and node.kind == "string":
-            found = nanoseconds(node.string)
-            if found is not None:
-                return found
+            time = nanoseconds(node.string)
+            if time is not None:
+                return time
     stamp = re.search(r"_(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)Z", file_name)
     return nanoseconds("{}-{}-{}T{}:{}:00Z".format(*stamp.groups())) if stamp else None
 

@@ -1,7 +1,7 @@
-"""The sample logs: one morning at a made-up company, in which a key is abused.
+"""The content of the sample logs: a morning at an invented company in which credentials are stolen.
 
-All of it is invented: account ids, addresses and domains are those reserved for
-documentation. `FILES` lists every file with its records in the order written.
+All accounts, addresses and domains are invented or reserved for documentation.
+`FILES` lists every file with its records in order.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ TERRAFORM = "APN/1.0 HashiCorp/1.0 Terraform/1.10.2 (+https://www.terraform.io) 
 
 
 class Raw:
-    """A value whose JSON text is given as it stands, e.g. `1.688560107857E9`."""
+    """A value with a verbatim JSON text, such as `1.688560107857E9`."""
 
     def __init__(self, text):
         self.text = text
@@ -32,8 +32,8 @@ def short(prefix, *seed):
     return prefix + hashlib.sha256(repr(seed).encode()).hexdigest()[:17]
 
 
-def access_key(kind, who):
-    return kind + hashlib.sha256(who.encode()).hexdigest()[:9].upper() + "EXAMPLE"
+def access_key(prefix, owner):
+    return prefix + hashlib.sha256(owner.encode()).hexdigest()[:9].upper() + "EXAMPLE"
 
 
 def iam_user(name, account=PROD, key=True, **more):
@@ -68,7 +68,7 @@ def service(name):
 
 def record(time, source, name, identity, *, ip=OFFICE, agent=None, region="us-east-1", request=None,
            response=None, read=None, account=PROD, kind="AwsApiCall", tls=None, version="1.11", **more):
-    """A record as CloudTrail orders its keys. `read` None leaves readOnly out."""
+    """A record with its keys in CloudTrail's order. Omits readOnly if `read` is None, and keys with the value DROP."""
     body = {"eventVersion": version, "userIdentity": identity, "eventTime": f"{DAY}T{time}Z",
             "eventSource": f"{source}.amazonaws.com", "eventName": name, "awsRegion": region,
             "sourceIPAddress": ip}
@@ -356,7 +356,7 @@ def trail_path(account, region, stamp, unique, ending="json.gz", service="CloudT
     return f"AWSLogs/{ORG}/{account}/{service}/{region}/{year}/{month}/{day}/{name}"
 
 
-# path, how the records are wrapped, the records
+# path, form of the file (see `wrap` in generate.py), records
 FILES = [
     (trail_path(PROD, "us-east-1", "0850", "q3Jm0aXo8ZtBn1Ld"), "gzip", MORNING),
     (trail_path(PROD, "us-east-1", "0910", "Wk6uYc2RvE9sTf4P"), "gzip", BREAK_IN),

@@ -1,4 +1,4 @@
-//! The life of a source: open, batches, end, close, again, beside others.
+//! Sources through the library: open, batches, end, close, several instances, metrics and progress.
 #![forbid(unsafe_code)]
 
 mod oracle;
@@ -8,12 +8,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use cloudtrail::host::{Capture, MetricKind, MetricValue, OwnedEvent, Plugin, Status, Value};
-use support::asker::Asker;
+use cloudtrail::host::{
+    Capture, MetricKind, MetricValue, OwnedEvent, OwnedValue as Value, Plugin, Status,
+};
+use support::field_reader::FieldReader;
 use support::scratch::{Scratch, gzip, plain_log};
 
 #[test]
-fn the_library_says_who_it_is() {
+fn library_identifies_itself() {
     let plugin = support::plugin("");
     let info = plugin.info();
     assert_eq!(info.name, "cloudtrail");
@@ -24,7 +26,7 @@ fn the_library_says_who_it_is() {
 }
 
 #[test]
-fn a_source_can_be_read_again_and_again() {
+fn source_can_be_read_repeatedly() {
     let plugin = support::plugin("");
     let logs = support::testdata("logs");
     let first = support::payloads(&plugin, &logs);
@@ -35,7 +37,7 @@ fn a_source_can_be_read_again_and_again() {
 }
 
 #[test]
-fn after_the_end_comes_the_end() {
+fn next_batch_after_the_end_returns_the_end() {
     let plugin = support::plugin("");
     let scratch = Scratch::new("end");
     let log = scratch.write("log.json", &plain_log("r-", 3));
@@ -48,7 +50,7 @@ fn after_the_end_comes_the_end() {
 }
 
 #[test]
-fn two_instances_of_one_plugin_do_not_disturb_each_other() {
+fn two_instances_of_one_plugin_read_their_own_sources() {
     let plugin = support::plugin("");
     let scratch = Scratch::new("instances");
     let paths = ["a", "b"].map(|name| {
@@ -66,10 +68,8 @@ fn two_instances_of_one_plugin_do_not_disturb_each_other() {
             let (status, events) = captures[side].next_batch().expect("no failure");
             for event in events {
                 let expected = format!("{}{}", ["a", "b"][side], counts[side]);
-                let given = plugin
-                    .extract_values(event, &[&id], false)
-                    .expect("an answer");
-                assert_eq!(given[0].value, Some(Value::from(expected.as_str())));
+                let values = plugin.extract_values(event, &[&id], false).expect("values");
+                assert_eq!(values[0].value, Some(Value::from(expected.as_str())));
                 counts[side] += 1;
             }
             at_end[side] = status == Status::Eof;
@@ -79,12 +79,12 @@ fn two_instances_of_one_plugin_do_not_disturb_each_other() {
 }
 
 #[test]
-fn an_event_of_one_instance_stays_valid_while_another_moves_on() {
+fn event_of_one_instance_stays_valid_while_another_reads() {
     let plugin = support::plugin("");
     let scratch = Scratch::new("instances-apart");
-    let held = scratch.write("held.json", &plain_log("held-", 10));
-    let moving = scratch.write("moving.json", &plain_log("moving-", 500));
-    let mut capture = open(&plugin, held.to_str().expect("UTF-8"));
+    let current = scratch.write("current.json", &plain_log("current-", 10));
+    let other = scratch.write("other.json", &plain_log("other-", 500));
+    let mut capture = open(&plugin, current.to_str().expect("UTF-8"));
     let id = plugin.request("ct.id").expect("a field");
     let events: Vec<_> = loop {
         let (status, events) = capture.next_batch().expect("no failure");
@@ -95,17 +95,17 @@ fn an_event_of_one_instance_stays_valid_while_another_moves_on() {
         }
     };
     for (number, event) in events.iter().enumerate() {
-        assert_eq!(support::payloads(&plugin, &moving).len(), 500);
-        let given = plugin
+        assert_eq!(support::payloads(&plugin, &other).len(), 500);
+        let values = plugin
             .extract_values(*event, &[&id], false)
-            .expect("an answer");
-        let expected = format!("held-{number}");
-        assert_eq!(given[0].value, Some(Value::from(expected.as_str())));
+            .expect("values");
+        let expected = format!("current-{number}");
+        assert_eq!(values[0].value, Some(Value::from(expected.as_str())));
     }
 }
 
 #[test]
-fn two_plugins_in_one_process_work_side_by_side() {
+fn several_plugins_in_one_process_read_side_by_side() {
     let logs = support::testdata("logs");
     let expected = support::payloads(&support::plugin(""), &logs);
     thread::scope(|scope| {
@@ -145,10 +145,10 @@ fn metrics_can_be_read_from_another_thread_during_extraction() {
             reads
         });
         let mut events = 0;
-        let mut asker = Asker::new(&plugin, &["/eventID"]);
+        let mut reader = FieldReader::new(&plugin, &["/eventID"]);
         for _ in 0..20 {
             events += support::each_event(&plugin, &logs, |event| {
-                asker.values(event);
+                reader.values(event);
             });
         }
         done.store(true, Ordering::Relaxed);
@@ -164,7 +164,7 @@ fn metrics_can_be_read_from_another_thread_during_extraction() {
 }
 
 #[test]
-fn closing_in_the_middle_ends_all_work_at_once() {
+fn close_before_the_end_stops_all_work_at_once() {
     let scratch = Scratch::new("middle");
     let log = gzip(&plain_log("r-", 5_000));
     for number in 0..40 {
@@ -188,14 +188,14 @@ fn closing_in_the_middle_ends_all_work_at_once() {
 }
 
 #[test]
-fn a_plugin_dropped_with_nothing_opened_ends_quietly() {
+fn plugin_can_be_destroyed_without_an_open_source() {
     for _ in 0..20 {
         drop(support::plugin(""));
     }
 }
 
 #[test]
-fn progress_grows_to_the_whole() {
+fn progress_grows_to_100_percent() {
     let plugin = support::plugin("");
     let logs = support::testdata("logs");
     let mut capture = open(&plugin, logs.to_str().expect("UTF-8"));
@@ -215,23 +215,28 @@ fn progress_grows_to_the_whole() {
 }
 
 #[test]
-fn values_of_a_live_event_and_of_a_foreign_one_may_be_asked_for_in_turn() {
+fn live_and_detached_events_can_be_extracted_alternately() {
     let plugin = support::plugin("");
     let logs = support::testdata("logs");
-    let foreign = OwnedEvent::new(5, br#"{"eventName":"Foreign","eventID":"x"}"#);
+    // Does not come from the plugin's current batch.
+    let detached = OwnedEvent::new(
+        plugin.info().id,
+        5,
+        br#"{"eventName":"Detached","eventID":"x"}"#,
+    );
     let name = plugin.request("ct.name").expect("a field");
     let mut names = Vec::new();
     support::each_event(&plugin, &logs, |event| {
-        for event in [event, foreign.as_event(), event] {
-            let given = plugin
+        for event in [event, detached.as_event(), event] {
+            let values = plugin
                 .extract_values(event, &[&name], false)
-                .expect("an answer");
-            names.push(given[0].value.clone());
+                .expect("values");
+            names.push(values[0].value.clone());
         }
     });
     for three in names.chunks(3) {
         assert_eq!(three[0], three[2]);
-        assert_eq!(three[1], Some(Value::from("Foreign")));
+        assert_eq!(three[1], Some(Value::from("Detached")));
     }
 }
 

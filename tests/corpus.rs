@@ -1,6 +1,5 @@
-//! Public sample records, which are no part of the project: every field against the oracle, and against what the Go
-//! plugin 0.17.1 gave for them. Reads the folder that
-//! `CLOUDTRAIL_CORPUS` names: `CLOUDTRAIL_CORPUS=/path cargo test --test corpus`.
+//! Public sample records, which are not part of the project: every field against the oracle, and against the recorded
+//! values of the Go plugin 0.17.1. Reads the folder in `CLOUDTRAIL_CORPUS`: `CLOUDTRAIL_CORPUS=/path cargo test --test corpus`.
 #![forbid(unsafe_code)]
 
 mod oracle;
@@ -11,34 +10,34 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use cloudtrail::host::Value;
+use cloudtrail::host::OwnedValue as Value;
 use oracle::json::{Json, Kind};
 use oracle::{Expected, Record};
-use support::asker::{Asker, show};
+use support::field_reader::{FieldReader, show};
 
-/// By file, then by event number, then by field.
+/// The Go plugin's values by file, event number and field.
 type Upstream = BTreeMap<String, BTreeMap<usize, BTreeMap<String, Value>>>;
 
-/// One difference to the Go plugin that is meant: the fields, the reason, and when it holds.
+/// An intended difference from the Go plugin: fields, reason and condition.
 struct Intended {
     fields: &'static [&'static str],
     reason: &'static str,
     holds: fn(&Difference) -> bool,
 }
 
-/// One field for which the two plugins differ.
+/// A field for which the two plugins differ.
 struct Difference<'a> {
     record: Json<'a>,
     ours: Option<String>,
     theirs: Option<String>,
-    /// What the Go plugin gave for ct.user.
+    /// Whether the Go plugin has a value for ct.user.
     their_user: bool,
 }
 
 const INTENDED: &[Intended] = &[
     Intended {
         fields: &["ct.request", "ct.response"],
-        reason: "null is no value; the Go plugin gives its name",
+        reason: "null is no value; the Go plugin returns the text `null`",
         holds: |it| it.ours.is_none() && it.theirs.as_deref() == Some("null"),
     },
     Intended {
@@ -157,7 +156,7 @@ fn all_records_of_the_corpus_agree_with_the_oracle() {
         "/requestParameters/bucketName",
         "/resources/0/ARN",
     ];
-    let mut asker = Asker::new(&plugin, &pointers);
+    let mut reader = FieldReader::new(&plugin, &pointers);
     let mut count = 0;
     let mut wrong = Vec::new();
     for path in logs(&corpus) {
@@ -170,7 +169,7 @@ fn all_records_of_the_corpus_agree_with_the_oracle() {
             if Some(event.ts()) != record.timestamp(name) {
                 wrong.push(format!("{name}: timestamp {}", event.ts()));
             }
-            let differences = asker.differences(event, &record);
+            let differences = reader.differences(event, &record);
             wrong.extend(differences.into_iter().map(|it| format!("{name}: {it}")));
         });
     }
@@ -179,12 +178,12 @@ fn all_records_of_the_corpus_agree_with_the_oracle() {
 }
 
 #[test]
-fn differences_to_the_go_plugin_are_those_that_are_meant() {
+fn differences_from_the_go_plugin_are_the_intended_ones() {
     let corpus = corpus();
     let upstream = upstream(&corpus);
     let plugin = support::plugin("");
-    let mut asker = Asker::new(&plugin, &[]);
-    let specs: Vec<String> = asker.specs().map(str::to_owned).collect();
+    let mut reader = FieldReader::new(&plugin, &[]);
+    let specs: Vec<String> = reader.specs().map(str::to_owned).collect();
     let compared = |spec: &&String| !spec.contains('[') && !OURS.split(' ').any(|it| it == **spec);
     let mut compared_events = 0;
     let mut used = vec![0; INTENDED.len()];
@@ -216,7 +215,7 @@ fn differences_to_the_go_plugin_are_those_that_are_meant() {
             }
             for (spec, ours) in specs
                 .iter()
-                .zip(asker.values(event))
+                .zip(reader.values(event))
                 .filter(|(spec, _)| compared(spec))
             {
                 let theirs_of_field = theirs.get(spec.as_str());

@@ -1,4 +1,4 @@
-//! The built `ctcat`, driven with a fake plugin so that every ending can be had.
+//! Tests of the built `ctcat`, most of them with a fake plugin that can fail in every way.
 
 mod fixtures;
 
@@ -10,8 +10,8 @@ use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 
-static SOUND: LazyLock<PathBuf> = LazyLock::new(|| fixtures::library("fake_plugin", &[]));
-static FAULTY: LazyLock<PathBuf> =
+static PLUGIN: LazyLock<PathBuf> = LazyLock::new(|| fixtures::library("fake_plugin", &[]));
+static FAULTY_PLUGIN: LazyLock<PathBuf> =
     LazyLock::new(|| fixtures::library("fake_plugin", &["WITH_FAULTS"]));
 
 fn ctcat(library: &Path, args: &[&str]) -> Command {
@@ -21,7 +21,7 @@ fn ctcat(library: &Path, args: &[&str]) -> Command {
 }
 
 fn run(args: &[&str]) -> Output {
-    ctcat(&SOUND, args).output().expect("ctcat runs")
+    ctcat(&PLUGIN, args).output().expect("ctcat runs")
 }
 
 /// Standard output of a run that must succeed.
@@ -36,7 +36,7 @@ fn stderr(output: &Output) -> String {
 }
 
 #[test]
-fn a_bare_source_is_read_with_a_readable_line_per_event() {
+fn read_is_the_default_command_and_prints_a_line_per_event() {
     let text = stdout(&["normal"]);
     assert_eq!(text, stdout(&["read", "normal"]));
     let lines: Vec<_> = text.lines().collect();
@@ -48,12 +48,12 @@ fn a_bare_source_is_read_with_a_readable_line_per_event() {
 }
 
 #[test]
-fn several_sources_are_read_one_after_the_other() {
+fn several_sources_are_read_in_order() {
     assert_eq!(stdout(&["--count", "normal", "end-with-events"]), "9\n");
 }
 
 #[test]
-fn fields_as_text_cannot_forge_other_fields_or_reach_the_terminal() {
+fn text_output_quotes_ambiguous_values_and_escapes_control_characters() {
     let fields = "fake.number,fake.none,fake.hostile,fake.list";
     let text = stdout(&["-f", fields, "-n", "1", "normal"]);
     assert_eq!(
@@ -67,7 +67,7 @@ fn fields_as_text_cannot_forge_other_fields_or_reach_the_terminal() {
 }
 
 #[test]
-fn fields_as_json_are_typed_and_always_valid() {
+fn json_output_is_typed_and_valid() {
     let fields = ["-f", "all", "-f", "fake.key[a,b],fake.list[1]"];
     let args = [&fields[..], &["-o", "json", "--payload", "normal"]].concat();
     let text = stdout(&args);
@@ -92,7 +92,7 @@ fn fields_as_json_are_typed_and_always_valid() {
 }
 
 #[test]
-fn fields_as_tsv_have_a_header_and_escapes() {
+fn tsv_output_has_a_header_and_escapes() {
     let args = [
         "-o",
         "tsv",
@@ -114,7 +114,7 @@ fn fields_as_tsv_have_a_header_and_escapes() {
 }
 
 #[test]
-fn fields_are_extracted_one_by_one_unless_a_single_call_is_asked_for() {
+fn fields_are_extracted_in_one_call_each_unless_single_call_is_set() {
     let extractions = |extra: &[&str]| {
         let args = [
             &["--count", "--stats", "-f", "fake.kind,fake.odd", "normal"],
@@ -131,12 +131,12 @@ fn fields_are_extracted_one_by_one_unless_a_single_call_is_asked_for() {
     };
     assert_eq!(extractions(&[]), 12);
     assert_eq!(extractions(&["--single-call"]), 6);
-    // Its former name.
+    // The option's former name.
     assert_eq!(extractions(&["--together"]), 6);
 }
 
 #[test]
-fn a_star_in_a_field_stands_for_any_text() {
+fn star_in_a_field_name_matches_any_text() {
     let text = stdout(&["-o", "tsv", "-n1", "-f", "fake.n*,fake.k*", "normal"]);
     let header = text.lines().next().expect("a header");
     assert_eq!(header, "time\tfake.number\tfake.none\tfake.kind");
@@ -146,13 +146,14 @@ fn a_star_in_a_field_stands_for_any_text() {
 }
 
 #[test]
-fn a_check_goes_down_to_the_first_events() {
+fn check_reports_each_step_up_to_the_first_events() {
     let text = stdout(&["check", "normal"]);
-    let words = ["configuration  accepted", "source         normal is open"];
-    for part in words
-        .into_iter()
-        .chain(["event 1 of fake_source", "Falco can read this"])
-    {
+    for part in [
+        "configuration  accepted",
+        "source         normal is open",
+        "event 1 of fake_source",
+        "Falco can read this",
+    ] {
         assert!(text.contains(part), "{part} is missing in: {text}");
     }
     for (args, part) in [
@@ -171,7 +172,7 @@ fn a_check_goes_down_to_the_first_events() {
 }
 
 #[test]
-fn completions_name_the_commands() {
+fn completion_scripts_contain_the_commands() {
     for shell in ["bash", "zsh", "fish"] {
         let output = Command::new(env!("CARGO_BIN_EXE_ctcat"))
             .args(["completions", shell])
@@ -186,7 +187,7 @@ fn completions_name_the_commands() {
 }
 
 #[test]
-fn failures_have_their_exit_codes_and_reasons() {
+fn failures_print_a_reason_and_set_the_exit_code() {
     for (args, code, part) in [
         (&["fail"][..], 1, "error: the source broke"),
         (&["no-such"], 1, "error: cannot open no-such"),
@@ -198,17 +199,17 @@ fn failures_have_their_exit_codes_and_reasons() {
     ] {
         let output = run(args);
         assert_eq!(output.status.code(), Some(code), "{args:?}");
-        let told = stderr(&output);
-        assert!(told.contains(part), "{args:?}: {told}");
+        let message = stderr(&output);
+        assert!(message.contains(part), "{args:?}: {message}");
         assert!(output.stdout.is_empty(), "{args:?}");
     }
 }
 
 #[test]
-fn options_may_stand_in_front_of_the_command() {
+fn options_may_precede_the_command() {
     let ctcat = |args: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ctcat"));
-        command.arg("--library").arg(&*SOUND).args(args);
+        command.arg("--library").arg(&*PLUGIN).args(args);
         command.output().expect("ctcat runs")
     };
     let checked = ctcat(&["--wait", "5", "check", "normal"]);
@@ -216,7 +217,7 @@ fn options_may_stand_in_front_of_the_command() {
     assert!(String::from_utf8_lossy(&checked.stdout).contains("Falco can read this"));
     let listed = ctcat(&["fields", "-o", "tsv"]);
     assert_eq!(listed.status.code(), Some(0), "{}", stderr(&listed));
-    // An option that the command does not have is refused by it.
+    // The command rejects an option that it does not have.
     let output = ctcat(&["--log-level", "off", "fields"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(
@@ -234,7 +235,7 @@ fn events_before_a_failure_are_printed() {
 }
 
 #[test]
-fn a_field_that_fails_is_told_once_and_ends_in_a_failure() {
+fn a_failing_field_is_logged_once_and_sets_the_exit_code() {
     let args = [
         "-f",
         "fake.fail,fake.number",
@@ -242,7 +243,7 @@ fn a_field_that_fails_is_told_once_and_ends_in_a_failure() {
         "tsv",
         "end-with-events",
     ];
-    let output = ctcat(&FAULTY, &args).output().expect("ctcat runs");
+    let output = ctcat(&FAULTY_PLUGIN, &args).output().expect("ctcat runs");
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(stderr(&output).matches("this field fails").count(), 1);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -250,20 +251,20 @@ fn a_field_that_fails_is_told_once_and_ends_in_a_failure() {
 }
 
 #[test]
-fn the_log_is_filtered_and_harmless() {
-    let quiet = run(&["--log-level", "off", "--count", "normal"]);
-    assert_eq!(stderr(&quiet), "");
-    let usual = run(&["--count", "normal"]);
+fn log_lines_are_filtered_by_severity_and_escaped() {
+    let off = run(&["--log-level", "off", "--count", "normal"]);
+    assert_eq!(stderr(&off), "");
+    let default = run(&["--count", "normal"]);
     assert_eq!(
-        stderr(&usual),
-        "warning: a warning with \\u{1b}[31mcolour\n"
+        stderr(&default),
+        "warning: a warning with \\u{1b}[31mcolor\n"
     );
-    let chatty = run(&["--log-level", "debug", "--count", "normal"]);
-    assert!(stderr(&chatty).ends_with("debug: part: a debug line\n"));
+    let debug = run(&["--log-level", "debug", "--count", "normal"]);
+    assert!(stderr(&debug).ends_with("debug: part: a debug line\n"));
 }
 
 #[test]
-fn a_configuration_can_come_from_a_file() {
+fn configuration_can_be_read_from_a_file() {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("ctcat-config");
     fs::write(&path, "bad").expect("a file");
     let output = run(&["-c", &format!("@{}", path.display()), "normal"]);
@@ -271,8 +272,8 @@ fn a_configuration_can_come_from_a_file() {
 }
 
 #[test]
-fn a_reader_that_goes_away_ends_it_quietly() {
-    let mut child = ctcat(&SOUND, &["--log-level=off", "many"])
+fn a_closed_output_ends_the_program_without_an_error() {
+    let mut child = ctcat(&PLUGIN, &["--log-level=off", "many"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -287,8 +288,8 @@ fn a_reader_that_goes_away_ends_it_quietly() {
 }
 
 #[test]
-fn following_is_live_and_ctrl_c_ends_it_with_stats() {
-    let mut child = ctcat(&SOUND, &["--stats", "endless"])
+fn events_are_printed_at_once_and_ctrl_c_ends_with_statistics() {
+    let mut child = ctcat(&PLUGIN, &["--stats", "endless"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -297,7 +298,7 @@ fn following_is_live_and_ctrl_c_ends_it_with_stats() {
     let mut reader = BufReader::new(child.stdout.take().expect("piped"));
     reader
         .read_line(&mut line)
-        .expect("the event is not held back");
+        .expect("the event is printed while the source is open");
     assert!(line.contains("event 1 "), "{line}");
     let interrupted = Command::new("kill")
         .args(["-INT", &child.id().to_string()])
@@ -309,7 +310,7 @@ fn following_is_live_and_ctrl_c_ends_it_with_stats() {
 }
 
 #[test]
-fn the_list_of_fields_has_four_forms() {
+fn fields_are_listed_in_four_formats() {
     let text = stdout(&["fields"]);
     assert!(
         text.contains("fake.list[index]?  string list  Two words\n"),
@@ -336,8 +337,8 @@ fn schema_identity_and_open_params_are_printed() {
 }
 
 #[test]
-fn its_own_plugin_needs_no_naming() {
-    let own = |args: &[&str]| {
+fn the_library_built_with_the_program_is_the_default() {
+    let stdout = |args: &[&str]| {
         let output = Command::new(env!("CARGO_BIN_EXE_ctcat"))
             .args(args)
             .output()
@@ -345,25 +346,54 @@ fn its_own_plugin_needs_no_naming() {
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
         String::from_utf8(output.stdout).expect("UTF-8")
     };
-    let info: Value = serde_json::from_str(&own(&["info", "--json"])).expect("JSON");
+    let info: Value = serde_json::from_str(&stdout(&["info", "--json"])).expect("JSON");
     assert_eq!(info["event_source"], json!("aws_cloudtrail"));
     assert_eq!(info["version"], json!(env!("CARGO_PKG_VERSION")));
     let logs = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/logs");
-    let lines = own(&[logs]).lines().count();
+    let lines = stdout(&[logs]).lines().count();
     assert!(lines > 0);
-    assert_eq!(own(&["--count", logs]), format!("{lines}\n"));
+    assert_eq!(stdout(&["--count", logs]), format!("{lines}\n"));
     assert_eq!(
-        own(&["-f", "all", "-o", "json", logs]).lines().count(),
+        stdout(&["-f", "all", "-o", "json", logs]).lines().count(),
         lines
     );
 }
 
 #[test]
-fn help_teaches_by_example() {
-    let output = run(&["--help"]);
-    let help = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert_eq!(output.status.code(), Some(0));
-    for part in ["Examples:", "Exit codes:", "--fields", "schema"] {
-        assert!(help.contains(part), "{part}");
+fn help_has_examples_and_exit_codes() {
+    for option in ["-h", "--help"] {
+        let help = stdout(&[option]);
+        for part in ["Examples:", "Exit codes:", "--fields", "schema"] {
+            assert!(help.contains(part), "{part}");
+        }
+    }
+    for command in ["read", "check", "fields", "completions"] {
+        let help = stdout(&[command, "--help"]);
+        assert!(help.contains("Examples:"), "{command}: {help}");
+    }
+}
+
+#[test]
+fn examples_in_the_help_are_valid_command_lines() {
+    let help = stdout(&["--help"]);
+    let examples: Vec<_> = help
+        .lines()
+        .filter_map(|it| it.strip_prefix("  ctcat "))
+        .collect();
+    assert!(examples.len() >= 10, "{examples:?}");
+    for example in examples {
+        let line = example.split("   ").next().unwrap_or(example);
+        let line = line.split(['|', '>']).next().unwrap_or(line);
+        // `--no-such` makes the program parse the arguments and exit before it reads anything.
+        let script = format!("\"$0\" {line} --no-such");
+        let output = Command::new("sh")
+            .args(["-c", &script, env!("CARGO_BIN_EXE_ctcat")])
+            .output()
+            .expect("a shell");
+        let message = stderr(&output);
+        assert!(
+            message.contains("unexpected argument '--no-such'"),
+            "{line}: {message}"
+        );
     }
 }

@@ -21,7 +21,7 @@ use support::rules::{self, Records};
 use support::scratch::{Scratch, plain_log};
 
 #[test]
-fn each_record_raises_the_alerts_that_it_is_there_for() {
+fn each_sample_record_raises_its_rules_alerts_only() {
     let mut expected = BTreeMap::new();
     for rule in rules::items_of("rule") {
         for id in rules::event_ids(&rule.name, Records::Match) {
@@ -39,7 +39,7 @@ fn each_record_raises_the_alerts_that_it_is_there_for() {
 }
 
 #[test]
-fn every_part_of_an_output_has_a_value_for_some_record() {
+fn every_output_field_has_a_value_for_some_record() {
     let scratch = Scratch::new("falco-outputs");
     let mut falco = Falco::start(&scratch, &falco::config(text(&support::testdata("rules"))));
     falco.succeed();
@@ -62,7 +62,7 @@ fn every_part_of_an_output_has_a_value_for_some_record() {
 }
 
 #[test]
-fn a_source_is_read_to_its_end() {
+fn source_is_read_to_its_end() {
     let scratch = Scratch::new("falco-end");
     let logs = support::testdata("logs");
     let mut config = falco::config(text(&logs));
@@ -110,10 +110,10 @@ fn two_sources_are_read_side_by_side() {
 }
 
 #[test]
-fn a_capture_file_gives_the_same_alerts() {
+fn capture_file_gives_the_same_alerts() {
     let scratch = Scratch::new("falco-capture");
     let mut config = falco::config(text(&support::testdata("rules")));
-    // It starts with the first alert, which here is that of the first record, and is to go on to the end.
+    // The capture starts with the first alert, here at the first record, and lasts to the end.
     config["capture"] = json!({
         "enabled": true,
         "path_prefix": scratch.path().join("capture"),
@@ -147,7 +147,7 @@ fn fields_are_listed_with_their_descriptions() {
     let listed = squeezed(&falco.output());
     let plugin = support::plugin("");
     for field in plugin.fields() {
-        // Falco leaves these out of its list.
+        // Falco does not list these.
         if field.properties.iter().any(|property| property == "hidden") {
             continue;
         }
@@ -158,7 +158,7 @@ fn fields_are_listed_with_their_descriptions() {
 }
 
 #[test]
-fn a_bad_configuration_is_refused_in_the_plugins_words() {
+fn invalid_configuration_is_refused_with_the_plugins_error() {
     let scratch = Scratch::new("falco-bad");
     for (key, value, words) in [
         (
@@ -187,7 +187,7 @@ fn a_bad_configuration_is_refused_in_the_plugins_words() {
 }
 
 #[test]
-fn a_value_of_a_wrong_type_is_refused_by_its_name() {
+fn value_of_a_wrong_type_is_refused_with_its_key() {
     let scratch = Scratch::new("falco-type");
     let mut config = falco::config(text(&support::testdata("logs")));
     config["plugins"][0]["init_config"] = json!({"decodeThreads": "many"});
@@ -197,15 +197,15 @@ fn a_value_of_a_wrong_type_is_refused_by_its_name() {
 }
 
 #[test]
-fn a_queue_is_followed_reloaded_and_left() {
+fn queue_is_followed_through_a_reload_and_sigterm() {
     let service = Service::at(ministack().address);
     service.create_bucket("falco");
-    // A short lease: the server may hand a message to the connection that the reload has cut.
+    // A short visibility timeout: a message may be received by the connection that the reload closes.
     service.create_queue("falco", json!({"VisibilityTimeout": "5"}));
     let scratch = Scratch::new("falco-queue");
     let mut config = following("sqs://falco", ministack().address);
     config["rules_files"] = json!([falco::rule_for_everything(&scratch)]);
-    // Without this it does not hear SIGHUP either.
+    // Without this Falco ignores SIGHUP.
     config["watch_config_files"] = json!(true);
     let mut falco = Falco::start(&scratch, &config);
 
@@ -222,20 +222,20 @@ fn a_queue_is_followed_reloaded_and_left() {
         falco.alerts().len() == 6
     });
 
-    let asked = Instant::now();
+    let start = Instant::now();
     falco.signal("TERM");
     falco.succeed();
     assert!(
-        asked.elapsed() < Duration::from_secs(5),
+        start.elapsed() < Duration::from_secs(5),
         "its end took {:?}",
-        asked.elapsed()
+        start.elapsed()
     );
 }
 
 #[test]
-fn a_local_source_is_left_in_the_middle() {
+fn local_source_is_stopped_before_its_end() {
     let scratch = Scratch::new("falco-term");
-    // So many that they are not all read before the signal.
+    // Too many to be read before the signal.
     let log = plain_log("r-", 50_000);
     for number in 0..20 {
         scratch.write(&format!("logs/{number}.json"), &log);
@@ -244,13 +244,13 @@ fn a_local_source_is_left_in_the_middle() {
     config["rules_files"] = json!([falco::rule_for_everything(&scratch)]);
     let mut falco = Falco::start(&scratch, &config);
     falco.until("alerts", |falco| !falco.alerts().is_empty());
-    let asked = Instant::now();
+    let start = Instant::now();
     falco.signal("TERM");
     falco.succeed();
     assert!(
-        asked.elapsed() < Duration::from_secs(5),
+        start.elapsed() < Duration::from_secs(5),
         "its end took {:?}",
-        asked.elapsed()
+        start.elapsed()
     );
     assert!(falco.alerts().len() < 1_000_000);
 }
@@ -275,7 +275,7 @@ fn metrics_are_served_for_prometheus() {
     });
     let page = page(address, "/metrics").expect("it is served");
     for metric in support::plugin("").metrics() {
-        // Falco gives numbers of bytes another unit.
+        // Falco changes the unit of byte counts.
         let name = metric.name.replace('.', "_").replace("_bytes", "");
         assert!(
             page.contains(&format!("cloudtrail_{name}")),
@@ -298,7 +298,7 @@ fn deliver(service: &Service, key: &str) {
     service.send("falco", [notification.to_string()]);
 }
 
-/// What an HTTP server has at `path`; `None` if nothing answers yet.
+/// The body that an HTTP server returns for `path`; `None` if it does not answer yet.
 fn page(address: SocketAddr, path: &str) -> Option<String> {
     let mut stream = TcpStream::connect(address).ok()?;
     let request = Message::new(format!("GET {path} HTTP/1.1"))
@@ -319,7 +319,7 @@ fn captures_below(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// A text without its white space, because Falco breaks descriptions into lines.
+/// A text without white space, because Falco wraps descriptions.
 fn squeezed(text: &str) -> String {
     text.split_whitespace().collect()
 }

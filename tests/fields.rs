@@ -1,5 +1,5 @@
-//! Every field of every sample record, through the library, against two oracles: the reviewed values below
-//! `testdata/expected`, and one that reads the record's bytes.
+//! Every field of every sample record, through the library, against two oracles: the reviewed values in
+//! `testdata/expected`, and one that computes them from the record's bytes.
 #![forbid(unsafe_code)]
 
 mod oracle;
@@ -9,10 +9,10 @@ use std::fs;
 use std::io::Read;
 use std::path::Path;
 
-use cloudtrail::host::{FieldType, OwnedEvent, Plugin, Value};
+use cloudtrail::host::{FieldType, OwnedEvent, OwnedValue as Value, Plugin};
 use oracle::Record;
 use serde_json::Value as Json;
-use support::asker::{Asker, field_names, show};
+use support::field_reader::{FieldReader, field_names, show};
 
 const POINTERS: &[&str] = &[
     "",
@@ -31,7 +31,7 @@ const POINTERS: &[&str] = &[
     "/no~1such~0key",
 ];
 
-/// A sample record with what is expected of it.
+/// A sample record and its expected values.
 struct Sample {
     name: String,
     payload: Vec<u8>,
@@ -39,20 +39,20 @@ struct Sample {
 }
 
 #[test]
-fn exports_the_fields_that_are_specified() {
+fn library_lists_the_specified_fields() {
     let plugin = support::plugin("");
     let (given, known) = field_names(&plugin);
     assert_eq!(given, known);
 }
 
 #[test]
-fn fields_carry_the_types_arguments_and_hints_that_are_specified() {
+fn fields_have_the_specified_types_arguments_and_hints() {
     let plugin = support::plugin("");
     for field in plugin.fields() {
         let name = field.name.as_str();
         let is_number = name.starts_with("s3.bytes") || name.starts_with("s3.cnt.");
-        assert_eq!(field.kind == FieldType::Uint64, is_number, "{name}");
-        assert_eq!(field.kind == FieldType::String, !is_number, "{name}");
+        assert_eq!(field.field_type == FieldType::Uint64, is_number, "{name}");
+        assert_eq!(field.field_type == FieldType::String, !is_number, "{name}");
         assert_eq!(field.is_list, name == "ec2.imageids", "{name}");
         let argument = field
             .arg
@@ -83,8 +83,8 @@ fn fields_carry_the_types_arguments_and_hints_that_are_specified() {
 fn sample_records_have_the_reviewed_values() {
     let plugin = support::plugin("");
     let mut samples = samples(false).into_iter();
-    let mut asker = Asker::new(&plugin, POINTERS);
-    let specs: Vec<String> = asker.specs().map(str::to_owned).collect();
+    let mut reader = FieldReader::new(&plugin, POINTERS);
+    let specs: Vec<String> = reader.specs().map(str::to_owned).collect();
     let mut wrong = Vec::new();
     support::each_event(&plugin, &support::testdata("logs"), |event| {
         let sample = samples.next().expect("no more events than samples");
@@ -106,7 +106,7 @@ fn sample_records_have_the_reviewed_values() {
             "{}",
             sample.name
         );
-        for (spec, given) in specs.iter().zip(asker.values(event)) {
+        for (spec, given) in specs.iter().zip(reader.values(event)) {
             if !is_reviewed(spec) {
                 continue;
             }
@@ -133,72 +133,76 @@ fn the_two_oracles_agree() {
         assert_eq!(record.timestamp(file), time, "{}", sample.name);
         for field in oracle::fields().filter(|field| *field != "ct.value") {
             let expected = reviewed(field, &sample.expected["fields"][field]);
-            let own = record.value(field, None).map(support::asker::value);
+            let own = record.value(field, None).map(support::field_reader::value);
             assert_eq!(own, expected, "{} {field}", sample.name);
         }
     }
 }
 
 #[test]
-fn sample_records_agree_with_the_oracle_however_they_are_asked() {
+fn every_way_of_extraction_agrees_with_the_oracle() {
     let plugin = support::plugin(r#"{"includeInsights":true}"#);
-    let mut asker = Asker::new(&plugin, POINTERS);
+    let mut reader = FieldReader::new(&plugin, POINTERS);
     let mut wrong = Vec::new();
     let count = support::each_event(&plugin, &support::testdata("logs"), |event| {
         let record = Record::read(event.payload()).expect("a record");
-        wrong.extend(asker.differences(event, &record));
+        wrong.extend(reader.differences(event, &record));
     });
     assert_eq!(count, samples(true).len());
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// The plugin works out ahead what it was asked of the events before.
+/// The plugin precomputes the fields that were extracted from earlier events.
 #[test]
-fn values_that_are_worked_out_ahead_agree_with_the_oracle_too() {
+fn precomputed_values_agree_with_the_oracle() {
     let plugin = support::plugin(r#"{"includeInsights":true}"#);
-    let mut asker = Asker::new(&plugin, POINTERS);
+    let mut reader = FieldReader::new(&plugin, POINTERS);
     for round in 0..3 {
         let mut wrong = Vec::new();
         support::each_event(&plugin, &support::testdata("logs"), |event| {
             if round == 0 {
-                asker.values(event);
+                reader.values(event);
                 return;
             }
             let record = Record::read(event.payload()).expect("a record");
-            wrong.extend(asker.differences(event, &record));
+            wrong.extend(reader.differences(event, &record));
         });
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     }
 }
 
 #[test]
-fn foreign_events_give_what_live_ones_give() {
+fn detached_events_have_the_values_of_live_ones() {
     let plugin = support::plugin("");
     let mut live = Vec::new();
-    let mut asker = Asker::new(&plugin, POINTERS);
+    let mut reader = FieldReader::new(&plugin, POINTERS);
     support::each_event(&plugin, &support::testdata("logs"), |event| {
         let copy = OwnedEvent::from_bytes(event.as_bytes()).expect("an event");
-        let values = asker.values(event);
+        let values = reader.values(event);
         assert_eq!(
-            asker.values(copy.as_event()),
+            reader.values(copy.as_event()),
             values,
             "a copy beside the live event"
         );
-        assert_eq!(asker.values(event), values, "the live event after its copy");
+        assert_eq!(
+            reader.values(event),
+            values,
+            "the live event after its copy"
+        );
         live.push((copy, values));
     });
     for (copy, values) in &live {
-        assert_eq!(asker.values(copy.as_event()), *values, "after close");
+        assert_eq!(reader.values(copy.as_event()), *values, "after close");
     }
     let unopened = support::plugin("");
-    let mut asker = Asker::new(&unopened, POINTERS);
+    let mut reader = FieldReader::new(&unopened, POINTERS);
     for (copy, values) in &live {
-        assert_eq!(asker.values(copy.as_event()), *values, "without any open");
+        assert_eq!(reader.values(copy.as_event()), *values, "without any open");
     }
     for (copy, values) in live.iter().rev() {
         let renumbered = copy.as_event().with_number(1);
         assert_eq!(
-            asker.values(renumbered),
+            reader.values(renumbered),
             *values,
             "all with one event number"
         );
@@ -206,12 +210,12 @@ fn foreign_events_give_what_live_ones_give() {
 }
 
 #[test]
-fn one_buffer_reused_for_all_events_gives_each_its_own_values() {
+fn one_buffer_reused_for_all_events_gives_the_values_of_each() {
     let plugin = support::plugin("");
     let samples = samples(false);
     let longest = samples.iter().map(|s| s.payload.len()).max().unwrap_or(0);
-    let mut asker = Asker::new(&plugin, POINTERS);
-    // White space makes all events equally long, so that one buffer can hold any of them.
+    let mut reader = FieldReader::new(&plugin, POINTERS);
+    // White space pads all events to the same length, so that they fit into one buffer.
     let padded = samples.iter().map(|sample| {
         let mut payload = vec![b' '; longest];
         let inside = longest - sample.payload.len() + 1;
@@ -222,10 +226,10 @@ fn one_buffer_reused_for_all_events_gives_each_its_own_values() {
     let mut wrong = Vec::new();
     let mut places = Vec::new();
     for payload in padded {
-        let event = OwnedEvent::new(0, &payload);
+        let event = OwnedEvent::new(plugin.info().id, 0, &payload);
         places.push(event.as_event().as_bytes().as_ptr());
         let record = Record::read(&payload).expect("a record");
-        wrong.extend(asker.differences(event.as_event(), &record));
+        wrong.extend(reader.differences(event.as_event(), &record));
     }
     places.dedup();
     assert!(
@@ -236,9 +240,9 @@ fn one_buffer_reused_for_all_events_gives_each_its_own_values() {
 }
 
 #[test]
-fn going_back_and_forth_within_a_batch_changes_nothing() {
+fn events_of_a_batch_can_be_extracted_in_any_order() {
     let plugin = support::plugin("");
-    let mut asker = Asker::new(&plugin, POINTERS);
+    let mut reader = FieldReader::new(&plugin, POINTERS);
     let logs = support::testdata("logs");
     let mut capture = plugin
         .open(logs.to_str().expect("UTF-8"))
@@ -248,16 +252,16 @@ fn going_back_and_forth_within_a_batch_changes_nothing() {
         let (status, events) = capture.next_batch().expect("a batch");
         let events: Vec<_> = events.collect();
         most = most.max(events.len());
-        let forth: Vec<_> = events.iter().map(|event| asker.values(*event)).collect();
+        let forth: Vec<_> = events.iter().map(|event| reader.values(*event)).collect();
         let back: Vec<_> = events
             .iter()
             .rev()
-            .map(|event| asker.values(*event))
+            .map(|event| reader.values(*event))
             .collect();
         assert!(forth.iter().eq(back.iter().rev()));
         for (event, values) in events.iter().zip(&forth) {
-            assert_eq!(asker.values(*event), *values);
-            assert_eq!(asker.values(events[0]), forth[0]);
+            assert_eq!(reader.values(*event), *values);
+            assert_eq!(reader.values(events[0]), forth[0]);
         }
         if status == cloudtrail::host::Status::Eof {
             break;
@@ -270,13 +274,13 @@ fn going_back_and_forth_within_a_batch_changes_nothing() {
 }
 
 #[test]
-fn thousands_of_different_pointers_can_be_asked_for_at_once_and_in_turn() {
+fn thousands_of_pointers_can_be_extracted_at_once_and_one_by_one() {
     let plugin = support::plugin("");
     let list: Vec<String> = (0..5_000)
         .map(|number| format!("\"item {number}\""))
         .collect();
     let payload = format!(r#"{{"list":[{}]}}"#, list.join(","));
-    let event = OwnedEvent::new(7, payload.as_bytes());
+    let event = OwnedEvent::new(plugin.info().id, 7, payload.as_bytes());
     let request = |number: usize| {
         let spec = format!("ct.value[/list/{number}]");
         plugin.request(&spec).expect("a pointer")
@@ -284,19 +288,19 @@ fn thousands_of_different_pointers_can_be_asked_for_at_once_and_in_turn() {
     let requests: Vec<_> = (0..5_000).map(request).collect();
     let together: Vec<_> = requests.iter().collect();
     let at_once = plugin.extract_values(event.as_event(), &together, false);
-    let at_once = at_once.expect("an answer");
+    let at_once = at_once.expect("values");
     for (number, request) in requests.iter().enumerate() {
         let expected = Some(Value::from(format!("item {number}").as_str()));
         assert_eq!(at_once[number].value, expected, "at once");
         let alone = plugin.extract_values(event.as_event(), &[request], false);
-        assert_eq!(alone.expect("an answer")[0].value, expected, "in turn");
+        assert_eq!(alone.expect("values")[0].value, expected, "one by one");
     }
 }
 
 #[test]
-fn foreign_bytes_that_are_no_record_have_no_values() {
+fn detached_bytes_that_are_no_record_have_no_values() {
     let plugin = support::plugin("");
-    let mut asker = Asker::new(&plugin, &["/a"]);
+    let mut reader = FieldReader::new(&plugin, &["/a"]);
     let payloads: [&[u8]; 7] = [
         b"",
         b"{",
@@ -307,27 +311,27 @@ fn foreign_bytes_that_are_no_record_have_no_values() {
         b"\xff\xfe{}",
     ];
     for payload in payloads {
-        let event = OwnedEvent::new(7, payload);
-        let values = asker.values(event.as_event());
-        assert_eq!(values.len(), asker.specs().count());
-        let texts = asker
+        let event = OwnedEvent::new(plugin.info().id, 7, payload);
+        let values = reader.values(event.as_event());
+        assert_eq!(values.len(), reader.specs().count());
+        let texts = reader
             .specs()
             .zip(&values)
             .filter(|(spec, value)| value.is_some() && spec.starts_with("ct.request"));
         assert_eq!(texts.count(), 0, "{payload:?}");
     }
-    let good = OwnedEvent::new(7, br#"{"a":"still fine"}"#);
-    let at = asker
+    let good = OwnedEvent::new(plugin.info().id, 7, br#"{"a":"still fine"}"#);
+    let at = reader
         .specs()
         .position(|spec| spec == "ct.value[/a]")
-        .expect("it was asked for");
+        .expect("a requested field");
     assert_eq!(
-        asker.values(good.as_event())[at],
+        reader.values(good.as_event())[at],
         Some(Value::from("still fine"))
     );
 }
 
-/// The sample records that are delivered, in the order of their files.
+/// The delivered sample records, in file order.
 fn samples(with_insights: bool) -> Vec<Sample> {
     let logs = support::testdata("logs");
     let mut samples = Vec::new();
@@ -368,7 +372,7 @@ fn read_log(path: &Path) -> Vec<u8> {
     text
 }
 
-/// The reviewed values hold some pointers and indices only.
+/// The reviewed values cover only some pointers and indices.
 fn is_reviewed(spec: &str) -> bool {
     let shown = [
         "ec2.imageids[0]",
@@ -397,12 +401,12 @@ fn reviewed(spec: &str, json: &Json) -> Option<Value> {
                 .map(|text| text.as_str().expect("a string").as_bytes().to_vec())
                 .collect(),
         )),
-        other => panic!("{other} is no value of a field"),
+        other => panic!("{other} is not a field value"),
     }
 }
 
 #[test]
-fn a_plugin_may_change_threads() {
+fn plugin_can_move_to_another_thread() {
     let plugin: Plugin = support::plugin("");
     let count = std::thread::spawn(move || {
         support::each_event(&plugin, &support::testdata("logs"), |_| {})

@@ -1,6 +1,6 @@
-//! Generated records, as odd as JSON allows, in every container: each must arrive byte for byte, with every field as
-//! the oracle has it. `GENERATED_RECORDS` is how many of them at least (200 unless told), and `PROPTEST_CASES` how many
-//! files or events the smaller tests make (64 unless told).
+//! Generated records with unusual JSON in every container: each must be delivered byte for byte, with the oracle's value
+//! of every field. `GENERATED_RECORDS` is the minimum number of records (default 200), `PROPTEST_CASES` the number of
+//! files or events in the smaller tests (default 64).
 #![forbid(unsafe_code)]
 
 mod generator;
@@ -15,10 +15,10 @@ use cloudtrail::host::OwnedEvent;
 use generator::{container, record, records};
 use oracle::Record;
 use proptest::prelude::*;
-use support::asker::Asker;
+use support::field_reader::FieldReader;
 use support::scratch::Scratch;
 
-/// Their last parts are keys that generated records have.
+/// JSON pointers; their last parts are keys of generated records.
 const POINTERS: &[&str] = &[
     "",
     "/userIdentity",
@@ -29,21 +29,21 @@ const POINTERS: &[&str] = &[
     "/ключ",
 ];
 
-/// All of them have a minute in their name, so records without a time of their own are delivered too.
+/// Has a time, so that records without one are delivered too.
 const NAME: &str = "111122223333_CloudTrail_us-east-1_20260114T0915Z_generated.json";
 
 fn config() -> ProptestConfig {
-    let told = ProptestConfig::default();
+    let default = ProptestConfig::default();
     ProptestConfig {
-        cases: std::env::var_os("PROPTEST_CASES").map_or(64, |_| told.cases),
+        cases: std::env::var_os("PROPTEST_CASES").map_or(64, |_| default.cases),
         failure_persistence: None,
         max_shrink_iters: 4_000,
-        ..told
+        ..default
     }
 }
 
 #[test]
-fn files_of_generated_records_arrive_whole_and_with_the_oracles_values() {
+fn files_of_generated_records_are_delivered_with_the_oracles_values() {
     let records = env::var("GENERATED_RECORDS").map_or(200, |text| text.parse().expect("a number"));
     let threads = thread::available_parallelism().map_or(1, |cores| cores.get().min(8));
     let part = |number| move || compare(number, records / threads + 1);
@@ -60,13 +60,13 @@ fn files_of_generated_records_arrive_whole_and_with_the_oracles_values() {
     println!("{compared} records compared");
 }
 
-/// Compares this many records or some more: as they are delivered, and as somebody's copies of the events.
-fn compare(number: usize, wanted: usize) -> usize {
+/// Compares at least `count` records: live events and detached copies.
+fn compare(number: usize, count: usize) -> usize {
     let scratch = Scratch::new(&format!("generated-{number}"));
     let plugin = support::plugin(r#"{"includeInsights":true}"#);
-    let asker = RefCell::new(Asker::new(&plugin, POINTERS));
+    let reader = RefCell::new(FieldReader::new(&plugin, POINTERS));
     let compared = Cell::new(0);
-    while compared.get() < wanted {
+    while compared.get() < count {
         proptest!(config(), |(records in records(), container in container())| {
             let path = scratch.write(NAME, &container.file(&records));
             let mut expected = records.iter();
@@ -84,9 +84,9 @@ fn compare(number: usize, wanted: usize) -> usize {
                 if Some(event.ts()) != record.timestamp(NAME) {
                     wrong.push(format!("timestamp {} instead of {:?}", event.ts(), record.timestamp(NAME)));
                 }
-                let copy = OwnedEvent::new(event.ts(), text);
+                let copy = OwnedEvent::new(event.plugin_id(), event.ts(), text);
                 for event in [event, copy.as_event()] {
-                    wrong.extend(asker.borrow_mut().differences(event, &record));
+                    wrong.extend(reader.borrow_mut().differences(event, &record));
                 }
             });
             wrong.extend(expected.map(|text| format!("not delivered: {}", shown(text))));
@@ -98,19 +98,19 @@ fn compare(number: usize, wanted: usize) -> usize {
 }
 
 #[test]
-fn foreign_events_of_generated_records_have_the_oracles_values() {
+fn detached_events_of_generated_records_have_the_oracles_values() {
     let plugin = support::plugin("");
-    let asker = RefCell::new(Asker::new(&plugin, POINTERS));
+    let reader = RefCell::new(FieldReader::new(&plugin, POINTERS));
     proptest!(config(), |(text in record())| {
-        let event = OwnedEvent::new(1, &text);
+        let event = OwnedEvent::new(plugin.info().id, 1, &text);
         let record = Record::read(&text).expect("the generator writes objects");
-        let wrong = asker.borrow_mut().differences(event.as_event(), &record);
+        let wrong = reader.borrow_mut().differences(event.as_event(), &record);
         prop_assert!(wrong.is_empty(), "{}\n{}", shown(&text), wrong.join("\n"));
     });
 }
 
 #[test]
-fn several_generated_files_arrive_in_the_order_of_their_paths() {
+fn generated_files_are_delivered_in_path_order() {
     let plugin = support::plugin(r#"{"includeInsights":true,"decodeThreads":4}"#);
     let files = prop::collection::vec((records(), container()), 1..8);
     let config = ProptestConfig {
@@ -131,16 +131,16 @@ fn several_generated_files_arrive_in_the_order_of_their_paths() {
     });
 }
 
-/// What `serde_json` accepts it must read as the oracle does; otherwise the oracle itself is wrong.
+/// Verifies the oracle: where `serde_json` accepts a record, both must read the same.
 #[test]
-fn the_oracle_reads_strict_json_as_serde_json_does() {
+fn oracle_reads_strict_json_as_serde_json_does() {
     proptest!(config(), |(text in record())| {
         let Ok(json) = serde_json::from_slice::<serde_json::Value>(&text) else {
             return Ok(());
         };
         let record = Record::read(&text).expect("the generator writes objects");
         for key in ["eventName", "userAgent", "errorMessage"] {
-            // serde_json lets the last of equal keys win.
+            // With repeated keys, serde_json returns the last one.
             let quoted = format!("\"{key}\"");
             let once = text.windows(quoted.len()).filter(|at| *at == quoted.as_bytes()).count() == 1
                 && !text.windows(5).any(|at| at == b"\\u006" || at == b"\\u004" || at == b"\\u007");
@@ -154,14 +154,14 @@ fn the_oracle_reads_strict_json_as_serde_json_does() {
     });
 }
 
-/// Bytes as they read in a failure.
+/// Bytes, escaped for a failure message.
 fn shown(text: &[u8]) -> String {
     text.escape_ascii().to_string()
 }
 
-/// The generator must reach what it is meant to reach, or the tests above show nothing.
+/// Otherwise the tests above would verify nothing.
 #[test]
-fn the_generator_reaches_every_field() {
+fn generator_reaches_every_field() {
     use proptest::strategy::ValueTree;
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let mut missing: Vec<&str> = oracle::fields()

@@ -1,4 +1,4 @@
-//! The host's rules, against a plugin that breaks them on request.
+//! Tests of the host against a fake plugin, which violates the plugin API on request.
 
 mod fixtures;
 
@@ -8,27 +8,30 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex};
 
 use cloudtrail::host::{
-    Capture, MetricKind, MetricValue, OwnedEvent, Plugin, Requests, Severity, Status, Value,
+    Capture, MetricKind, MetricValue, OwnedEvent, OwnedValue, Plugin, Requests, Severity, Status,
     ValueRef,
 };
 
-/// Counts what each thread allocates.
+/// The fake plugin's id.
+const PLUGIN_ID: u32 = 999;
+
+/// Counts the allocations of each thread.
 struct Counting;
 
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
 }
 
-// SAFETY: everything is left to the system's allocator.
+// SAFETY: forwards every call to the system allocator, which fulfills the contract.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: the caller's contract is passed on.
+        // SAFETY: the caller fulfills the contract of `alloc`.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        // SAFETY: the caller's contract is passed on.
+        // SAFETY: the caller fulfills the contract of `dealloc`.
         unsafe { System.dealloc(at, layout) }
     }
 }
@@ -43,7 +46,7 @@ fn plugin() -> Plugin {
     Plugin::load(&LIBRARY, "").expect("the fake plugin loads")
 }
 
-/// Status and number of events, or the error's text.
+/// Status and number of events of the next batch, or the error message.
 fn batch(capture: &mut Capture<'_>) -> Result<(Status, usize), String> {
     match capture.next_batch() {
         Ok((status, events)) => Ok((status, events.len())),
@@ -53,13 +56,49 @@ fn batch(capture: &mut Capture<'_>) -> Result<(Status, usize), String> {
 
 fn load_error(library: &Path, config: &str) -> String {
     match Plugin::load(library, config) {
-        Ok(_) => panic!("it must not load"),
+        Ok(_) => panic!("the plugin must not load"),
         Err(error) => error.to_string(),
     }
 }
 
+/// The host must work with any plugin, so its source must not mention the one in this crate.
 #[test]
-fn a_library_that_is_no_plugin_of_this_api_is_refused() {
+fn host_source_does_not_mention_cloudtrail() {
+    let host = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/host");
+    let mut files = 0;
+    for entry in std::fs::read_dir(host).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        let text = std::fs::read_to_string(&path).expect("a source file");
+        // Doc tests have to name the crate itself.
+        let text = text
+            .replace("# use cloudtrail::", "")
+            .replace("-> cloudtrail::", "");
+        let text = text.to_lowercase();
+        for word in [
+            "cloudtrail",
+            "aws",
+            "event_layout::plugin_id",
+            "\"ct.",
+            "`ct.",
+            "s3.",
+            "ec2",
+        ] {
+            assert!(!text.contains(word), "{}: {word}", path.display());
+        }
+        let imports = text
+            .split(';')
+            .filter(|it| it.contains("use crate::event_layout"));
+        for import in imports {
+            let mut names = import.split(|c: char| !c.is_alphanumeric() && c != '_');
+            assert!(names.all(|name| name != "plugin_id"), "{}", path.display());
+        }
+        files += 1;
+    }
+    assert!(files > 10, "only {files} files were read");
+}
+
+#[test]
+fn libraries_that_are_not_plugins_of_a_supported_api_are_rejected() {
     let error = load_error(&fixtures::library("fake_plugin", &["WITHOUT_DESTROY"]), "");
     assert!(error.contains("plugin_destroy"), "{error}");
     let error = load_error(
@@ -73,7 +112,7 @@ fn a_library_that_is_no_plugin_of_this_api_is_refused() {
 }
 
 #[test]
-fn identity_schema_and_open_params_are_the_plugins() {
+fn identity_schema_and_open_params_come_from_the_plugin() {
     let plugin = plugin();
     let info = plugin.info();
     assert_eq!(
@@ -88,7 +127,7 @@ fn identity_schema_and_open_params_are_the_plugins() {
 }
 
 #[test]
-fn what_the_plugin_logs_reaches_the_log_function() {
+fn log_lines_of_the_plugin_reach_the_log_function() {
     let lines = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&lines);
     let log = move |severity: Severity, line: &str| {
@@ -103,7 +142,7 @@ fn what_the_plugin_logs_reaches_the_log_function() {
 }
 
 #[test]
-fn batches_end_as_the_real_host_reads_them() {
+fn events_of_a_batch_precede_its_failure() {
     let plugin = plugin();
     let mut normal = plugin.open("normal").expect("it opens");
     assert_eq!(normal.progress(), (0.25, "call 0".to_owned()));
@@ -121,6 +160,13 @@ fn batches_end_as_the_real_host_reads_them() {
     let mut fails = plugin.open("fail-with-events").expect("it opens");
     assert_eq!(batch(&mut fails), Ok((Status::Success, 3)), "events first");
     assert_eq!(batch(&mut fails), broke);
+    let rejected = plugin.open("no-such").err().map(|e| e.to_string());
+    assert_eq!(rejected.as_deref(), Some("cannot open no-such"));
+}
+
+#[test]
+fn batches_and_events_that_violate_the_api_are_errors() {
+    let plugin = plugin();
 
     for (kind, part) in [
         ("empty-success", "without any event"),
@@ -130,28 +176,29 @@ fn batches_end_as_the_real_host_reads_them() {
         let error = batch(&mut capture).expect_err(kind);
         assert!(error.contains(part), "{error}");
     }
-    for (kind, part) in [("foreign-id", "of 5"), ("bad-length", "1000000")] {
+    for (kind, part) in [("other-id", "plugin id 5"), ("bad-length", "1000000")] {
         let mut capture = plugin.open(kind).expect("it opens");
         assert_eq!(
             batch(&mut capture),
             Ok((Status::Success, 1)),
-            "those before it"
+            "the events before the bad one"
         );
         let error = batch(&mut capture).expect_err(kind);
         assert!(error.contains(part), "{error}");
     }
-    let refused = plugin.open("no-such").err().map(|e| e.to_string());
-    assert_eq!(refused.as_deref(), Some("cannot open no-such"));
 }
 
 #[test]
-fn events_are_completed_and_numbered() {
+fn plugin_id_thread_id_time_and_number_of_events_are_filled_in() {
     let plugin = plugin();
     let mut capture = plugin.open("normal").expect("it opens");
     let mut numbers = Vec::new();
     for _ in 0..3 {
         for event in capture.next_batch().expect("a batch").1 {
-            assert_eq!((event.plugin_id(), event.thread_id()), (999, u64::MAX));
+            assert_eq!(
+                (event.plugin_id(), event.thread_id()),
+                (PLUGIN_ID, u64::MAX)
+            );
             assert!(event.payload().starts_with(b"{\"kind\":\"normal\""));
             numbers.push(event.number());
         }
@@ -164,23 +211,23 @@ fn events_are_completed_and_numbered() {
 }
 
 #[test]
-fn values_of_every_kind_are_read() {
+fn values_of_every_type_are_extracted() {
     let plugin = plugin();
-    let owned = OwnedEvent::of_plugin(999, 1, b"{}");
+    let owned = OwnedEvent::new(PLUGIN_ID, 1, b"{}");
     let event = owned.as_event().with_number(7);
     let words = |words: &[&str]| {
-        Some(Value::StrList(
+        Some(OwnedValue::StrList(
             words.iter().map(|w| w.as_bytes().to_vec()).collect(),
         ))
     };
     for (spec, value) in [
-        ("fake.kind", Some(Value::from("fake"))),
-        ("fake.number", Some(Value::U64(7))),
-        ("fake.odd", Some(Value::Bool(true))),
+        ("fake.kind", Some(OwnedValue::from("fake"))),
+        ("fake.number", Some(OwnedValue::U64(7))),
+        ("fake.odd", Some(OwnedValue::Bool(true))),
         ("fake.list", words(&["one", "two, three"])),
         ("fake.list[1]", words(&["two, three"])),
         ("fake.none", None),
-        ("fake.key[a[0],b]", Some(Value::from("a[0],b"))),
+        ("fake.key[a[0],b]", Some(OwnedValue::from("a[0],b"))),
     ] {
         let request = plugin.request(spec).expect(spec);
         let got = plugin
@@ -198,9 +245,9 @@ fn values_of_every_kind_are_read() {
 }
 
 #[test]
-fn offsets_are_per_value_alone_and_per_field_together() {
+fn offsets_are_per_value_for_one_field_and_per_field_for_several() {
     let plugin = plugin();
-    let owned = OwnedEvent::of_plugin(999, 1, b"{}");
+    let owned = OwnedEvent::new(PLUGIN_ID, 1, b"{}");
     let [kind, list, none] =
         ["fake.kind", "fake.list", "fake.none"].map(|spec| plugin.request(spec).expect(spec));
     let alone = plugin
@@ -215,12 +262,12 @@ fn offsets_are_per_value_alone_and_per_field_together() {
 }
 
 #[test]
-fn faults_of_an_extraction_are_errors() {
+fn extraction_results_that_violate_the_api_are_errors() {
     let plugin = plugin();
-    let owned = OwnedEvent::of_plugin(999, 1, b"{}");
+    let owned = OwnedEvent::new(PLUGIN_ID, 1, b"{}");
     for (spec, part) in [
         ("fake.unset", "unset"),
-        ("fake.several", "no list"),
+        ("fake.several", "not a list"),
         ("fake.null", "NULL"),
         ("fake.fail", "this field fails"),
     ] {
@@ -234,7 +281,7 @@ fn faults_of_an_extraction_are_errors() {
 }
 
 #[test]
-fn requests_are_checked_before_the_plugin_sees_them() {
+fn invalid_requests_are_rejected_without_calling_the_plugin() {
     let plugin = plugin();
     for (spec, part) in [
         ("fake.kinds", "nearest is fake.kind"),
@@ -248,20 +295,21 @@ fn requests_are_checked_before_the_plugin_sees_them() {
         assert!(error.contains(part), "{spec}: {error}");
     }
     let other = self::plugin();
-    let mut foreign = Requests::new(vec![other.request("fake.kind").expect("known")]).expect("one");
-    let owned = OwnedEvent::new(1, b"{}");
+    let mut of_other =
+        Requests::new(vec![other.request("fake.kind").expect("known")]).expect("one");
+    let owned = OwnedEvent::new(PLUGIN_ID, 1, b"{}");
     assert!(
         plugin
-            .extract(owned.as_event(), &mut foreign, false)
+            .extract(owned.as_event(), &mut of_other, false)
             .is_err()
     );
     assert!(Requests::new(Vec::new()).is_err());
 }
 
 #[test]
-fn values_in_use_keep_the_plugin_from_overwriting_them() {
+fn extraction_fails_while_earlier_results_are_in_use() {
     let plugin = plugin();
-    let owned = OwnedEvent::new(1, b"{}");
+    let owned = OwnedEvent::new(PLUGIN_ID, 1, b"{}");
     let one = || Requests::new(vec![plugin.request("fake.kind").expect("known")]).expect("one");
     let (mut first, mut second) = (one(), one());
     let values = plugin
@@ -288,13 +336,13 @@ fn reading_events_and_values_allocates_nothing() {
     for _ in 0..10 {
         for event in capture.next_batch().expect("a batch").1 {
             let values = plugin.extract(event, &mut requests, true).expect("values");
-            for place in 0..values.len() {
-                for value in values.field(place) {
+            for index in 0..values.len() {
+                for value in values.field(index) {
                     if let ValueRef::Str(text) = value {
                         bytes += text.len();
                     }
                 }
-                bytes += values.offsets(place).count();
+                bytes += values.offsets(index).count();
             }
             text.clear();
             assert!(plugin.append_event_text(event, &mut text));
@@ -305,7 +353,7 @@ fn reading_events_and_values_allocates_nothing() {
 }
 
 #[test]
-fn metrics_are_read_from_another_thread() {
+fn metrics_can_be_read_from_another_thread() {
     let plugin = plugin();
     let reader = plugin.metrics_reader();
     let metrics = std::thread::scope(|scope| scope.spawn(|| reader.read()).join());

@@ -1,4 +1,4 @@
-//! Damaged and hostile files: the whole records around the damage arrive, and nothing makes the source fail.
+//! Damaged and hostile files: the sound records around the damage are delivered, and the source does not fail.
 #![forbid(unsafe_code)]
 
 mod oracle;
@@ -9,13 +9,13 @@ use std::fs;
 use std::io::Read;
 use std::path::Path;
 
-use cloudtrail::host::{Plugin, Value};
+use cloudtrail::host::{OwnedValue as Value, Plugin};
 use oracle::Record;
 use serde::Deserialize;
-use support::asker::Asker;
+use support::field_reader::FieldReader;
 use support::scratch::{Scratch, gzip, plain_log};
 
-/// What `testdata/expected/malformed.json` says of a file.
+/// A file's entry in `testdata/expected/malformed.json`.
 #[derive(Deserialize)]
 struct Damaged {
     what: String,
@@ -23,7 +23,7 @@ struct Damaged {
 }
 
 #[test]
-fn damaged_files_deliver_the_whole_records_around_the_damage() {
+fn damaged_files_deliver_the_sound_records_around_the_damage() {
     let plugin = support::plugin("");
     let mut wrong = Vec::new();
     let mut expected_of_all = Vec::new();
@@ -45,7 +45,7 @@ fn damaged_files_deliver_the_whole_records_around_the_damage() {
 }
 
 #[test]
-fn what_is_delivered_of_damaged_files_has_the_oracles_values() {
+fn records_of_damaged_files_have_the_oracles_values() {
     let plugin = support::plugin("");
     let pointers = [
         "",
@@ -53,11 +53,11 @@ fn what_is_delivered_of_damaged_files_has_the_oracles_values() {
         "/requestParameters/name",
         "/additionalEventData",
     ];
-    let mut asker = Asker::new(&plugin, &pointers);
+    let mut reader = FieldReader::new(&plugin, &pointers);
     let mut wrong = Vec::new();
     let count = support::each_event(&plugin, &support::testdata("malformed"), |event| {
         let record = Record::read(event.payload()).expect("a record");
-        wrong.extend(asker.differences(event, &record));
+        wrong.extend(reader.differences(event, &record));
     });
     assert_eq!(
         count,
@@ -70,7 +70,7 @@ fn what_is_delivered_of_damaged_files_has_the_oracles_values() {
 }
 
 #[test]
-fn every_damaged_file_is_described() {
+fn every_damaged_file_has_an_expectation() {
     let described: Vec<String> = damaged().into_keys().collect();
     let files = support::files_below(&support::testdata("malformed"));
     let names = files
@@ -80,7 +80,7 @@ fn every_damaged_file_is_described() {
 }
 
 #[test]
-fn a_record_nested_200_000_deep_arrives() {
+fn record_nested_200_000_deep_is_delivered() {
     let scratch = Scratch::new("nesting");
     let plugin = support::plugin("");
     for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
@@ -117,7 +117,7 @@ fn a_record_nested_200_000_deep_arrives() {
 }
 
 #[test]
-fn nesting_that_never_ends_costs_its_own_record() {
+fn unclosed_nesting_loses_its_own_record_only() {
     let scratch = Scratch::new("endless-nesting");
     let plugin = support::plugin("");
     let endless = format!("{{\"eventID\":\"bad\",\"a\":{}", "[".repeat(200_000));
@@ -129,7 +129,7 @@ fn nesting_that_never_ends_costs_its_own_record() {
 }
 
 #[test]
-fn a_record_of_20_mib_arrives_between_small_ones() {
+fn record_of_20_mib_is_delivered_between_small_ones() {
     let scratch = Scratch::new("large");
     let plugin = support::plugin("");
     let agent = "Mozilla/5.0 \\\"x\\\" é ".repeat(1 << 20);
@@ -158,7 +158,7 @@ fn a_record_of_20_mib_arrives_between_small_ones() {
 }
 
 #[test]
-fn an_object_over_max_object_bytes_is_refused_and_the_next_file_read() {
+fn object_over_max_object_bytes_is_refused_and_the_next_file_read() {
     let scratch = Scratch::new("bomb");
     let plugin = support::plugin(r#"{"maxObjectBytes":1000000}"#);
     let record = plain_log_record("x");
@@ -182,7 +182,7 @@ fn an_object_over_max_object_bytes_is_refused_and_the_next_file_read() {
 }
 
 #[test]
-fn a_gzip_file_cut_anywhere_delivers_records_from_its_start() {
+fn gzip_file_cut_anywhere_delivers_the_records_before_the_cut() {
     let scratch = Scratch::new("cuts");
     let plugin = support::plugin("");
     let whole = gzip(&plain_log("r-", 40));
@@ -202,7 +202,7 @@ fn a_gzip_file_cut_anywhere_delivers_records_from_its_start() {
 }
 
 #[test]
-fn a_flipped_byte_inside_gzip_costs_no_record_before_it() {
+fn flipped_byte_in_gzip_loses_no_record_before_it() {
     let scratch = Scratch::new("gzip-flips");
     let plugin = support::plugin("");
     let text = plain_log("r-", 2_000);
@@ -218,7 +218,7 @@ fn a_flipped_byte_inside_gzip_costs_no_record_before_it() {
             .take_while(|(a, b)| a == b)
             .count();
         let whole_records = text[..same].windows(2).filter(|at| at == b"},").count();
-        // `userIdentity` of each record ends so too.
+        // The `userIdentity` of each record ends the same way.
         let before = whole_records / 2;
         let given = ids(&plugin, &scratch.write("flipped.json.gz", &flipped));
         let expected: Vec<String> = (0..before).map(|number| format!("r-{number}")).collect();
@@ -234,7 +234,7 @@ fn a_flipped_byte_inside_gzip_costs_no_record_before_it() {
 }
 
 #[test]
-fn any_flipped_byte_is_survived() {
+fn any_flipped_byte_is_tolerated() {
     let scratch = Scratch::new("flips");
     let plugin = support::plugin("");
     let text = plain_log("r-", 6);
@@ -254,7 +254,7 @@ fn any_flipped_byte_is_survived() {
     }
 }
 
-/// What a decoder gives that is asked for one byte at a time, so that it loses none before the damage.
+/// Inflates one byte at a time, so that no byte before the damage is lost.
 fn inflated_until_damage(bytes: &[u8]) -> Vec<u8> {
     let mut decoder = flate2::bufread::MultiGzDecoder::new(bytes);
     let mut text = Vec::new();
@@ -283,7 +283,7 @@ fn value(plugin: &Plugin, event: cloudtrail::host::Event, field: &str) -> Option
     let request = plugin.request(field).expect("a field");
     let mut answers = plugin
         .extract_values(event, &[&request], false)
-        .expect("an answer");
+        .expect("values");
     answers.remove(0).value
 }
 

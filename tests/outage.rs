@@ -1,7 +1,7 @@
 //! Outages of AWS and of the network, against a server with the semantics of S3 and SQS: they cost time, never a
-//! record, and whatever is lost has its name in the log.
+//! record, and every lost object is named in the log.
 //!
-//! Most scenarios sleep most of the time, so they run beside each other: see [`harness`]. To run one:
+//! Most scenarios sleep most of the time, so they run concurrently: see [`harness`]. To run one:
 //! `cargo test --test outage sqs_s3_answers_503`.
 #![forbid(unsafe_code)]
 
@@ -15,7 +15,6 @@ mod close;
 mod content;
 #[path = "outage/give_up.rs"]
 mod give_up;
-#[path = "outage/harness.rs"]
 mod harness;
 #[path = "outage/listing.rs"]
 mod listing;
@@ -37,13 +36,14 @@ mod sweep;
 mod visibility;
 
 harness::scenarios! {
+    concurrency: 14;
     // The longest ones first: they start in this order.
     sqs_longer_than_all_receives: queue_outage::longer_than_all_receives,
     slow_shared_link_is_used_once: sweep::slow_shared_link_is_used_once,
     sweep_slow_down_at_80_percent: sweep::slow_down_at_80_percent,
     sqs_s3_answers_503: queue_outage::s3_answers_503,
     sqs_s3_resets_connections: queue_outage::s3_resets_connections,
-    sqs_s3_calls_the_token_expired: queue_outage::s3_calls_the_token_expired,
+    sqs_s3_answers_expired_token: queue_outage::s3_answers_expired_token,
     sqs_s3_denies_access: queue_outage::s3_denies_access,
     sqs_kms_key_is_disabled: queue_outage::kms_key_is_disabled,
     sqs_captive_portal_in_front_of_s3: queue_outage::captive_portal_in_front_of_s3,
@@ -58,7 +58,7 @@ harness::scenarios! {
     sweep_names_500_denied_objects: naming::sweep_names_500_denied_objects,
     listing_pages_are_damaged_once: listing::pages_are_damaged_once,
     listing_pages_stay_damaged: listing::pages_stay_damaged,
-    bad_messages_do_not_hold_up_good_ones: naming::bad_messages_do_not_hold_up_good_ones,
+    bad_messages_do_not_delay_good_ones: naming::bad_messages_do_not_delay_good_ones,
     garbage_messages_are_named: naming::garbage_messages_are_named,
     one_denied_key_of_fifty: naming::one_denied_key_of_fifty,
     object_replaced_during_its_download_of_a_sweep: content::object_replaced_during_its_download_of_a_sweep,

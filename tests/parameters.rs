@@ -1,14 +1,14 @@
-//! What a person gives to the plugin, configuration and open parameters, and what they read if it is wrong.
+//! Configuration and open parameters, and the errors about wrong ones.
 #![forbid(unsafe_code)]
 
 mod oracle;
 mod support;
 
-use cloudtrail::host::{Plugin, Severity, Value};
+use cloudtrail::host::{OwnedValue as Value, Plugin, Severity};
 use support::scratch::{Scratch, gzip, plain_log};
 
 #[test]
-fn files_are_read_in_the_order_of_their_paths_and_others_left_alone() {
+fn log_files_are_read_in_path_order_and_others_ignored() {
     let scratch = Scratch::new("order");
     for name in ["b/1.json", "a/2.json.gz", "a/10.json", "c.gz", "a.json"] {
         scratch.write(name, &plain_log(&format!("{name} "), 1));
@@ -25,19 +25,17 @@ fn files_are_read_in_the_order_of_their_paths_and_others_left_alone() {
     let id = plugin.request("ct.id").expect("a field");
     let mut ids = Vec::new();
     support::each_event(&plugin, scratch.path(), |event| {
-        let given = plugin
-            .extract_values(event, &[&id], false)
-            .expect("an answer");
+        let given = plugin.extract_values(event, &[&id], false).expect("values");
         ids.push(given[0].value.clone().expect("an id"));
     });
-    // `a.json` may stand before or after what is in `a/`: both are an order of paths.
+    // `a.json` may come before or after the files in `a/`: both are path orders.
     let expected = ["a/10.json 0", "a/2.json.gz 0", "b/1.json 0", "c.gz 0"].map(Value::from);
     ids.retain(|id| *id != Value::from("a.json 0"));
     assert_eq!(ids, expected);
 }
 
 #[test]
-fn a_single_file_is_read_whatever_its_name() {
+fn single_file_is_read_whatever_its_name() {
     let scratch = Scratch::new("any-name");
     let plugin = support::plugin("");
     for name in [
@@ -55,7 +53,7 @@ fn a_single_file_is_read_whatever_its_name() {
 }
 
 #[test]
-fn open_errors_name_the_thing() {
+fn open_errors_name_the_path_or_source() {
     let plugin = support::plugin("");
     let scratch = Scratch::new("open-errors");
     let missing = scratch.path().join("no-such-folder");
@@ -80,7 +78,7 @@ fn open_errors_name_the_thing() {
 
 #[test]
 #[cfg(unix)]
-fn a_path_that_nobody_can_read_is_named_at_open() {
+fn unreadable_path_is_named_at_open() {
     let scratch = Scratch::new("loop");
     let path = scratch.path().join("loop.json");
     std::os::unix::fs::symlink("loop.json", &path).expect("a link");
@@ -93,12 +91,12 @@ fn a_path_that_nobody_can_read_is_named_at_open() {
 
 #[test]
 #[cfg(unix)]
-fn a_file_that_may_not_be_read_is_named_at_open() {
+fn file_without_read_permission_is_named_at_open() {
     use std::os::unix::fs::PermissionsExt;
     let scratch = Scratch::new("permissions");
     let secret = scratch.write("secret.json", &plain_log("r-", 1));
     std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o000)).expect("my own file");
-    // Root may read all files but those that Linux itself lets nobody read.
+    // Root may read every file, except for some of the kernel's.
     let unreadable = [secret, "/sys/bus/cpu/drivers_probe".into()];
     let mut unreadable = unreadable
         .iter()
@@ -106,13 +104,13 @@ fn a_file_that_may_not_be_read_is_named_at_open() {
     let path = unreadable
         .next()
         .and_then(|path| path.to_str())
-        .expect("a file that may not be read: run this test as somebody else than root");
+        .expect("a file that may not be read: run this test as another user than root");
     let error = refused(&support::plugin(""), path);
     assert!(error.contains(path), "{error:?} does not name the file");
 }
 
 #[test]
-fn a_lost_log_that_cannot_be_written_is_named_at_open() {
+fn lost_log_that_cannot_be_written_is_named_at_open() {
     let plugin = support::plugin(r#"{"lostLog":"/no/such/folder/lost.jsonl"}"#);
     let logs = support::testdata("logs");
     let error = refused(&plugin, logs.to_str().expect("UTF-8"));
@@ -122,7 +120,7 @@ fn a_lost_log_that_cannot_be_written_is_named_at_open() {
 }
 
 #[test]
-fn keys_without_effect_for_the_source_are_a_warning_that_names_them() {
+fn keys_without_effect_for_the_source_are_named_in_a_warning() {
     let (sender, receiver) = std::sync::mpsc::channel();
     let config = r#"{"S3Interval":"5d","sqsDelete":false,"useS3SNS":true,"decodeThreads":1,"aws":{"region":"eu-west-1"}}"#;
     let plugin = Plugin::load_with_log(&support::library(), config, move |severity, text| {
@@ -143,7 +141,7 @@ fn keys_without_effect_for_the_source_are_a_warning_that_names_them() {
 }
 
 #[test]
-fn white_space_around_a_path_does_not_matter() {
+fn white_space_around_a_path_is_ignored() {
     let plugin = support::plugin("");
     let logs = support::testdata("logs");
     let padded = format!(" {}\n", logs.display());
@@ -152,7 +150,7 @@ fn white_space_around_a_path_does_not_matter() {
 }
 
 #[test]
-fn records_of_insights_arrive_only_if_asked_for() {
+fn insights_are_delivered_on_request_only() {
     let logs = support::testdata("logs");
     let without = support::payloads(&support::plugin(""), &logs);
     let with = support::payloads(&support::plugin(r#"{"includeInsights":true}"#), &logs);
@@ -164,7 +162,7 @@ fn records_of_insights_arrive_only_if_asked_for() {
 }
 
 #[test]
-fn a_wrong_configuration_is_refused_with_key_and_value() {
+fn invalid_configuration_is_refused_with_key_and_value() {
     let library = support::library();
     for (config, words) in [
         ("{", &["JSON"][..]),
@@ -232,7 +230,7 @@ fn configuration_keys_match_in_any_case_and_unknown_ones_warn_with_the_nearest()
 }
 
 #[test]
-fn the_schema_and_the_suggested_open_params_are_json() {
+fn schema_and_suggested_open_params_are_json() {
     let schema = Plugin::init_schema(&support::library())
         .expect("a plugin")
         .expect("a schema");

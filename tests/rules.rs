@@ -1,5 +1,5 @@
-//! The rules file as text: complete, with fields that exist and records to try it on. `tests/falco.rs` lets Falco
-//! judge those records.
+//! Checks the rules file without Falco: complete rules, existing fields, and sample records for each rule.
+//! `tests/falco.rs` runs Falco on those records.
 #![forbid(unsafe_code)]
 
 mod oracle;
@@ -13,7 +13,7 @@ use support::rules::{self, Records};
 const PRIORITIES: [&str; 4] = ["CRITICAL", "ERROR", "WARNING", "NOTICE"];
 
 #[test]
-fn every_rule_says_what_it_is() {
+fn every_rule_has_source_priority_description_and_output() {
     let mut names = BTreeSet::new();
     for rule in rules::items_of("rule") {
         let name = &rule.name;
@@ -32,7 +32,7 @@ fn every_rule_says_what_it_is() {
 }
 
 #[test]
-fn every_rule_has_its_place_in_mitre_attack() {
+fn every_rule_has_mitre_attack_tags() {
     for rule in rules::items_of("rule") {
         let tags: Vec<&str> = rule
             .value("tags")
@@ -48,7 +48,7 @@ fn every_rule_has_its_place_in_mitre_attack() {
 }
 
 #[test]
-fn every_field_exists() {
+fn every_field_of_the_rules_exists() {
     let plugin = support::plugin("");
     let mut count = 0;
     for item in rules::items() {

@@ -1,7 +1,7 @@
-//! A queue is followed while faults come and go at random and the reader is killed now and then. In the end every
-//! record that the services took has arrived, the queue is empty, and memory has stayed as it was.
+//! A queue is read through random faults by readers that are killed. At the end every record is delivered, the queue is
+//! empty, and memory has not grown.
 //!
-//! `SOAK_SECONDS` is how long (30 unless told), `SOAK_SEED` repeats the choices of an earlier run.
+//! `SOAK_SECONDS` is the duration (default 30), `SOAK_SEED` repeats the random choices of an earlier run.
 #![forbid(unsafe_code)]
 
 mod aws;
@@ -24,30 +24,30 @@ use support::scratch::{gzip, plain_log};
 
 const NAME: &str = "soak";
 
-/// Seconds after which the queue gives a message out again.
-const LEASE: u64 = 5;
+/// The queue's visibility timeout in seconds.
+const VISIBILITY: u64 = 5;
 
-/// How long the queue may take to become empty when the faults are gone.
+/// Limit for the queue to become empty after the last fault.
 const SETTLING: Duration = Duration::from_secs(120);
 
-/// How long one reader lives at most.
+/// Maximum lifetime of a reader.
 const LIFE: Duration = Duration::from_secs(150);
 
-/// What a reader has grown to is only looked at when its buffers and threads are there.
+/// Age of a reader at the first measurement of memory, when its buffers and threads exist.
 const WARM: Duration = Duration::from_secs(8);
 
-/// What memory may grow by from then on, in KiB: allocators do not give back at once.
+/// Allowed growth from then on, in KiB: allocators do not return memory at once.
 const GROWTH: u64 = 24 << 10;
 
 #[test]
-fn nothing_is_lost_in_a_storm_of_faults() {
-    let time = Duration::from_secs(told("SOAK_SECONDS").unwrap_or(30));
-    let seed = told("SOAK_SEED").unwrap_or_else(|| now() | 1);
+fn random_faults_and_killed_readers_lose_no_record() {
+    let time = Duration::from_secs(from_environment("SOAK_SECONDS").unwrap_or(30));
+    let seed = from_environment("SOAK_SEED").unwrap_or_else(|| now() | 1);
     println!("{} s with SOAK_SEED={seed}", time.as_secs());
-    let mut chance = Chance(seed);
+    let mut random = SeededRandom(seed);
     let service = Service::at(ministack().address);
     service.create_bucket(NAME);
-    service.create_queue(NAME, json!({"VisibilityTimeout": LEASE.to_string()}));
+    service.create_queue(NAME, json!({"VisibilityTimeout": VISIBILITY.to_string()}));
     let proxy = Proxy::before(ministack().address);
     let settings = Settings::at(proxy.address)
         .with("sqsMaxReceives", 1_000_000)
@@ -59,28 +59,24 @@ fn nothing_is_lost_in_a_storm_of_faults() {
     let (mut calm, mut flips) = (0, 0);
     while started.elapsed() < time {
         proxy.heal();
-        match chance.below(6) {
+        match random.below(6) {
             0 => calm += 1,
-            _ => flips += storm(&proxy, &mut chance),
+            _ => flips += add_faults(&proxy, &mut random),
         }
-        for _ in 0..chance.below(5) {
-            sender.send(&mut chance);
+        for _ in 0..random.below(5) {
+            sender.send(&mut random);
         }
-        thread::sleep(Duration::from_millis(50 + chance.below(400)));
-        readers.look(started.elapsed() > time / 3);
+        thread::sleep(Duration::from_millis(50 + random.below(400)));
+        readers.check(started.elapsed() > time / 3);
     }
     proxy.heal();
-    sender.put_what_is_late();
-    let empty = Depth {
-        visible: 0,
-        leased: 0,
-    };
+    sender.put_late_objects();
     let started = Instant::now();
-    while service.depth(NAME) != empty {
+    while service.depth(NAME) != Depth::EMPTY {
         let depth = service.depth(NAME);
         assert!(started.elapsed() < SETTLING, "seed {seed}: {depth:?}");
         thread::sleep(Duration::from_millis(200));
-        readers.look(true);
+        readers.check(true);
     }
 
     let (arrived, lives, growth) = readers.finish();
@@ -90,7 +86,7 @@ fn nothing_is_lost_in_a_storm_of_faults() {
         .collect();
     assert!(lost.is_empty(), "seed {seed}: lost {lost:?}");
     let sent = sender.ids().count();
-    // A flipped bit is known by the checksum at a file's end; what came before it may be garbled, and comes again.
+    // A flipped bit is detected by the checksum at the file's end; records before may be garbled, and are delivered again.
     let garbled = arrived.len() - sent;
     assert!(
         garbled == 0 || flips > 0,
@@ -99,19 +95,19 @@ fn nothing_is_lost_in_a_storm_of_faults() {
     assert!(growth < GROWTH, "seed {seed}: memory grew by {growth} KiB");
     let again: usize = arrived.values().map(|times| times - 1).sum();
     println!(
-        "{sent} records in {} objects and {} messages, all arrived, {again} more than once, {garbled} garbled at first; {lives} readers, {} requests, {calm} calm spells, memory grew by at most {growth} KiB",
+        "{sent} records in {} objects and {} messages, all delivered, {again} more than once, {garbled} garbled at first; {lives} readers, {} requests, {calm} rounds without faults, memory grew by at most {growth} KiB",
         sender.objects,
         sender.messages,
         proxy.seen().len(),
     );
 }
 
-/// Faults for the next moments: each may meet a few requests, then it is used up. Says how many flip bits.
-fn storm(proxy: &Proxy, chance: &mut Chance) -> usize {
+/// Adds random faults for a few requests each; returns how many of them flip bits.
+fn add_faults(proxy: &Proxy, random: &mut SeededRandom) -> usize {
     let mut flips = 0;
-    for _ in 0..=chance.below(3) {
-        let few = Duration::from_millis(200 + chance.below(3000));
-        let place = chance.below(400) as usize;
+    for _ in 0..=random.below(3) {
+        let few = Duration::from_millis(200 + random.below(3000));
+        let place = random.below(400) as usize;
         let of_objects = [
             Fault::Refuse(500, "InternalError"),
             Fault::Refuse(503, "SlowDown"),
@@ -124,7 +120,7 @@ fn storm(proxy: &Proxy, chance: &mut Chance) -> usize {
             Fault::CutAfter(place),
             Fault::StallAfter(place, few),
             Fault::Drip(Duration::from_millis(1)),
-            // The first two bytes say whether it is gzip at all; all others are covered by its checksum.
+            // Not in the first two bytes, which identify gzip; the checksum covers all others.
             Fault::Flip(place + 2),
         ];
         let of_queue = [
@@ -136,26 +132,26 @@ fn storm(proxy: &Proxy, chance: &mut Chance) -> usize {
             Fault::Delay(few),
             Fault::CutAfter(place),
         ];
-        let (operation, fault) = match chance.below(8) {
-            0..4 => ("GetObject", chance.of(&of_objects)),
-            4 | 5 => ("ReceiveMessage", chance.of(&of_queue)),
-            6 => ("DeleteMessageBatch", chance.of(&of_queue)),
-            _ => ("ChangeMessageVisibilityBatch", chance.of(&of_queue)),
+        let (operation, fault) = match random.below(8) {
+            0..4 => ("GetObject", random.of(&of_objects)),
+            4 | 5 => ("ReceiveMessage", random.of(&of_queue)),
+            6 => ("DeleteMessageBatch", random.of(&of_queue)),
+            _ => ("ChangeMessageVisibilityBatch", random.of(&of_queue)),
         };
         flips += usize::from(matches!(fault, Fault::Flip(_)));
-        let rule = Rule::every(operation, fault).after(chance.below(4) as usize);
-        proxy.rule(rule.times(1 + chance.below(4) as usize));
+        let rule = Rule::every(operation, fault).after(random.below(4) as usize);
+        proxy.rule(rule.times(1 + random.below(4) as usize));
     }
     flips
 }
 
-/// Writes objects and tells the queue, as trails do and as they do not.
+/// Writes objects and sends notifications, including unusual ones.
 struct Sender<'s> {
     service: &'s Service,
     objects: usize,
     messages: usize,
     records: Vec<usize>,
-    /// Objects that were told of before they are there.
+    /// Objects whose notification was sent before they exist.
     late: Vec<usize>,
 }
 
@@ -170,23 +166,23 @@ impl Sender<'_> {
         }
     }
 
-    /// A few messages that name new objects, or news of no object, or one message twice.
-    fn send(&mut self, chance: &mut Chance) {
-        if chance.below(4) == 0 {
-            self.put_what_is_late();
+    /// Sends messages for a few new objects, at random also a test event or a duplicate.
+    fn send(&mut self, random: &mut SeededRandom) {
+        if random.below(4) == 0 {
+            self.put_late_objects();
         }
         let mut keys = Vec::new();
-        for _ in 0..1 + chance.below(4) {
+        for _ in 0..1 + random.below(4) {
             let number = self.objects;
             self.objects += 1;
-            self.records.push(1 + chance.below(60) as usize);
-            match chance.below(12) {
+            self.records.push(1 + random.below(60) as usize);
+            match random.below(12) {
                 0 => self.late.push(number),
                 _ => self.put(number),
             }
             keys.push(key(number));
         }
-        let mut bodies = match chance.below(3) {
+        let mut bodies = match random.below(3) {
             0 => vec![json!({"s3Bucket": NAME, "s3ObjectKey": keys})],
             1 => keys
                 .iter()
@@ -197,10 +193,10 @@ impl Sender<'_> {
                 vec![json!({"Records": keys.iter().map(record).collect::<Vec<_>>()})]
             }
         };
-        if chance.below(8) == 0 {
+        if random.below(8) == 0 {
             bodies.push(bodies[0].clone());
         }
-        if chance.below(8) == 0 {
+        if random.below(8) == 0 {
             bodies.push(json!({"Event": "s3:TestEvent"}));
         }
         self.messages += bodies.len();
@@ -208,7 +204,7 @@ impl Sender<'_> {
             .send(NAME, bodies.iter().map(ToString::to_string));
     }
 
-    fn put_what_is_late(&mut self) {
+    fn put_late_objects(&mut self) {
         for number in std::mem::take(&mut self.late) {
             self.put(number);
         }
@@ -231,13 +227,13 @@ fn key(number: usize) -> String {
     format!("AWSLogs/{number}.json.gz")
 }
 
-/// One reader after the other, each killed without warning.
+/// Consecutive readers, each killed without warning.
 struct Readers<'s> {
     settings: &'s Settings,
     current: Ctcat,
     since: Instant,
     lives: usize,
-    /// What the current one had in use when it was warm.
+    /// Memory of the current reader at age [`WARM`].
     warm: Option<u64>,
     growth: u64,
     arrived: HashMap<String, usize>,
@@ -256,16 +252,16 @@ impl Readers<'_> {
         }
     }
 
-    /// Looks at the memory of the current one; kills it if it is old, or the first one if it `may` be.
-    fn look(&mut self, may: bool) {
-        assert!(self.current.is_running(), "it has ended by itself");
+    /// Measures the current reader; replaces it if it is old, or if it is the first one and `replace_first`.
+    fn check(&mut self, replace_first: bool) {
+        assert!(self.current.is_running(), "the reader ended by itself");
         let age = self.since.elapsed();
         if age > WARM {
             let used = self.current.memory();
             let warm = *self.warm.get_or_insert(used);
             self.growth = self.growth.max(used.saturating_sub(warm));
         }
-        if age > LIFE || may && self.lives == 1 {
+        if age > LIFE || replace_first && self.lives == 1 {
             self.kill();
             self.current = Ctcat::start(self.settings, &format!("sqs://{NAME}"));
             self.since = Instant::now();
@@ -281,15 +277,15 @@ impl Readers<'_> {
         }
     }
 
-    /// How often each eventID arrived, how many readers there were, and the most that one has grown by.
+    /// Deliveries of each eventID, the number of readers, and the largest growth of one.
     fn finish(mut self) -> (HashMap<String, usize>, usize, u64) {
         self.kill();
         (self.arrived, self.lives, self.growth)
     }
 }
 
-/// A number of the environment.
-fn told(name: &str) -> Option<u64> {
+/// A number from an environment variable.
+fn from_environment(name: &str) -> Option<u64> {
     let text = env::var(name).ok()?;
     let number = text.parse().ok();
     Some(number.unwrap_or_else(|| panic!("{name} is {text} and not a number")))
@@ -300,10 +296,10 @@ fn now() -> u64 {
     since.expect("after 1970").as_millis() as u64
 }
 
-/// Chance that comes again with its seed (xorshift64*).
-struct Chance(u64);
+/// Reproducible random numbers (xorshift64*).
+struct SeededRandom(u64);
 
-impl Chance {
+impl SeededRandom {
     fn below(&mut self, end: u64) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;

@@ -1,4 +1,4 @@
-//! One text in every packing and through every window: where a file is cut makes no difference to its records.
+//! One text in every split into gzip members and at every window offset gives the same records.
 #![forbid(unsafe_code)]
 
 mod oracle;
@@ -7,13 +7,13 @@ mod support;
 use cloudtrail::testing::{Batch, BatchSender, Content, Decoder, Limits, Log, Metrics, Object};
 use support::scratch::{Scratch, gzip, plain_log};
 
-/// The eventID of every event of a plain log, by its payload.
-struct Taken {
+/// The eventIDs of a batch of plain records, from the payloads.
+struct Delivered {
     payloads: Vec<Vec<u8>>,
     batches: Vec<usize>,
 }
 
-impl BatchSender for Taken {
+impl BatchSender for Delivered {
     fn flush(&mut self, full: &mut Batch) -> bool {
         let records = (0..full.len()).filter_map(|number| full.record(number));
         let payloads = records.map(|record| record.tape.text().to_vec());
@@ -24,21 +24,21 @@ impl BatchSender for Taken {
     }
 }
 
-/// Decodes files, one after the other, with the memory of the one before.
+/// Decodes files one after another with reused buffers.
 struct Decoding<'a> {
     scratch: Scratch,
     decoder: Decoder<'a>,
 }
 
 impl Decoding<'_> {
-    fn payloads(&mut self, file: &[u8]) -> Taken {
+    fn payloads(&mut self, file: &[u8]) -> Delivered {
         let path = self.scratch.write("file.json.gz", file);
         let object = Object {
             name: "file.json.gz".to_owned(),
             content: Content::File(path),
             ticket: None,
         };
-        let mut taken = Taken {
+        let mut taken = Delivered {
             payloads: Vec::new(),
             batches: Vec::new(),
         };
@@ -75,7 +75,7 @@ fn every_split_into_gzip_members_gives_the_same_records() {
             let given = decoding.payloads(&[&head[..], tail].concat()).payloads;
             assert!(given == whole, "cut at {at}");
         }
-        // Cut at two places; every pair of them would be a hundred thousand files.
+        // Two cuts; every pair would be a hundred thousand files.
         for (first, head) in heads.iter().enumerate().step_by(7) {
             for second in (first..=text.len()).step_by(11) {
                 let between = gzip(&text[first..second]);
@@ -92,16 +92,16 @@ fn every_split_into_gzip_members_gives_the_same_records() {
     });
 }
 
-/// Files of several members are read through a window of 1 MiB.
+/// Files of several members are streamed through a window of 1 MiB.
 #[test]
-fn a_record_across_the_window_arrives_wherever_it_is_cut() {
+fn record_across_the_window_boundary_is_delivered_for_every_offset() {
     const WINDOW: usize = 1 << 20;
     let text = plain_log("r-", 3);
     let around = 24;
     with_decoding("splits-window", |decoding| {
         let whole = decoding.payloads(&text).payloads;
         let first = gzip(&text[..1]);
-        // The file's first byte, then so much white space that the window ends at the byte `cut` of the text.
+        // White space after the first byte moves the end of the window to byte `cut` of the text.
         for cut in (1..text.len() + around).step_by(3) {
             let space = gzip(&vec![b' '; WINDOW - cut]);
             let file = [&first[..], &space, &gzip(&text[1..])].concat();
@@ -112,7 +112,7 @@ fn a_record_across_the_window_arrives_wherever_it_is_cut() {
 }
 
 #[test]
-fn every_number_of_records_arrives_in_batches_of_a_bounded_size() {
+fn any_number_of_records_is_delivered_in_batches_of_bounded_size() {
     let edges = [4095, 4096, 4097, 8191, 8192, 8193, 99_999, 100_000];
     with_decoding("splits-batches", |decoding| {
         for count in (0..=300).chain(edges) {
@@ -131,9 +131,9 @@ fn every_number_of_records_arrives_in_batches_of_a_bounded_size() {
     });
 }
 
-/// As many records in a file as there may be, and each file alone in front of the host.
+/// Files of every number of records, each as the host reads it.
 #[test]
-fn the_host_gets_every_number_of_records_too() {
+fn host_gets_any_number_of_records() {
     let scratch = Scratch::new("splits-host");
     let plugin = support::plugin("{}");
     for count in [1, 2, 3, 10, 100, 1000, 4096, 4097, 10_000, 100_000] {

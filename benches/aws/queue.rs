@@ -1,4 +1,4 @@
-//! A queue of notifications, and SQS's calls on it.
+//! An SQS queue of notifications.
 #![forbid(unsafe_code)]
 
 use std::collections::HashSet;
@@ -9,8 +9,7 @@ use serde_json::{Value, json};
 
 use super::bucket::Bucket;
 
-/// One queue, of which several generations follow each other: who still waits for messages of an
-/// earlier one gets none.
+/// The queue. Filling it starts a new generation; a receiver that waits since an earlier generation gets no messages.
 #[derive(Default)]
 pub struct Queue {
     state: Mutex<State>,
@@ -20,32 +19,33 @@ pub struct Queue {
 #[derive(Default)]
 struct State {
     generation: u64,
-    /// The bucket that its messages name.
+    /// Name and content of the bucket that the messages refer to.
     bucket: Option<(&'static str, Arc<Bucket>)>,
     /// Number of the next message.
     next: usize,
     messages: usize,
-    leased: HashSet<usize>,
+    /// Numbers of the messages that were received and not deleted.
+    in_flight: HashSet<usize>,
     seen: Seen,
 }
 
-/// What was asked of the queue since it was filled.
+/// Counts of requests since the queue was filled.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Seen {
-    /// Requests for messages.
+    /// `ReceiveMessage` requests.
     pub receives: u64,
     /// All requests.
     pub requests: u64,
     /// Messages deleted, each once.
     pub deleted: usize,
-    /// The most messages that were received and not deleted.
-    pub most_leased: usize,
-    /// When the last message was deleted.
+    /// Maximum number of messages that were received and not deleted.
+    pub max_in_flight: usize,
+    /// Time of the last deletion.
     pub last_deleted: Option<Instant>,
 }
 
 impl Queue {
-    /// Replaces what is in the queue by as many messages, each of which names an object of `bucket`.
+    /// Replaces the content with `messages` messages, each of which names an object of `bucket`.
     pub fn fill(&self, name: &'static str, bucket: Arc<Bucket>, messages: usize) {
         let mut state = self.state();
         *state = State {
@@ -57,15 +57,15 @@ impl Queue {
         self.changed.notify_all();
     }
 
-    /// What was asked of it so far.
+    /// The counts so far.
     pub fn seen(&self) -> Seen {
         self.state().seen
     }
 
-    /// The answer to one of SQS's calls, or `None` if there is none of that name.
-    pub fn answer(&self, call: &str, request: &Value, address: &str) -> Option<Value> {
+    /// The response to an SQS action; `None` if the action is unknown.
+    pub fn respond(&self, action: &str, request: &Value, address: &str) -> Option<Value> {
         self.state().seen.requests += 1;
-        Some(match call {
+        Some(match action {
             "GetQueueUrl" => {
                 let name = request["QueueName"].as_str().unwrap_or_default();
                 json!({"QueueUrl": format!("http://{address}/111122223333/{name}")})
@@ -73,13 +73,13 @@ impl Queue {
             "GetQueueAttributes" => json!({"Attributes": {"VisibilityTimeout": "30"}}),
             "ReceiveMessage" => self.receive(request),
             "DeleteMessageBatch" => self.delete(request),
-            "ChangeMessageVisibilityBatch" => done(request),
+            "ChangeMessageVisibilityBatch" => all_successful(request),
             _ => return None,
         })
     }
 
     fn receive(&self, request: &Value) -> Value {
-        let most = request["MaxNumberOfMessages"].as_u64().unwrap_or(1) as usize;
+        let max = request["MaxNumberOfMessages"].as_u64().unwrap_or(1) as usize;
         let wait = Duration::from_secs(request["WaitTimeSeconds"].as_u64().unwrap_or(0));
         let mut state = self.state();
         state.seen.receives += 1;
@@ -93,7 +93,7 @@ impl Queue {
         let state = &mut *state;
         let first = state.next;
         let end = match state.generation == generation {
-            true => state.messages.min(first + most),
+            true => state.messages.min(first + max),
             false => first,
         };
         let Some((name, bucket)) = &state.bucket else {
@@ -102,9 +102,9 @@ impl Queue {
         let messages: Vec<Value> = (first..end)
             .map(|number| message(number, name, bucket))
             .collect();
-        state.leased.extend(first..end);
+        state.in_flight.extend(first..end);
         state.next = end;
-        state.seen.most_leased = state.seen.most_leased.max(state.leased.len());
+        state.seen.max_in_flight = state.seen.max_in_flight.max(state.in_flight.len());
         json!({"Messages": messages})
     }
 
@@ -114,12 +114,12 @@ impl Queue {
             let number = entry["ReceiptHandle"]
                 .as_str()
                 .and_then(|receipt| receipt.parse().ok());
-            if number.is_some_and(|number| state.leased.remove(&number)) {
+            if number.is_some_and(|number| state.in_flight.remove(&number)) {
                 state.seen.deleted += 1;
                 state.seen.last_deleted = Some(Instant::now());
             }
         }
-        done(request)
+        all_successful(request)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -127,7 +127,7 @@ impl Queue {
     }
 }
 
-/// CloudTrail's notification by way of SNS.
+/// A message with CloudTrail's notification, delivered by SNS.
 fn message(number: usize, bucket_name: &str, bucket: &Bucket) -> Value {
     let inner = json!({"s3Bucket": bucket_name, "s3ObjectKey": [bucket.key(number)]});
     let body = json!({
@@ -146,7 +146,7 @@ fn message(number: usize, bucket_name: &str, bucket: &Bucket) -> Value {
     })
 }
 
-fn done(request: &Value) -> Value {
+fn all_successful(request: &Value) -> Value {
     let entries = request["Entries"].as_array().into_iter().flatten();
     let ids: Vec<Value> = entries.map(|entry| json!({"Id": entry["Id"]})).collect();
     json!({"Successful": ids, "Failed": []})

@@ -1,4 +1,4 @@
-//! Reads a source to its end through the plugin library, and counts what that takes.
+//! Reads a source to its end through the plugin library and measures the cost.
 #![forbid(unsafe_code)]
 
 use std::ops::AddAssign;
@@ -10,16 +10,16 @@ use super::bucket::{Bucket, PREFIX};
 use super::server::Server;
 use super::usage;
 
-/// No source takes longer, or something is wrong.
-const LONGEST: Duration = Duration::from_secs(300);
+/// Time after which a run has failed.
+const TIMEOUT: Duration = Duration::from_secs(300);
 
-/// The queue that stands for all.
+/// Open params of the queue. The server accepts any name.
 pub const QUEUE: &str = "sqs://bench";
 
-/// The plugin, told to go to `server`.
+/// Loads the plugin with `server` as its AWS endpoint.
 pub fn plugin(server: &Server, concurrency: usize) -> Plugin {
     let exe = std::env::current_exe().expect("the path of this bench");
-    let library = library_beside(&exe);
+    let library = library_beside(&exe, "cloudtrail");
     let config = serde_json::json!({
         "s3DownloadConcurrency": concurrency,
         "aws": {"endpoint": format!("http://{}", server.address()), "region": "us-east-1"},
@@ -33,33 +33,33 @@ pub fn plugin(server: &Server, concurrency: usize) -> Plugin {
         .unwrap_or_else(|error| panic!("{}: {error}", library.display()))
 }
 
-/// What reading took. Sums of several add up.
+/// Cost of one or several runs.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Taken {
-    /// How often it was read.
+pub struct Usage {
+    /// Number of runs.
     pub runs: u32,
     /// Objects read.
     pub objects: u64,
-    /// Events handed over.
+    /// Events read.
     pub events: u64,
-    /// Bytes of text that these objects hold.
+    /// Bytes of the objects after decompression.
     pub text: u64,
-    /// Bytes as they are stored.
+    /// Bytes of the objects as stored.
     pub stored: u64,
     /// Time to open.
     pub open: Duration,
-    /// Time from then to the end: all events taken, and all messages deleted.
+    /// Time from then until all events are read and all messages are deleted.
     pub wall: Duration,
-    /// Processor time of all but the server, opening included.
+    /// CPU time without the server, including the time to open.
     pub cpu: Duration,
-    /// Connections made.
+    /// Connections opened.
     pub connections: u64,
-    /// The most messages held at a time.
-    pub most_leased: usize,
+    /// Maximum number of messages in flight.
+    pub max_in_flight: usize,
 }
 
-impl AddAssign for Taken {
-    fn add_assign(&mut self, other: Taken) {
+impl AddAssign for Usage {
+    fn add_assign(&mut self, other: Usage) {
         self.runs += other.runs;
         self.objects += other.objects;
         self.events += other.events;
@@ -69,21 +69,21 @@ impl AddAssign for Taken {
         self.wall += other.wall;
         self.cpu += other.cpu;
         self.connections += other.connections;
-        self.most_leased = self.most_leased.max(other.most_leased);
+        self.max_in_flight = self.max_in_flight.max(other.max_in_flight);
     }
 }
 
-impl Taken {
-    /// Objects in a second.
+impl Usage {
+    /// Objects per second.
     pub fn objects_per_second(&self) -> f64 {
         self.objects as f64 / self.wall.as_secs_f64()
     }
 }
 
 /// Reads a whole bucket.
-pub fn sweep(server: &Server, plugin: &Plugin, name: &'static str) -> Taken {
+pub fn backfill(server: &Server, plugin: &Plugin, name: &'static str) -> Usage {
     let bucket = server.bucket(name);
-    let before = Before::now(server);
+    let before = Baseline::now(server);
     let mut capture = opened(plugin, &format!("s3://{name}/{PREFIX}"));
     let open = before.at.elapsed();
     let started = Instant::now();
@@ -96,26 +96,26 @@ pub fn sweep(server: &Server, plugin: &Plugin, name: &'static str) -> Taken {
         if status == Status::Eof {
             break;
         }
-        assert!(started.elapsed() < LONGEST, "{events} events and no end");
+        assert!(started.elapsed() < TIMEOUT, "{events} events and no end");
     }
     let wall = started.elapsed();
     assert_eq!(events, bucket.records, "each record is one event");
-    before.until_now(server, &bucket, bucket.len(), open, wall)
+    before.usage(server, &bucket, bucket.len(), open, wall)
 }
 
-/// Reads as many messages as asked for, each of which names one object, until all are deleted. Tells `watch` how
-/// many were, again and again.
+/// Fills the queue with `messages`, each of which names one object, and reads until all are deleted. Calls `watch`
+/// with the number of deleted messages after each batch.
 pub fn follow(
     server: &Server,
     plugin: &Plugin,
     name: &'static str,
     messages: usize,
     mut watch: impl FnMut(usize),
-) -> Taken {
+) -> Usage {
     let bucket = server.bucket(name);
     let queue = server.queue();
     queue.fill(name, server.bucket(name), messages);
-    let before = Before::now(server);
+    let before = Baseline::now(server);
     let mut capture = opened(plugin, QUEUE);
     let open = before.at.elapsed();
     let started = Instant::now();
@@ -132,36 +132,36 @@ pub fn follow(
         if seen.deleted == messages {
             break seen;
         }
-        assert!(started.elapsed() < LONGEST, "{events} events, and {seen:?}");
+        assert!(started.elapsed() < TIMEOUT, "{events} events, and {seen:?}");
     };
     assert_eq!(events, expected, "each record is one event");
-    // The loop notices it late: a call without events waits.
+    // Not the current time: the last call of `next_batch` may have waited for events.
     let end = seen.last_deleted.unwrap_or_else(Instant::now);
-    Taken {
-        most_leased: seen.most_leased,
-        ..before.until_now(server, &bucket, messages, open, end - started)
+    Usage {
+        max_in_flight: seen.max_in_flight,
+        ..before.usage(server, &bucket, messages, open, end - started)
     }
 }
 
-/// An open source.
+/// Opens a source.
 pub fn opened<'p>(plugin: &'p Plugin, params: &str) -> cloudtrail::host::Capture<'p> {
     plugin
         .open(params)
         .unwrap_or_else(|error| panic!("{params}: {error}"))
 }
 
-/// Counters that only grow, as they were.
-pub struct Before {
+/// Values of the counters before a run.
+pub struct Baseline {
     at: Instant,
     process: Duration,
     server: Duration,
     connections: u64,
 }
 
-impl Before {
-    /// As they are.
-    pub fn now(server: &Server) -> Before {
-        Before {
+impl Baseline {
+    /// The current values.
+    pub fn now(server: &Server) -> Baseline {
+        Baseline {
             at: Instant::now(),
             process: usage::process_cpu(),
             server: server.cpu(),
@@ -169,33 +169,33 @@ impl Before {
         }
     }
 
-    /// Processor time since then that the server has not taken.
+    /// CPU time since then, without the server's.
     pub fn cpu(&self, server: &Server) -> Duration {
         let all = usage::process_cpu() - self.process;
         all.saturating_sub(server.cpu() - self.server)
     }
 
-    fn until_now(
+    fn usage(
         &self,
         server: &Server,
         bucket: &Bucket,
         objects: usize,
         open: Duration,
         wall: Duration,
-    ) -> Taken {
-        // Of several rounds through a bucket each counts as much as another.
-        let part = |all: u64| all * objects as u64 / bucket.len() as u64;
-        Taken {
+    ) -> Usage {
+        // The messages may name each object of the bucket several times.
+        let scaled = |total: u64| total * objects as u64 / bucket.len() as u64;
+        Usage {
             runs: 1,
             objects: objects as u64,
-            events: part(bucket.records),
-            text: part(bucket.text),
-            stored: part(bucket.stored),
+            events: scaled(bucket.records),
+            text: scaled(bucket.text),
+            stored: scaled(bucket.stored),
             open,
             wall,
             cpu: self.cpu(server),
             connections: server.connections() - self.connections,
-            most_leased: 0,
+            max_in_flight: 0,
         }
     }
 }

@@ -1,5 +1,5 @@
-//! A server of S3 and SQS in this process, so quick that the client is what is measured: bodies made
-//! beforehand, one thread for each connection, no packet waits for another.
+//! An S3 and SQS server in this process, fast enough that the client is the bottleneck: bodies generated in advance,
+//! a thread per connection, `TCP_NODELAY`.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
@@ -16,10 +16,10 @@ use super::bucket::Bucket;
 use super::queue::Queue;
 use super::usage;
 
-/// The largest request body that is read.
-const LARGEST: usize = 1 << 20;
+/// Maximum size of a request body, in bytes.
+const MAX_BODY: usize = 1 << 20;
 
-/// A running server. It runs for as long as this process.
+/// A running server. It runs until the process ends.
 pub struct Server {
     shared: Arc<Shared>,
 }
@@ -28,20 +28,20 @@ struct Shared {
     address: String,
     buckets: BTreeMap<&'static str, Arc<Bucket>>,
     queue: Queue,
-    /// Microseconds before each answer.
+    /// Delay of each response, in microseconds.
     latency: AtomicU64,
-    /// No object is answered.
+    /// Whether requests for objects hang.
     silent_objects: AtomicBool,
-    /// No deletion is answered.
+    /// Whether deletions of messages hang.
     silent_deletions: AtomicBool,
     connections: AtomicU64,
     objects: AtomicU64,
-    /// Nanoseconds of processor time that the server has taken.
+    /// CPU time of the server, in nanoseconds.
     cpu: AtomicU64,
 }
 
 impl Server {
-    /// A server of these buckets, and of a queue of any name, on a free port of 127.0.0.1.
+    /// Starts a server with these buckets and a queue of any name on a free port of 127.0.0.1.
     pub fn start(buckets: impl IntoIterator<Item = (&'static str, Bucket)>) -> io::Result<Server> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let shared = Arc::new(Shared {
@@ -65,73 +65,78 @@ impl Server {
             for stream in listener.incoming().flatten() {
                 shared.connections.fetch_add(1, Relaxed);
                 let shared = Arc::clone(&shared);
-                // A client that goes away ends its connection; there is nobody to tell.
+                // An error means that the client has closed the connection.
                 thread::spawn(move || drop(shared.serve(stream)));
             }
         });
         Ok(server)
     }
 
-    /// Where it listens: address and port.
+    /// Address and port.
     pub fn address(&self) -> &str {
         &self.shared.address
     }
 
-    /// One of its buckets, which has to be there.
+    /// The bucket `name`.
+    ///
+    /// # Panics
+    /// If there is no such bucket.
     pub fn bucket(&self, name: &str) -> Arc<Bucket> {
         Arc::clone(&self.shared.buckets[name])
     }
 
-    /// Its queue.
+    /// The queue.
     pub fn queue(&self) -> &Queue {
         &self.shared.queue
     }
 
-    /// From now on, each answer takes so much longer.
+    /// Delays each response by `latency` from now on.
     pub fn set_latency(&self, latency: Duration) {
         self.shared
             .latency
             .store(latency.as_micros() as u64, Relaxed);
     }
 
-    /// From now on, requests for objects, or for deletions from the queue, are answered or not. Turning it off
-    /// ends the connections that wait.
+    /// Lets requests for objects or deletions of messages hang. Setting a flag to `false` closes the connections that
+    /// hang.
     pub fn set_silent(&self, objects: bool, deletions: bool) {
         self.shared.silent_objects.store(objects, Relaxed);
         self.shared.silent_deletions.store(deletions, Relaxed);
     }
 
-    /// Connections that were ever made.
+    /// Total number of connections.
     pub fn connections(&self) -> u64 {
         self.shared.connections.load(Relaxed)
     }
 
-    /// Objects that were ever asked for.
+    /// Total number of requests for objects.
     pub fn objects(&self) -> u64 {
         self.shared.objects.load(Relaxed)
     }
 
-    /// Processor time that it has taken.
+    /// CPU time of the server.
     pub fn cpu(&self) -> Duration {
         Duration::from_nanos(self.shared.cpu.load(Relaxed))
     }
 }
 
-/// What was asked.
+/// A request.
 struct Request {
-    /// Without its query.
+    /// Path without the query.
     path: String,
     query: BTreeMap<String, String>,
-    /// The SQS call, if it is one.
-    call: Option<String>,
+    /// SQS action; `None` for a request to S3.
+    action: Option<String>,
     body: Vec<u8>,
 }
 
-/// What is answered.
-enum Answer<'a> {
+/// A response.
+enum Response<'a> {
     Object(&'a [u8]),
+    /// Content type and body.
     Text(&'static str, String),
-    Refusal(&'static str, &'static str),
+    /// Status and body.
+    Error(&'static str, &'static str),
 }
 
 impl Shared {
@@ -146,29 +151,29 @@ impl Shared {
             if latency > 0 {
                 thread::sleep(Duration::from_micros(latency));
             }
-            if !self.answer(&request, &mut out) {
+            if !self.respond(&request, &mut out) {
                 return Ok(());
             }
             writer.write_all(&out)?;
-            let taken = usage::thread_cpu();
+            let total = usage::thread_cpu();
             self.cpu
-                .fetch_add((taken - counted).as_nanos() as u64, Relaxed);
-            counted = taken;
+                .fetch_add((total - counted).as_nanos() as u64, Relaxed);
+            counted = total;
         }
         Ok(())
     }
 
-    /// Whether there is an answer.
-    fn answer(&self, request: &Request, out: &mut Vec<u8>) -> bool {
-        let answer = match &request.call {
-            Some(call) => {
-                if call == "DeleteMessageBatch" && self.waits_out(&self.silent_deletions) {
+    /// Writes the response into `out`. Returns `false` if the connection is to be closed instead.
+    fn respond(&self, request: &Request, out: &mut Vec<u8>) -> bool {
+        let response = match &request.action {
+            Some(action) => {
+                if action == "DeleteMessageBatch" && self.wait_while(&self.silent_deletions) {
                     return false;
                 }
-                let asked = serde_json::from_slice(&request.body).unwrap_or(Value::Null);
-                match self.queue.answer(call, &asked, &self.address) {
-                    Some(answer) => Answer::Text("application/x-amz-json-1.0", answer.to_string()),
-                    None => Answer::Refusal(
+                let parsed = serde_json::from_slice(&request.body).unwrap_or(Value::Null);
+                match self.queue.respond(action, &parsed, &self.address) {
+                    Some(body) => Response::Text("application/x-amz-json-1.0", body.to_string()),
+                    None => Response::Error(
                         "400 Bad Request",
                         "{\"__type\":\"UnknownOperationException\"}",
                     ),
@@ -179,19 +184,19 @@ impl Shared {
                     request.path.split_once('/').unwrap_or((&request.path, ""));
                 match (self.buckets.get(bucket_name), key) {
                     (None, _) => {
-                        Answer::Refusal("404 Not Found", "<Error><Code>NoSuchBucket</Code></Error>")
+                        Response::Error("404 Not Found", "<Error><Code>NoSuchBucket</Code></Error>")
                     }
                     (Some(bucket), "") => {
-                        Answer::Text("application/xml", bucket.list(bucket_name, &request.query))
+                        Response::Text("application/xml", bucket.list(bucket_name, &request.query))
                     }
                     (Some(bucket), key) => {
                         self.objects.fetch_add(1, Relaxed);
-                        if self.waits_out(&self.silent_objects) {
+                        if self.wait_while(&self.silent_objects) {
                             return false;
                         }
                         match bucket.object(key) {
-                            Some(body) => Answer::Object(body),
-                            None => Answer::Refusal(
+                            Some(body) => Response::Object(body),
+                            None => Response::Error(
                                 "404 Not Found",
                                 "<Error><Code>NoSuchKey</Code></Error>",
                             ),
@@ -200,39 +205,39 @@ impl Shared {
                 }
             }
         };
-        answer.write(out);
+        response.write(out);
         true
     }
 
-    /// Says nothing for as long as `silent`; whether it was.
-    fn waits_out(&self, silent: &AtomicBool) -> bool {
-        let was = silent.load(Relaxed);
+    /// Waits while `silent` is set. Returns whether it was set at all.
+    fn wait_while(&self, silent: &AtomicBool) -> bool {
+        let was_silent = silent.load(Relaxed);
         while silent.load(Relaxed) {
             thread::sleep(Duration::from_millis(20));
         }
-        was
+        was_silent
     }
 }
 
-impl Answer<'_> {
+impl Response<'_> {
     fn write(&self, out: &mut Vec<u8>) {
-        let (status, kind, body) = match self {
-            Answer::Object(body) => ("200 OK", "application/x-gzip", *body),
-            Answer::Text(kind, text) => ("200 OK", *kind, text.as_bytes()),
-            Answer::Refusal(status, body) => (*status, "application/xml", body.as_bytes()),
+        let (status, content_type, body) = match self {
+            Response::Object(body) => ("200 OK", "application/x-gzip", *body),
+            Response::Text(content_type, text) => ("200 OK", *content_type, text.as_bytes()),
+            Response::Error(status, body) => (*status, "application/xml", body.as_bytes()),
         };
         out.clear();
         // Writing to memory cannot fail.
         let _ = write!(
             out,
-            "HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {}\r\nx-amz-request-id: 0123456789ABCDEF\r\nserver: bench\r\n\r\n",
+            "HTTP/1.1 {status}\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\nx-amz-request-id: 0123456789ABCDEF\r\nserver: bench\r\n\r\n",
             body.len()
         );
         out.extend_from_slice(body);
     }
 }
 
-/// The next request of a connection; `None` at its end.
+/// Reads the next request of a connection; `None` at its end.
 fn read(reader: &mut impl BufRead) -> io::Result<Option<Request>> {
     let mut line = String::new();
     if reader.read_line(&mut line)? == 0 {
@@ -247,7 +252,7 @@ fn read(reader: &mut impl BufRead) -> io::Result<Option<Request>> {
             .filter_map(|pair| pair.split_once('='))
             .map(|(key, value)| (decoded(key), decoded(value)))
             .collect(),
-        call: None,
+        action: None,
         body: Vec::new(),
     };
     let mut length = 0;
@@ -261,9 +266,9 @@ fn read(reader: &mut impl BufRead) -> io::Result<Option<Request>> {
         };
         let value = value.trim();
         if name.eq_ignore_ascii_case("content-length") {
-            length = value.parse().unwrap_or(0).min(LARGEST);
+            length = value.parse().unwrap_or(0).min(MAX_BODY);
         } else if name.eq_ignore_ascii_case("x-amz-target") {
-            request.call = value.strip_prefix("AmazonSQS.").map(str::to_owned);
+            request.action = value.strip_prefix("AmazonSQS.").map(str::to_owned);
         }
     }
     request.body.resize(length, 0);
@@ -271,7 +276,7 @@ fn read(reader: &mut impl BufRead) -> io::Result<Option<Request>> {
     Ok(Some(request))
 }
 
-/// Undoes the encoding of a URL.
+/// Decodes the percent encoding of a URL.
 fn decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut parts = text.split('%');

@@ -1,23 +1,23 @@
-//! What takes a minute to see: an idle queue, closing while nothing answers, memory over many messages.
+//! Measurements that take a minute: an idle queue, closing while the server hangs, memory over many messages.
 #![forbid(unsafe_code)]
 
 use std::time::{Duration, Instant};
 
 use super::bucket::PREFIX;
-use super::run::{self, Before, QUEUE};
+use super::run::{self, Baseline, QUEUE};
 use super::server::Server;
 use super::usage;
 
-/// How long a queue is idle.
+/// Duration of the idle queue.
 const IDLE: Duration = Duration::from_secs(60);
 
-/// Messages over which memory has to stay as it is.
+/// Messages to read while watching memory.
 const MESSAGES: usize = 20_000;
 
-/// What the first ones may need, for buffers and threads.
-const WARM: usize = 4_000;
+/// Messages between two measurements of memory. The first one follows the allocation of buffers and threads.
+const INTERVAL: usize = 4_000;
 
-/// Measures and prints all.
+/// Runs all measurements and prints the results.
 pub fn run(server: &Server) {
     server.set_latency(Duration::ZERO);
     memory(server);
@@ -30,7 +30,7 @@ fn idle(server: &Server) {
     server.queue().fill("small", server.bucket("small"), 0);
     let mut capture = run::opened(&plugin, QUEUE);
     let opening = server.queue().seen().requests;
-    let before = Before::now(server);
+    let before = Baseline::now(server);
     let started = Instant::now();
     while started.elapsed() < IDLE {
         let (_, events) = capture
@@ -51,10 +51,10 @@ fn idle(server: &Server) {
 }
 
 fn closing(server: &Server) {
-    let sweep = format!("s3://small/{PREFIX}");
+    let backfill = format!("s3://small/{PREFIX}");
     for (what, params, objects, deletions) in [
-        ("s3, nothing in the way", sweep.as_str(), false, false),
-        ("s3, downloads hang", sweep.as_str(), true, false),
+        ("s3, no fault", backfill.as_str(), false, false),
+        ("s3, downloads hang", backfill.as_str(), true, false),
         ("sqs, idle", QUEUE, false, false),
         ("sqs, downloads hang", QUEUE, true, false),
         ("sqs, deletions hang", QUEUE, false, true),
@@ -66,22 +66,22 @@ fn closing(server: &Server) {
                 .queue()
                 .fill("small", server.bucket("small"), messages);
             server.set_silent(objects, deletions);
-            let asked = server.objects();
+            let before = server.objects();
             let mut capture = run::opened(&plugin, params);
             let started = Instant::now();
             while started.elapsed() < Duration::from_millis(800) {
-                // A sweep may be over: then there is nothing in the way.
+                // The end of a backfill does not matter here.
                 let _ = capture
                     .next_batch()
                     .unwrap_or_else(|error| panic!("{error}"));
             }
-            let asked = server.objects() - asked;
+            let requested = server.objects() - before;
             let started = Instant::now();
             drop(capture);
             let closed = started.elapsed();
             server.set_silent(false, false);
             println!(
-                "close, {what}, {concurrency} at a time ({asked} objects asked for): {:.0} ms",
+                "close, {what}, {concurrency} downloads ({requested} objects requested): {:.0} ms",
                 closed.as_secs_f64() * 1e3
             );
         }
@@ -90,26 +90,26 @@ fn closing(server: &Server) {
 
 fn memory(server: &Server) {
     let plugin = run::plugin(server, 32);
-    let mut at = Vec::new();
-    let mut next = WARM;
-    let taken = run::follow(server, &plugin, "small", MESSAGES, |deleted| {
+    let mut measured = Vec::new();
+    let mut next = INTERVAL;
+    let total = run::follow(server, &plugin, "small", MESSAGES, |deleted| {
         if deleted >= next {
-            at.push((deleted, usage::memory("VmHWM"), usage::memory("VmRSS")));
-            next = deleted + WARM;
+            measured.push((deleted, usage::memory("VmHWM"), usage::memory("VmRSS")));
+            next = deleted + INTERVAL;
         }
     });
     println!(
-        "{MESSAGES} messages: {:.0} messages/s, {:.0} µs CPU each, at most {} held at a time, {} connections",
-        taken.objects_per_second(),
-        taken.cpu.as_secs_f64() * 1e6 / taken.objects as f64,
-        taken.most_leased,
-        taken.connections,
+        "{MESSAGES} messages: {:.0} messages/s, {:.0} µs CPU each, at most {} in flight, {} connections",
+        total.objects_per_second(),
+        total.cpu.as_secs_f64() * 1e6 / total.objects as f64,
+        total.max_in_flight,
+        total.connections,
     );
-    for (deleted, most, now) in at {
+    for (deleted, peak, current) in measured {
         println!(
-            "  after {deleted}: {:.1} MiB at most, {:.1} MiB now",
-            mebibytes(most),
-            mebibytes(now)
+            "  after {deleted}: peak {:.1} MiB, current {:.1} MiB",
+            mebibytes(peak),
+            mebibytes(current)
         );
     }
 }

@@ -1,9 +1,9 @@
-//! Who acts in the synthetic logs: an account with its people, roles and their sessions.
+//! The identities in the synthetic logs: an account with users, roles and their sessions.
 #![forbid(unsafe_code)]
 
 use super::random::Random;
 
-/// An account, and what the records of one log file share.
+/// An account and its resources, shared by the records of a log file.
 pub struct Account {
     pub id: String,
     pub region: &'static str,
@@ -13,7 +13,7 @@ pub struct Account {
     pub identities: Vec<Identity>,
 }
 
-/// One identity with a session, and where it calls from.
+/// An identity with a session, source address and user agent.
 pub struct Identity {
     pub json: String,
     pub source: String,

@@ -1,9 +1,9 @@
-//! Synthetic CloudTrail logs for benches: the same on every machine, no real account in them.
+//! Synthetic CloudTrail logs for benches. Identical on every machine; all accounts are invented.
 //!
-//! A record has about 1.6 KB and gzip packs a large file about 5:1. [`Tree`]s are written once to Cargo's folder for
-//! temporary files (`target/tmp`) and found there again.
+//! A record has about 1.6 KB, and gzip compresses a large file about 5:1. [`Tree`]s are written once to Cargo's
+//! directory for temporary files (`target/tmp`) and reused.
 #![forbid(unsafe_code)]
-#![allow(dead_code, reason = "each bench uses its own part")]
+#![allow(dead_code, reason = "each bench uses a part")]
 
 mod account;
 mod random;
@@ -17,37 +17,37 @@ use account::Account;
 use flate2::{Compression, GzBuilder};
 use random::Random;
 
-/// Records of a large file; what a busy account's trail writes every five minutes has more still.
+/// Records in a large file. Busy accounts write larger ones.
 pub const LARGE: usize = 1_000;
 
-/// Records of a small file, which is what a quiet account's trail writes.
+/// Records in a small file, as quiet accounts write them.
 pub const SMALL: usize = 5;
 
-/// Accounts that the files are of, one region each.
+/// Number of accounts; each has one region.
 const ACCOUNTS: u64 = 16;
 
-/// The number of the corpus's version: a change of its contents makes older trees stale.
+/// Version of the corpus. Increase it with every change of the content, so that existing trees are not reused.
 const VERSION: u32 = 1;
 
-/// One log file's text.
+/// A log file.
 pub struct LogFile {
-    /// The text, `{"Records":[…]}`.
+    /// The uncompressed text, `{"Records":[…]}`.
     pub text: String,
-    /// Its path in a trail's bucket, with `/` between folders.
+    /// Key in a trail's bucket.
     pub path: String,
     /// Number of records.
     pub records: usize,
 }
 
-/// The file number `number` with that many records.
+/// The log file `number`, with `records` records.
 pub fn log_file(number: u64, records: usize) -> LogFile {
     let account = Account::new(&mut Random::new(number % ACCOUNTS));
     let mut random = Random::new(ACCOUNTS + number);
     let minute = random.below(288) * 5;
     let mut text = String::with_capacity(records * 1700 + 32);
     text.push_str(r#"{"Records":["#);
-    for place in 0..records {
-        if place > 0 {
+    for index in 0..records {
+        if index > 0 {
             text.push(',');
         }
         let second = minute * 60 + random.below(300);
@@ -68,16 +68,18 @@ pub fn log_file(number: u64, records: usize) -> LogFile {
     }
 }
 
-/// `text` as a gzip file of one member, as AWS writes it.
+/// Compresses `text` to a gzip file with a single member, as AWS does.
 pub fn gzip(text: &str) -> Vec<u8> {
     let mut writer = GzBuilder::new().write(Vec::new(), Compression::new(6));
-    writer.write_all(text.as_bytes()).expect("to memory");
-    writer.finish().expect("to memory")
+    writer
+        .write_all(text.as_bytes())
+        .expect("writing to memory cannot fail");
+    writer.finish().expect("writing to memory cannot fail")
 }
 
 /// Log files on disk, laid out as in a trail's bucket.
 pub struct Tree {
-    /// The folder, or the one file.
+    /// The directory, or the only file.
     pub path: PathBuf,
     /// Number of files.
     pub files: usize,
@@ -101,25 +103,25 @@ impl Tree {
         let mut tree = Tree::of("huge", 1, 220_000);
         tree.path = walkdir::WalkDir::new(&tree.path)
             .into_iter()
-            .map(|entry| entry.expect("a folder that was just written").into_path())
+            .map(|entry| entry.expect("a readable directory").into_path())
             .find(|path| path.is_file())
-            .expect("the file that was just written");
+            .expect("a log file");
         tree
     }
 
     fn of(name: &str, files: usize, records: usize) -> Tree {
         let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("logs-{VERSION}-{name}"));
         if !path.is_dir() {
-            // The name appears when all is written.
+            // Renamed at the end, so that an interrupted run leaves no incomplete tree.
             let unfinished = path.with_extension(std::process::id().to_string());
             for number in 0..files {
                 let file = log_file(number as u64, records);
                 let to = unfinished.join(&file.path);
-                fs::create_dir_all(to.parent().expect("a path of several parts"))
-                    .expect("a folder for the corpus");
-                fs::write(to, gzip(&file.text)).expect("room for the corpus");
+                fs::create_dir_all(to.parent().expect("a key with slashes"))
+                    .expect("a directory for the corpus");
+                fs::write(to, gzip(&file.text)).expect("a file of the corpus");
             }
-            fs::rename(&unfinished, &path).expect("a place for the corpus");
+            fs::rename(&unfinished, &path).expect("the corpus is renamed");
         }
         Tree {
             path,

@@ -1,4 +1,4 @@
-//! Random numbers that are the same on every machine and in every version.
+//! Pseudorandom numbers that are the same on every machine. The `rand` crate changes its output between versions.
 #![forbid(unsafe_code)]
 
 /// A splitmix64 generator.
@@ -22,7 +22,7 @@ impl Random {
         self.next() % end
     }
 
-    /// True `percent` times out of a hundred.
+    /// `true` with a probability of `percent`.
     pub fn chance(&mut self, percent: u64) -> bool {
         self.below(100) < percent
     }
@@ -31,14 +31,14 @@ impl Random {
         from[self.below(from.len() as u64) as usize]
     }
 
-    /// As [`Random::pick`], with the first ones far more often than the last.
+    /// As [`Random::pick`], but prefers elements near the start.
     pub fn pick_skewed<'a, T>(&mut self, from: &'a [T]) -> &'a T {
         let end = from.len() as u64;
         let first = self.below(end);
         &from[(first * self.below(end) / end) as usize]
     }
 
-    /// `len` characters of `alphabet`.
+    /// `len` characters from `alphabet`.
     pub fn text(&mut self, alphabet: &[u8], len: usize) -> String {
         (0..len)
             .map(|_| char::from(alphabet[self.below(alphabet.len() as u64) as usize]))
@@ -49,7 +49,7 @@ impl Random {
         self.text(b"0123456789abcdef", len)
     }
 
-    /// What AWS's own identifiers consist of, behind their prefix.
+    /// The part after the prefix of an AWS identifier: upper-case base 32.
     pub fn upper(&mut self, len: usize) -> String {
         self.text(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", len)
     }

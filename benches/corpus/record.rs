@@ -1,4 +1,4 @@
-//! One synthetic record, with keys in the order in which AWS writes them.
+//! Synthetic records, with their keys in the order in which AWS writes them.
 #![forbid(unsafe_code)]
 
 use std::fmt::Write;
@@ -6,7 +6,7 @@ use std::fmt::Write;
 use super::account::{Account, Identity};
 use super::random::Random;
 
-/// What differs between services.
+/// The parts of a record that depend on the service and action.
 struct Call {
     source: &'static str,
     name: &'static str,
@@ -33,7 +33,7 @@ impl Call {
     }
 }
 
-/// Appends a record; `second` counts within the day.
+/// Appends a record at `second` of the day.
 pub fn push(out: &mut String, random: &mut Random, account: &Account, second: u64) {
     let identity = random.pick_skewed(&account.identities);
     let mut call = match random.below(100) {

@@ -1,12 +1,12 @@
-//! What the benches that go through the C ABI share.
+//! Helpers for benches that call the plugin through the C ABI.
 #![forbid(unsafe_code)]
-#![allow(dead_code, reason = "each bench uses its own part")]
+#![allow(dead_code, reason = "each bench uses a part")]
 
 use std::path::{Path, PathBuf};
 
 use cloudtrail::host::{Event, Plugin, Requests, Status, ValueRef, library_beside};
 
-/// Fields that the conditions of a rule set ask for, one call each.
+/// Fields as the conditions of a typical rule set use them.
 pub const RULE_SET: [&str; 12] = [
     "ct.name",
     "ct.src",
@@ -22,20 +22,23 @@ pub const RULE_SET: [&str; 12] = [
     "ct.request.functionname",
 ];
 
-/// The library that is measured: `CLOUDTRAIL_LIBRARY`, or the one that was built with this bench.
+/// The library to measure: `CLOUDTRAIL_LIBRARY`, or the one built with this bench.
 pub fn library() -> PathBuf {
     match std::env::var_os("CLOUDTRAIL_LIBRARY") {
         Some(path) => path.into(),
-        None => library_beside(&std::env::current_exe().expect("the path of this bench")),
+        None => library_beside(
+            &std::env::current_exe().expect("the path of this bench"),
+            "cloudtrail",
+        ),
     }
 }
 
-/// The plugin in `library` with this init configuration.
+/// Loads `library` with the init configuration `config`.
 pub fn load(library: &Path, config: &str) -> Plugin {
     Plugin::load(library, config).unwrap_or_else(|error| panic!("{}: {error}", library.display()))
 }
 
-/// Fields to be asked for one by one, as Falco does.
+/// Requests for `fields`, one field per call as in Falco.
 pub fn one_by_one(plugin: &Plugin, fields: &[&str]) -> Vec<Requests> {
     fields
         .iter()
@@ -48,13 +51,13 @@ pub fn one_by_one(plugin: &Plugin, fields: &[&str]) -> Vec<Requests> {
         .collect()
 }
 
-/// Asks for each of `requests`; returns the number of values and looks at the first byte of each.
+/// Extracts each of `requests` and reads the first byte of each value. Returns the number of values.
 #[inline]
 pub fn extract(plugin: &Plugin, event: Event<'_>, requests: &mut [Requests]) -> u64 {
     let mut values = 0;
     for request in requests {
-        let given = plugin.extract(event, request, false).expect("an answer");
-        for value in given.field(0) {
+        let fields = plugin.extract(event, request, false).expect("values");
+        for value in fields.field(0) {
             values += 1;
             if let ValueRef::Str(text) = value {
                 std::hint::black_box(text.first());
@@ -64,7 +67,7 @@ pub fn extract(plugin: &Plugin, event: Event<'_>, requests: &mut [Requests]) -> 
     values
 }
 
-/// What a reading to the end of a source gave.
+/// Totals over a whole source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     pub events: u64,
@@ -72,7 +75,7 @@ pub struct Totals {
     pub values: u64,
 }
 
-/// Reads all of `source`, asking for `requests` of each event.
+/// Reads `source` to its end and extracts `requests` from each event.
 pub fn read(plugin: &Plugin, source: &Path, requests: &mut [Requests]) -> Totals {
     let mut totals = Totals::default();
     let mut capture = plugin

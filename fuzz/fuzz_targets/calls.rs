@@ -1,5 +1,5 @@
-//! What the targets on the C ABI share: its functions, a plugin, and questions about an event.
-#![allow(dead_code, reason = "each target uses its own part")]
+//! Helpers for the targets of the C ABI: its functions, an initialized plugin, and extraction from an event.
+#![allow(dead_code, reason = "each target uses a part")]
 
 use cloudtrail::testing::{FIELDS, FieldType};
 use falco_plugin_api::*;
@@ -42,7 +42,7 @@ unsafe extern "C-unwind" {
     ) -> ss_plugin_rc;
 }
 
-/// A plugin, or `None` where it refuses the configuration and says why.
+/// Initializes a plugin. `None` if it rejects the configuration; then it must provide an error message.
 pub fn init(config: &CStr) -> Option<*mut ss_plugin_t> {
     let input = ss_plugin_init_input {
         config: config.as_ptr(),
@@ -52,12 +52,12 @@ pub fn init(config: &CStr) -> Option<*mut ss_plugin_t> {
         log_fn: Some(log),
     };
     let mut rc = 0;
-    // SAFETY: the input lives during the call.
+    // SAFETY: everything that `input` points to outlives the call.
     let state = unsafe { plugin_init(&input, &mut rc) };
     if rc == ss_plugin_rc_SS_PLUGIN_SUCCESS {
         return Some(state);
     }
-    // SAFETY: the state is what `plugin_init` gave, and is not used afterwards.
+    // SAFETY: the state comes from `plugin_init` and is not used afterwards.
     unsafe {
         assert!(!CStr::from_ptr(plugin_get_last_error(state)).is_empty());
         plugin_destroy(state);
@@ -65,18 +65,18 @@ pub fn init(config: &CStr) -> Option<*mut ss_plugin_t> {
     None
 }
 
-/// What was asked: the event as text, and the values of each field, numbers in decimal.
-pub type Answers = (Option<String>, Vec<Vec<String>>);
+/// An event's text, and the values of each field; numbers are in decimal.
+pub type EventValues = (Option<String>, Vec<Vec<String>>);
 
-/// Asks for fields, with arguments and of a number that `bytes` decide, and for the event as text.
+/// Gets the event's text and extracts fields from it. `bytes` choose number, fields and arguments.
 ///
 /// # Safety
-/// `evt` is NULL or points to an event with as many bytes as its header says.
+/// `state` must be alive; `evt` must be NULL or point to an event of the length that its header declares.
 pub unsafe fn use_event(
     state: *mut ss_plugin_t,
     evt: *mut ss_plugin_event,
     bytes: &mut impl Iterator<Item = u8>,
-) -> Answers {
+) -> EventValues {
     let event = ss_plugin_event_input {
         evt,
         evtnum: 1,
@@ -124,7 +124,7 @@ pub unsafe fn use_event(
             &mut offsets
         },
     };
-    // SAFETY: the caller's; results are read as the API says, with the type by the field's number.
+    // SAFETY: by this function's contract. Results are read with the type of the field, as the API requires.
     unsafe {
         let line = plugin_event_to_string(state, &event);
         let line = (!line.is_null()).then(|| text(line));
@@ -132,7 +132,7 @@ pub unsafe fn use_event(
             plugin_extract_fields(state, &event, &input),
             ss_plugin_rc_SS_PLUGIN_SUCCESS
         );
-        let mut answers = Vec::new();
+        let mut all_values = Vec::new();
         for (at, field) in fields.iter().enumerate() {
             assert_ne!(field.res_len, u64::MAX, "a result is not set");
             let Some(known) = FIELDS.get(field.field_id as usize) else {
@@ -140,7 +140,7 @@ pub unsafe fn use_event(
                 continue;
             };
             let values = 0..field.res_len as usize;
-            answers.push(match known.field_type {
+            all_values.push(match known.field_type {
                 FieldType::String => values
                     .clone()
                     .map(|at| text(*field.res.str_.add(at)))
@@ -157,14 +157,14 @@ pub unsafe fn use_event(
                 assert!(end <= u64::from((&raw const (*evt).len).read_unaligned()));
             }
         }
-        (line, answers)
+        (line, all_values)
     }
 }
 
 /// # Safety
-/// A C string.
+/// `at` must point to a NUL-terminated string.
 unsafe fn text(at: *const c_char) -> String {
-    // SAFETY: the caller's.
+    // SAFETY: by this function's contract.
     let text = unsafe { CStr::from_ptr(at) };
     text.to_str().expect("always UTF-8").to_owned()
 }
@@ -175,6 +175,6 @@ unsafe extern "C-unwind" fn log(
     line: *const c_char,
     _: ss_plugin_log_severity,
 ) {
-    // SAFETY: a C string, by the API.
+    // SAFETY: NUL-terminated by the API's contract.
     assert!(!unsafe { CStr::from_ptr(line) }.is_empty());
 }

@@ -1,5 +1,7 @@
-//! Open parameters and a configuration, a line each: what is accepted is within its bounds and
-//! reads the same again; what is refused is refused with a reason, at the C ABI as well.
+//! Accepted configurations are within their bounds and survive a round trip; rejected ones have a reason, through
+//! the C ABI too. The same goes for open params.
+//!
+//! Input: open params, a newline and a configuration.
 #![no_main]
 
 mod calls;
@@ -33,8 +35,8 @@ fuzz_target!(|data: &[u8]| {
             assert!((1..=1024).contains(&config.s3_download_concurrency));
             assert!(config.max_buffered_bytes > 0 && config.max_object_bytes > 0);
             assert!(config.s3_accounts().iter().all(|id| id.len() == 12));
-            let again = serde_json::to_string(config).expect("JSON");
-            assert_eq!(parse_config(&again), Ok((config.clone(), Vec::new())));
+            let serialized = serde_json::to_string(config).expect("JSON");
+            assert_eq!(parse_config(&serialized), Ok((config.clone(), Vec::new())));
         }
         Err(error) => assert!(!error.to_string().is_empty()),
     }
@@ -42,7 +44,7 @@ fuzz_target!(|data: &[u8]| {
         let plugin = calls::init(&text);
         assert_eq!(plugin.is_some(), parsed.is_ok());
         if let Some(plugin) = plugin {
-            // SAFETY: it is not used afterwards.
+            // SAFETY: the state comes from `plugin_init` and is not used afterwards.
             unsafe { calls::plugin_destroy(plugin) };
         }
     }

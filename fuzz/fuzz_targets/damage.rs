@@ -1,4 +1,6 @@
-//! Good records around a damaged one all arrive, in each form of log file.
+//! All intact records before and after a damaged one are delivered, in each form of log file.
+//!
+//! Input: a byte that selects the form, and the damaged record without its opening brace.
 #![no_main]
 
 mod reading;
@@ -25,15 +27,15 @@ fuzz_target!(|data: &[u8]| {
         good(4),
         good(5),
     ];
-    // Without the end of the array: with it, what lacks its end could be taken to reach there.
+    // Without the end of the array, because a damaged record that lacks its own end could extend up to there.
     let text = [open.as_bytes(), &parts.join(between.as_bytes())].concat();
     for window in [text.len(), 64] {
-        let found = reading::read(&text, window);
-        let mut given = found.records.iter();
+        let content = reading::read(&text, window);
+        let mut records = content.records.iter();
         for id in 1..=5 {
             assert!(
-                given.any(|record| *record == good(id)),
-                "record {id} is lost: {found:?}"
+                records.any(|record| *record == good(id)),
+                "record {id} is lost: {content:?}"
             );
         }
     }

@@ -1,5 +1,7 @@
-//! A log file, packed or not, gives events whose payloads are slices of its text in their order,
-//! as many bytes at most as the limit, and each a record by itself. The first byte is the limit.
+//! The payloads of a log file's events are complete records and consecutive slices of its text, and a file over the
+//! size limit is an error.
+//!
+//! Input: a byte that sets the limit, and the log file, plain or gzip.
 #![no_main]
 
 use cloudtrail::testing::{Batch, BatchSender, Content, Decoder, Limits, Log, MemoryBudget, Metrics, MultiMemberReader, Object, Scan, Scanner, TapeBuffer, is_gzip};
@@ -30,14 +32,14 @@ fuzz_target!(|data: &[u8]| {
         insights: true,
     };
     let mut decoder = Decoder::new(limits, &metrics, &log, Batch::default());
-    let mut taken = Taken::default();
-    let result = decoder.decode(&object, &mut taken);
-    taken.flush(&mut decoder.batch);
+    let mut payloads = Payloads::default();
+    let result = decoder.decode(&object, &mut payloads);
+    payloads.flush(&mut decoder.batch);
     if text.len() as u64 > limit {
         assert!(result.is_err());
     }
     let mut rest = &text[..];
-    for payload in &taken.0 {
+    for payload in &payloads.0 {
         let at = rest
             .windows(payload.len())
             .position(|slice| slice == payload);
@@ -50,9 +52,9 @@ fuzz_target!(|data: &[u8]| {
 
 /// The payloads of all batches.
 #[derive(Default)]
-struct Taken(Vec<Vec<u8>>);
+struct Payloads(Vec<Vec<u8>>);
 
-impl BatchSender for Taken {
+impl BatchSender for Payloads {
     fn flush(&mut self, full: &mut Batch) -> bool {
         let records = (0..full.len()).filter_map(|number| full.record(number));
         self.0

@@ -1,5 +1,6 @@
-//! Any payload gives every field the same value live and foreign; where serde_json accepts it,
-//! the slow oracle's value. The first line is a JSON pointer for `ct.value`.
+//! Every field has the same value in a live and a detached event, and the oracle's value for valid JSON.
+//!
+//! Input: a JSON pointer for `ct.value`, a newline and the payload.
 #![no_main]
 
 #[path = "../../tests/oracle/mod.rs"]
@@ -16,9 +17,9 @@ fuzz_target!(|data: &[u8]| {
     let (pointer, payload) = (String::from_utf8_lossy(&data[..line]), &data[line..]);
     let pointer = pointer.replace('\0', "");
     let payload = payload.strip_prefix(b"\n").unwrap_or(payload);
-    let mut foreign = Extractor::default();
-    foreign.select_detached(payload);
-    let given = all(&mut foreign, &pointer);
+    let mut detached = Extractor::default();
+    detached.select_detached(payload);
+    let values = all_values(&mut detached, &pointer);
     let mut batch = Batch::default();
     let Scan::Whole { len, tape, .. } = Scanner::default().scan(payload, batch.tapes()) else {
         return;
@@ -37,7 +38,11 @@ fuzz_target!(|data: &[u8]| {
     if !batch.is_empty() {
         let mut live = Extractor::default();
         live.select_live(Arc::new(batch), 0);
-        assert_eq!(all(&mut live, &pointer), given, "live and foreign differ");
+        assert_eq!(
+            all_values(&mut live, &pointer),
+            values,
+            "live and detached values differ"
+        );
     }
     if serde_json::from_slice::<&serde_json::value::RawValue>(payload).is_err() {
         return;
@@ -51,12 +56,12 @@ fuzz_target!(|data: &[u8]| {
             _ => None,
         };
         let expected = record.value(field.name, argument);
-        assert_eq!(given[number], expected, "{}", field.name);
+        assert_eq!(values[number], expected, "{}", field.name);
     }
 });
 
-/// The values of all fields, and the event in one line.
-fn all(extractor: &mut Extractor, pointer: &str) -> Vec<Option<Expected>> {
+/// The values of all fields, and the event's text.
+fn all_values(extractor: &mut Extractor, pointer: &str) -> Vec<Option<Expected>> {
     let mut values = Vec::new();
     for (number, field) in FIELDS.iter().enumerate() {
         let argument = match field.arg {
@@ -76,7 +81,7 @@ fn all(extractor: &mut Extractor, pointer: &str) -> Vec<Option<Expected>> {
 }
 
 fn text(at: *const c_char) -> String {
-    // SAFETY: the extractor's texts are C strings that live until the next event is selected.
+    // SAFETY: the extractor's texts are NUL-terminated and valid until the next event is selected.
     let text = unsafe { CStr::from_ptr(at) };
     text.to_str().expect("always UTF-8").to_owned()
 }

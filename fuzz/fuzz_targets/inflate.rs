@@ -1,4 +1,6 @@
-//! The fast inflater gives the same text as the thorough one, or refuses.
+//! The single-member inflater yields the same text as the multi-member reader, or fails.
+//!
+//! Input: a gzip file, or a 0 byte and raw deflate data, to which a valid header and trailer are added.
 #![no_main]
 
 use cloudtrail::testing::{Inflater, MultiMemberReader};
@@ -8,13 +10,12 @@ use std::io::Read;
 const LIMIT: usize = 16 << 20;
 
 fuzz_target!(|data: &[u8]| {
-    // Behind a zero: bare deflate data, for the header, checksum and length that make it a file.
     let file = match data.split_first() {
-        Some((0, deflated)) => sealed(deflated),
+        Some((0, deflated)) => gzip_of(deflated),
         _ => data.to_vec(),
     };
     let mut text = Vec::new();
-    // What it says of the end does not count: bytes between text and trailer trouble it alone.
+    // Its error is ignored: it also rejects bytes between the deflate data and the trailer.
     let _ = MultiMemberReader::new(&file[..])
         .take(LIMIT as u64 + 1)
         .read_to_end(&mut text);
@@ -23,7 +24,7 @@ fuzz_target!(|data: &[u8]| {
     }
 });
 
-fn sealed(deflated: &[u8]) -> Vec<u8> {
+fn gzip_of(deflated: &[u8]) -> Vec<u8> {
     let mut text = Vec::new();
     let _ = flate2::read::DeflateDecoder::new(deflated)
         .take(LIMIT as u64)

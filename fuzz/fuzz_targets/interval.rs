@@ -1,4 +1,4 @@
-//! `s3Interval` is what a reading by trial of every place for its dash says it is.
+//! `s3Interval` agrees with a slow parser that tries every dash as the separator.
 #![no_main]
 
 use cloudtrail::testing::Interval;

@@ -1,5 +1,6 @@
-//! A JSON pointer is taken where RFC 6901 allows it, and leads to what the slow oracle finds. The
-//! first line is the pointer, the rest a record.
+//! A JSON pointer is accepted if RFC 6901 allows it, and yields the oracle's value.
+//!
+//! Input: the pointer, a newline and a record.
 #![no_main]
 
 #[path = "../../tests/oracle/mod.rs"]
@@ -17,29 +18,29 @@ fuzz_target!(|data: &[u8]| {
     let Ok(pointer) = std::str::from_utf8(pointer) else {
         return;
     };
-    let mut behind = pointer.split('~').skip(1);
-    let escapes = behind.all(|rest| rest.starts_with(['0', '1']));
-    let allowed = pointer.is_empty() || pointer.starts_with('/') && escapes;
-    assert_eq!(Pointer::compile(pointer).is_ok(), allowed);
+    let mut after_tildes = pointer.split('~').skip(1);
+    let valid_escapes = after_tildes.all(|rest| rest.starts_with(['0', '1']));
+    let is_valid = pointer.is_empty() || pointer.starts_with('/') && valid_escapes;
+    assert_eq!(Pointer::compile(pointer).is_ok(), is_valid);
     if serde_json::from_slice::<&serde_json::value::RawValue>(record).is_err() {
         return;
     }
     let Some(oracle) = Record::read(record) else {
         return;
     };
-    let expected = allowed
+    let expected = is_valid
         .then(|| oracle.value("ct.value", Some(pointer)))
         .flatten();
     let number = FIELDS.iter().position(|field| field.name == "ct.value");
     let mut extractor = Extractor::default();
     extractor.select_detached(record);
-    let answer = extractor.answer(number.expect("a field"), Argument::Key(pointer), true);
-    let given = match answer.expect("a field").given() {
+    let extracted = extractor.answer(number.expect("a field"), Argument::Key(pointer), true);
+    let text = match extracted.expect("a field").given() {
         Given::None => None,
-        // SAFETY: a C string that lives until the next event is selected.
+        // SAFETY: NUL-terminated and valid until the next event is selected.
         Given::Text(text) => Some(unsafe { CStr::from_ptr(*text) }),
         other => panic!("{other:?}"),
     };
-    let given = given.map(|text| Expected::Text(text.to_str().expect("UTF-8").to_owned()));
-    assert_eq!(given, expected);
+    let value = text.map(|text| Expected::Text(text.to_str().expect("UTF-8").to_owned()));
+    assert_eq!(value, expected);
 });

@@ -1,16 +1,16 @@
-//! What the targets on log files share: reading a text through a window.
+//! Helpers for the targets of log files: reads a text through a window.
 
 use cloudtrail::testing::{Damage, RecordReader, RecordSink, Scan, Scanner, TapeBuffer, TapeSpan};
 use std::fmt;
 
-/// What was found in a text.
+/// Records and damage of a text.
 #[derive(Default, PartialEq, Eq)]
-pub struct ListedObject {
+pub struct Content {
     pub records: Vec<Vec<u8>>,
     pub damage: Vec<Damage>,
 }
 
-impl fmt::Debug for ListedObject {
+impl fmt::Debug for Content {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let texts: Vec<_> = self
             .records
@@ -23,7 +23,7 @@ impl fmt::Debug for ListedObject {
 
 struct Sink {
     tapes: TapeBuffer,
-    found: ListedObject,
+    content: Content,
 }
 
 impl RecordSink for Sink {
@@ -33,24 +33,24 @@ impl RecordSink for Sink {
 
     fn record(&mut self, text: &[u8], tape: TapeSpan) -> bool {
         assert_eq!(self.tapes.tape(tape, text).text(), text);
-        let again = Scanner::baseline().scan(text, &mut TapeBuffer::default());
-        assert!(matches!(again, Scan::Whole { len, .. } if len == text.len() && text[0] == b'{'));
-        self.found.records.push(text.to_vec());
+        let baseline = Scanner::baseline().scan(text, &mut TapeBuffer::default());
+        assert!(matches!(baseline, Scan::Whole { len, .. } if len == text.len() && text[0] == b'{'));
+        self.content.records.push(text.to_vec());
         self.tapes.clear();
         true
     }
 
     fn damage(&mut self, damage: Damage) {
-        self.found.damage.push(damage);
+        self.content.damage.push(damage);
     }
 }
 
-/// Reads `text` through a window that starts with `step` bytes and grows by as many whenever
-/// nothing in it could be used.
-pub fn read(text: &[u8], step: usize) -> ListedObject {
+/// Reads `text` through a window that moves on by `step` bytes at its end, and at its start by the bytes that the
+/// reader has consumed.
+pub fn read(text: &[u8], step: usize) -> Content {
     let mut sink = Sink {
         tapes: TapeBuffer::default(),
-        found: ListedObject::default(),
+        content: Content::default(),
     };
     let mut reader = RecordReader::new(Scanner::default());
     let (mut start, mut end) = (0, 0);
@@ -60,5 +60,5 @@ pub fn read(text: &[u8], step: usize) -> ListedObject {
         assert!(used <= end - start);
         start += used;
     }
-    sink.found
+    sink.content
 }

@@ -1,5 +1,7 @@
-//! Any text gives the same records and the same damage whatever the window it is read through,
-//! and each record is a balanced slice of the text, behind the one before.
+//! A text yields the same records and the same damage for every window size. Records are balanced, consecutive
+//! slices of the text.
+//!
+//! Input: a byte that sets the window size, and the text.
 #![no_main]
 
 mod reading;

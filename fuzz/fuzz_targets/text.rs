@@ -1,5 +1,4 @@
-//! Unescaping agrees with serde_json on what that accepts and gives UTF-8 for everything;
-//! compacting takes white space and nothing else.
+//! Unescaping agrees with `serde_json` on valid strings and always yields UTF-8. Compacting removes only white space.
 #![no_main]
 
 use cloudtrail::testing::{compact, unescape};

@@ -1,4 +1,4 @@
-//! Times and file names: a time that `time` reads is read as the same, and no name is too odd.
+//! Timestamps agree with the `time` crate. No file name causes a panic.
 #![no_main]
 
 use cloudtrail::testing::{is_log, key_time, nanoseconds, parse_timestamp};

@@ -33,6 +33,12 @@ const FORGOTTEN: Duration = Duration::from_secs(600);
 /// Time without any success, in an outage, after which no more messages are received.
 const STOP_RECEIVING: Duration = Duration::from_secs(5);
 
+/// Time after its last success for which a bucket that fails counts as one that answers.
+const PROVEN: Duration = Duration::from_secs(60);
+
+/// Time without a success after which requests that wait for others are stalled.
+const STALLED: Duration = Duration::from_secs(5);
+
 /// Buckets of which state is kept. Messages may name any; those in use stay.
 const BUCKETS: usize = 1024;
 
@@ -78,6 +84,7 @@ struct State {
     failing_since: Option<Instant>,
     success: Option<Instant>,
     outage: Option<Outage>,
+    stall_reported: Option<Instant>,
     /// The causes for which requests have failed; see [`Breaker::failing_for`].
     causes: HashMap<ErrorCause, Failing>,
 }
@@ -160,12 +167,45 @@ impl Breaker {
                 failing_since: None,
                 success: None,
                 outage: None,
+                stall_reported: None,
                 causes: HashMap::new(),
             }),
             recovered: Notify::new(),
             waiting: AtomicUsize::new(0),
             log: Arc::clone(&all.log),
         }
+    }
+
+    /// Whether the bucket is known to answer: it has, lately or without a failure since.
+    pub(crate) fn is_proven(&self) -> bool {
+        let state = self.state();
+        state
+            .success
+            .is_some_and(|at| state.failures == 0 || at.elapsed() < PROVEN)
+    }
+
+    /// Whether no request has succeeded for a while, so that one that waits for its turn may wait long. Reported once a
+    /// minute.
+    pub(crate) fn is_stalled(&self) -> bool {
+        let mut state = self.state();
+        if state.success.is_some_and(|at| at.elapsed() < STALLED) {
+            return false;
+        }
+        if state.stall_reported.is_none_or(|at| at.elapsed() >= REPORT) {
+            state.stall_reported = Some(Instant::now());
+            let bucket = Escaped(&self.bucket);
+            let line = match state.success {
+                Some(at) => format!(
+                    "bucket {bucket}: no download has finished for {} s; others wait for it",
+                    at.elapsed().as_secs()
+                ),
+                None => {
+                    format!("bucket {bucket}: no download has finished yet; others wait for it")
+                }
+            };
+            self.log.limited("stalled buckets", Severity::Warning, line);
+        }
+        true
     }
 
     /// Waits for the right to make one request.
@@ -205,7 +245,7 @@ impl Breaker {
                 let line = format!(
                     "bucket {bucket}: requests have failed for {seconds} s: {error}; retrying"
                 );
-                self.log.limited("outage", Severity::Warning, line);
+                self.log.limited("outages", Severity::Warning, line);
             }
             Some(outage) => outage.cause = cause,
             None if outage => {
@@ -217,7 +257,7 @@ impl Breaker {
                 let line = format!(
                     "bucket {bucket}: requests fail: {error}; retrying with growing pauses"
                 );
-                self.log.limited("outage", Severity::Warning, line);
+                self.log.limited("outages", Severity::Warning, line);
             }
             None => {}
         }
@@ -244,7 +284,7 @@ impl Breaker {
             Escaped(&self.bucket),
             now.duration_since(outage.began).as_secs()
         );
-        self.log.limited("outage", Severity::Info, line);
+        self.log.limited("outages", Severity::Info, line);
     }
 
     /// How long requests have failed for `cause`. A success ends that; for causes that concern single objects, only

@@ -62,6 +62,8 @@ pub(crate) struct Download<'a> {
 struct Partial {
     bytes: Vec<u8>,
     etag: String,
+    /// The object's length, where it is known.
+    total: Option<u64>,
 }
 
 impl ObjectId {
@@ -185,12 +187,21 @@ impl<'a> Download<'a> {
         let length = answer
             .content_length()
             .and_then(|length| u64::try_from(length).ok());
-        let Some(range) = answer.content_range() else {
-            // The whole object: the request was for that, or the server ignores ranges.
-            self.discard();
-            return Ok(length);
-        };
         let kept = self.kept();
+        let Some(range) = answer.content_range() else {
+            let total = self.partial.as_ref().and_then(|partial| partial.total);
+            // The whole object, as the request was for that or the server ignores ranges. A part that does not say
+            // which one it is cannot be used.
+            let whole = total.is_none_or(|total| length.is_none_or(|length| length == total));
+            self.discard();
+            return match whole {
+                true => Ok(length),
+                false => {
+                    let message = "the answer has a part of the object without its range";
+                    Err(AwsError::new(ErrorCause::Replaced, "Range", message))
+                }
+            };
+        };
         let same = |partial: &Partial| answer.e_tag() == Some(partial.etag.as_str());
         match content_range(range) {
             Some((start, total)) if start == kept && self.partial.as_ref().is_some_and(same) => {
@@ -267,7 +278,7 @@ impl<'a> Download<'a> {
         // More than the object has, or all of it with a wrong checksum: not the object's bytes. Weak tags prove nothing.
         let complete = total.is_some_and(|total| bytes.len() as u64 >= total);
         if !bytes.is_empty() && !complete && !etag.starts_with("W/") {
-            self.partial = Some(Partial { bytes, etag });
+            self.partial = Some(Partial { bytes, etag, total });
         }
         Err(failure)
     }

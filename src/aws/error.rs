@@ -175,9 +175,9 @@ where
     match error {
         // The SDK reports an answer that it cannot parse as a service error with the status of a success.
         SdkError::ServiceError(service) if service.raw().status().is_success() => {
-            unparsable(service.raw(), error)
+            unparsable(service.raw())
         }
-        SdkError::ResponseError(response) => unparsable(response.raw(), error),
+        SdkError::ResponseError(response) => unparsable(response.raw()),
         SdkError::ServiceError(service) => {
             let raw = service.raw();
             let (code, message) = (service.err().code(), service.err().message());
@@ -191,9 +191,8 @@ where
                     described.code = "ProxyAuthentication".to_owned();
                     described.message = "the proxy asks for credentials (HTTP 407)".to_owned();
                 } else {
-                    described
-                        .message
-                        .push_str("; not from the service, which sends a request id");
+                    let status = raw.status().as_u16();
+                    return AwsError::foreign(&format!("a request (HTTP {status})"));
                 }
             }
             described
@@ -206,17 +205,14 @@ where
 }
 
 /// An answer that was cut off on the way, or is not the service's.
-fn unparsable(response: &HttpResponse, error: &(dyn StdError + 'static)) -> AwsError {
+fn unparsable(response: &HttpResponse) -> AwsError {
     let status = response.status().as_u16();
-    let message = format!(
-        "the answer cannot be parsed: {} (HTTP {status})",
-        chain(error)
-    );
-    let cause = match has_request_id(response) {
-        true => ErrorCause::Unavailable,
-        false => ErrorCause::ForeignAnswer,
-    };
-    AwsError::new(cause, "Response", message)
+    if !has_request_id(response) {
+        return AwsError::foreign(&format!("a request (HTTP {status})"));
+    }
+    // The parser's own words say nothing to an operator.
+    let message = format!("the answer is cut off or malformed (HTTP {status})");
+    AwsError::new(ErrorCause::Unavailable, "Response", message)
 }
 
 fn has_request_id(response: &HttpResponse) -> bool {
@@ -250,7 +246,15 @@ where
     }
     match error {
         SdkError::DispatchFailure(failure) if failure.is_timeout() => {
-            AwsError::new(ErrorCause::Timeout, "Timeout", chain(error))
+            AwsError::new(ErrorCause::Timeout, "Timeout", "no answer came in time")
+        }
+        // A request that is cancelled while the source closes says nothing about its object.
+        SdkError::DispatchFailure(_) if chain(error).contains("dispatch task is gone") => {
+            AwsError::new(
+                ErrorCause::Unavailable,
+                "Cancelled",
+                "the request was cancelled",
+            )
         }
         SdkError::DispatchFailure(failure) if !failure.is_user() => {
             AwsError::new(ErrorCause::Unavailable, "Connection", chain(error))

@@ -13,6 +13,12 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
+/// The first and longest pause of an object that fails for a reason of its own: a permission, or its key.
+const OBJECT_PAUSES: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(60)];
+
+/// Pause after the first failure of a missing object of `sqs://`; the second one takes the rest of [`MISSING`].
+const MISSING_PAUSE: Duration = Duration::from_millis(700);
+
 /// The longest pause in an outage of the service while few objects wait. Where many do, it grows with their number, so
 /// that their retries are at most [`RETRY_RATE`] a second in all.
 const OUTAGE_PAUSE: Duration = Duration::from_secs(2);
@@ -58,6 +64,7 @@ pub(crate) struct Tries {
     absent: u32,
     absent_since: Option<Instant>,
     pauses: Backoff,
+    object_pauses: Backoff,
     causes: Vec<ErrorCause>,
 }
 
@@ -72,6 +79,7 @@ impl Tries {
             absent: 0,
             absent_since: None,
             pauses: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
+            object_pauses: Backoff::new(OBJECT_PAUSES[0], OBJECT_PAUSES[1]),
             causes: Vec::new(),
         }
     }
@@ -117,9 +125,10 @@ impl Tries {
             (RetryPolicy::Queue, ErrorClass::BrieflyTransient) => {
                 self.absent += 1;
                 let left = MISSING.checked_sub(self.absent_since(now).elapsed())?;
-                // 0.3, 0.9 and 1.8 s, all of it at the end.
-                let pause = Duration::from_millis(300) * self.absent.min(6) * (self.absent + 1) / 2;
-                (left > Duration::from_millis(50)).then_some(pause.min(left))
+                match self.absent {
+                    1 => Some(MISSING_PAUSE),
+                    _ => (left > MISSING_PAUSE / 4).then_some(left),
+                }
             }
             (RetryPolicy::Queue, ErrorClass::TransientObject) => {
                 let since = self.absent_since(now);
@@ -127,7 +136,7 @@ impl Tries {
                     true => DENIED_ALONE,
                     false => DENIED_ALL,
                 };
-                (since.elapsed() < limit).then(|| self.pauses.pause())
+                (since.elapsed() < limit).then(|| self.object_pauses.pause())
             }
         }
     }
@@ -139,8 +148,8 @@ impl Tries {
     /// The next pause after a transient failure. Throttling and 5xx of a service that answers others at the same time
     /// need no growing pauses: the adaptive limit slows the requests down.
     fn pause(&mut self, failure: &AwsError, breaker: &Breaker, previous: Instant) -> Duration {
-        if !failure.cause.is_outage() {
-            return self.pauses.pause();
+        if failure.cause == ErrorCause::EncryptionKey {
+            return self.object_pauses.pause();
         }
         if breaker.succeeded_since(previous) {
             self.pauses.reset();

@@ -1,4 +1,4 @@
-//! An open event source: batches of events, checked and completed as libscap does.
+//! An open event source. Its events are checked and completed as libscap does.
 
 use std::iter::FusedIterator;
 use std::marker::PhantomData;
@@ -15,14 +15,14 @@ use super::symbols::text;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event_layout::{HEADER, PLUGIN_EVENT, PLUGIN_ID_AT, PREFIX};
 
-/// How a batch ended. The events that came with it are to be handled first.
+/// Result of a `next_batch` call. Process the batch's events before you act on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// There is more.
+    /// More events follow.
     Success,
-    /// Nothing more for now: ask again.
+    /// No more events for now; call again.
     Timeout,
-    /// The source is at its end.
+    /// The source has ended.
     Eof,
 }
 
@@ -31,11 +31,11 @@ pub struct Capture<'p> {
     plugin: &'p Plugin,
     instance: *mut api::ss_instance_t,
     delivered: u64,
-    /// What the next call reports, because events stood before it.
+    /// Error to return from the next call, because this call returned the events before it.
     pending: Option<Error>,
 }
 
-/// What the number of events holds before a call, to notice a plugin that does not set it.
+/// Fill pattern for the event count, to detect a plugin that does not set it.
 const UNSET: u32 = 0xa5a5_a5a5;
 
 impl<'p> Capture<'p> {
@@ -48,11 +48,12 @@ impl<'p> Capture<'p> {
         }
     }
 
-    /// Asks the plugin for events. As in the real host, they come first and the status counts after them: a batch
-    /// with events that ends in a failure is delivered as [`Status::Success`], and the failure is the next answer.
+    /// Gets the next batch from the plugin. Events take precedence over a failure, as in Falco: a batch with
+    /// events that ends in a failure returns [`Status::Success`], and the next call returns the failure.
     ///
-    /// Errors: the plugin reports a failure, in its own words; success without any event; an event that is no
-    /// plugin event of this plugin.
+    /// # Errors
+    /// The plugin reports a failure (the message is the plugin's), reports success without any event, or returns
+    /// an event that is not a plugin event of its own.
     pub fn next_batch(&mut self) -> Result<(Status, Events<'_>)> {
         if let Some(error) = self.pending.take() {
             return Err(error);
@@ -61,19 +62,21 @@ impl<'p> Capture<'p> {
             return Err(self.plugin.symbols.lacks("has no event source"));
         };
         let (mut count, mut list) = (UNSET, null_mut());
-        // SAFETY: state and instance are alive as `self` and its plugin are; the events of the batch before cannot be in
-        // use, because they borrow from `self`.
+        // SAFETY: `self` and its plugin keep state and instance alive. Events of the previous batch, which the
+        // plugin may overwrite, are no longer in use, because they borrow `self`.
         let rc = unsafe { next_batch(self.plugin.state, self.instance, &mut count, &mut list) };
         if count == UNSET {
             return Err(broken("the plugin left the number of events unset"));
         }
         if count > 0 && list.is_null() {
-            return Err(broken(format!("the plugin gave NULL for {count} events")));
+            return Err(broken(format!(
+                "the plugin returned NULL for {count} events"
+            )));
         }
         let mut status = match rc {
             api::ss_plugin_rc_SS_PLUGIN_SUCCESS if count == 0 => {
                 return Err(broken(
-                    "the plugin reported success without any event; Falco ends on that",
+                    "the plugin reported success without any event, which makes Falco exit",
                 ));
             }
             api::ss_plugin_rc_SS_PLUGIN_SUCCESS => Status::Success,
@@ -88,17 +91,17 @@ impl<'p> Capture<'p> {
                 Status::Success
             }
         };
-        for place in 0..count {
-            // SAFETY: the plugin gave an array of `count` pointers, by the API's contract; not NULL as checked above.
-            let event = unsafe { *list.add(place as usize) };
-            // SAFETY: each pointer leads to an event that the host may write to until the next batch, by the API's contract.
+        for index in 0..count {
+            // SAFETY: by the API's contract `list` is an array of `count` pointers; NULL was excluded above.
+            let event = unsafe { *list.add(index as usize) };
+            // SAFETY: by the API's contract each pointer is an event that the host may write until the next batch.
             if let Err(error) = unsafe { complete(event, self.plugin.info().id) } {
-                if place == 0 {
+                if index == 0 {
                     return Err(error);
                 }
                 self.pending = Some(error);
                 status = Status::Success;
-                count = place;
+                count = index;
                 break;
             }
         }
@@ -108,23 +111,25 @@ impl<'p> Capture<'p> {
             status,
             Events {
                 list,
-                left: count as usize,
+                remaining: count as usize,
                 number: first,
                 capture: PhantomData,
             },
         ))
     }
 
-    /// How much of the source was read, from 0.0 to 1.0, and the plugin's words for it. `(0.0, "")` if the plugin
-    /// does not say.
+    /// Share of the source that was read, from 0.0 to 1.0, and the plugin's text for it. `(0.0, "")` if the plugin
+    /// does not report progress.
     pub fn progress(&self) -> (f64, String) {
         let Some(progress) = self.plugin.symbols.api.__bindgen_anon_1.get_progress else {
             return (0.0, String::new());
         };
         let mut hundredths = 0;
-        // SAFETY: state and instance are alive; the text is copied before any other call can replace it.
-        let words = unsafe { text(progress(self.plugin.state, self.instance, &mut hundredths)) };
-        (f64::from(hundredths) / 10_000.0, words.unwrap_or_default())
+        // SAFETY: state and instance are alive; the text is copied before another call can replace it.
+        let description =
+            unsafe { text(progress(self.plugin.state, self.instance, &mut hundredths)) };
+        let share = f64::from(hundredths) / 10_000.0;
+        (share, description.unwrap_or_default())
     }
 }
 
@@ -134,13 +139,13 @@ impl Drop for Capture<'_> {
     }
 }
 
-/// The events of one batch, in order. They live until the next one is asked for.
+/// The events of one batch, in order. They are valid until the next batch.
 #[derive(Clone)]
 pub struct Events<'c> {
-    /// `left` pointers to events that were checked by `complete`.
+    /// `remaining` pointers to events that `complete` has checked.
     list: *mut *mut api::ss_plugin_event,
-    left: usize,
-    /// The number of the event before.
+    remaining: usize,
+    /// Number of the previous event.
     number: u64,
     capture: PhantomData<&'c [u8]>,
 }
@@ -150,13 +155,14 @@ impl<'c> Iterator for Events<'c> {
 
     #[inline]
     fn next(&mut self) -> Option<Event<'c>> {
-        if self.left == 0 {
+        if self.remaining == 0 {
             return None;
         }
-        self.left -= 1;
+        self.remaining -= 1;
         self.number += 1;
-        // SAFETY: `left` pointers stand from here on; `complete` saw that this one is not NULL and that the length in the
-        // header covers the header. The memory stays until the next batch, which `'c` prevents.
+        // SAFETY: `list` has at least one more pointer, as checked above. `complete` has checked that it is not NULL
+        // and that the length in the event's header covers the header. The memory is valid until the next batch,
+        // which cannot be requested while `'c` borrows the capture.
         let bytes = unsafe {
             let event = *self.list;
             self.list = self.list.add(1);
@@ -167,61 +173,61 @@ impl<'c> Iterator for Events<'c> {
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.left, Some(self.left))
+        (self.remaining, Some(self.remaining))
     }
 }
 
 impl ExactSizeIterator for Events<'_> {}
 impl FusedIterator for Events<'_> {}
 
-/// Checks one event of the plugin `id` and writes into it what libscap writes: no thread, the plugin's id where
-/// there is none, and now where there is no time.
+/// Checks one event of the plugin `id` and fills it in as libscap does: no thread id, the plugin's id if it is 0,
+/// and the current time if the event has none.
 ///
 /// # Safety
-/// `event` must be NULL or lead to an event as long as its header says, which may be written to.
+/// `event` must be NULL or point to a writable event of the length that its header declares.
 unsafe fn complete(event: *mut api::ss_plugin_event, id: u32) -> Result<()> {
     if event.is_null() {
-        return Err(broken("the plugin gave a NULL event"));
+        return Err(broken("the plugin returned a NULL event"));
     }
-    // SAFETY: not NULL as checked above; the rest is this function's contract. Nothing is aligned.
+    // SAFETY: not NULL as checked above; valid by this function's contract. The reads assume no alignment.
     let (header, bytes) = unsafe { (event.read_unaligned(), event.cast::<u8>()) };
-    let (length, kind, parameters) = (header.len as usize, header.type_, header.nparams);
+    let (length, event_type, parameters) = (header.len as usize, header.type_, header.nparams);
     if length < HEADER {
         return Err(broken(format!(
-            "the plugin gave an event of {length} bytes"
+            "the plugin returned an event of {length} bytes; a header alone has {HEADER}"
         )));
     }
     // A plugin without an id may pass on events of any type.
     if id != 0 {
-        if kind != PLUGIN_EVENT || parameters != 2 || length < PREFIX {
+        if event_type != PLUGIN_EVENT || parameters != 2 || length < PREFIX {
             return Err(broken(format!(
-                "the plugin gave an event of type {kind} with {parameters} parameters in {length} bytes; plugin events have type {PLUGIN_EVENT} and 2"
+                "the plugin returned an event of type {event_type} with {parameters} parameters in {length} bytes; plugin events have type {PLUGIN_EVENT} and 2 parameters"
             )));
         }
-        let number = |at: usize| {
-            // SAFETY: inside the event, which is at least PREFIX bytes long as checked above.
+        let u32_at = |at: usize| {
+            // SAFETY: the callers pass offsets below PREFIX, and the event has at least PREFIX bytes as checked above.
             unsafe { bytes.add(at).cast::<u32>().read_unaligned() }
         };
-        let (id_length, payload_length) = (number(HEADER), number(HEADER + 4));
+        let (id_length, payload_length) = (u32_at(HEADER), u32_at(HEADER + 4));
         if id_length != 4 || payload_length as usize != length - PREFIX {
             return Err(broken(format!(
-                "the plugin gave an event of {length} bytes whose parameters have {id_length} and {payload_length}"
+                "the plugin returned an event of {length} bytes with parameters of {id_length} and {payload_length} bytes"
             )));
         }
-        match number(PLUGIN_ID_AT) {
+        match u32_at(PLUGIN_ID_AT) {
             0 => {
-                // SAFETY: as for reading; the host may write.
+                // SAFETY: inside the event, as for `u32_at`; writable by this function's contract.
                 unsafe { bytes.add(PLUGIN_ID_AT).cast::<u32>().write_unaligned(id) };
             }
-            own if own == id => {}
-            foreign => {
+            event_id if event_id == id => {}
+            event_id => {
                 return Err(broken(format!(
-                    "the plugin has the id {id} but gave an event of {foreign}"
+                    "the plugin has id {id} but returned an event with plugin id {event_id}"
                 )));
             }
         }
     }
-    // SAFETY: the header is there, and the host may write.
+    // SAFETY: the event has a header as checked above; writable by this function's contract.
     unsafe {
         (&raw mut (*event).tid).write_unaligned(u64::MAX);
         if header.ts == u64::MAX {
@@ -231,9 +237,9 @@ unsafe fn complete(event: *mut api::ss_plugin_event, id: u32) -> Result<()> {
     Ok(())
 }
 
-/// ns since 1970.
+/// Current time, in nanoseconds since 1970.
 fn now() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_nanos() as u64)
+        .map_or(0, |elapsed| elapsed.as_nanos() as u64)
 }

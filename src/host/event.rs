@@ -1,20 +1,20 @@
-//! Events on the host's side. [`event_layout`] defines their bytes; no alignment is assumed.
+//! Events as the host sees them. [`event_layout`] defines their bytes; no alignment is assumed.
 #![forbid(unsafe_code)]
 
 use super::broken;
 use crate::error::Result;
 use crate::event_layout::{self, HEADER, PLUGIN_ID_AT, PREFIX};
 
-/// A borrowed event. One of a [`Capture`](super::Capture) lives until its next batch.
+/// A borrowed event. An event of a [`Capture`](super::Capture) is valid until its next batch.
 #[derive(Clone, Copy, Debug)]
 pub struct Event<'a> {
-    /// At least a header, and as long as that declares.
+    /// At least a header, and of the length that the header declares.
     bytes: &'a [u8],
     number: u64,
 }
 
 impl<'a> Event<'a> {
-    /// `bytes` must have at least a header.
+    /// `bytes` must contain at least a header.
     pub(super) fn new(bytes: &'a [u8], number: u64) -> Event<'a> {
         Event { bytes, number }
     }
@@ -24,7 +24,8 @@ impl<'a> Event<'a> {
         Event { number, ..self }
     }
 
-    /// The event's number in the capture, from 1. Captures repeat numbers, so it does not identify the event.
+    /// Number of the event within its capture, from 1. Every capture starts over, so the number alone does not
+    /// identify an event.
     pub fn number(self) -> u64 {
         self.number
     }
@@ -34,17 +35,17 @@ impl<'a> Event<'a> {
         u64::from_ne_bytes(self.array(0))
     }
 
-    /// The thread id; all ones for an event that no thread made.
+    /// Thread id; all ones for an event without a thread.
     pub fn thread_id(self) -> u64 {
         u64::from_ne_bytes(self.array(8))
     }
 
-    /// The id of the plugin that produced it; 0 if the event is too short to have one.
+    /// Id of the plugin that produced the event; 0 if the event is too short to have one.
     pub fn plugin_id(self) -> u32 {
         u32::from_ne_bytes(self.array(PLUGIN_ID_AT))
     }
 
-    /// The payload; empty if there is none.
+    /// The payload; empty if the event has none.
     pub fn payload(self) -> &'a [u8] {
         self.bytes.get(PREFIX..).unwrap_or_default()
     }
@@ -63,8 +64,8 @@ impl<'a> Event<'a> {
     }
 }
 
-/// An event in its own memory, as when a host replays a capture file. It starts at an odd address, because the
-/// plugin API guarantees no alignment.
+/// An event in memory of its own, as when a host replays a capture file. It usually starts at an odd address,
+/// because the plugin API guarantees no alignment.
 #[derive(Clone, Debug)]
 pub struct OwnedEvent {
     /// One byte of padding, then the event.
@@ -72,13 +73,8 @@ pub struct OwnedEvent {
 }
 
 impl OwnedEvent {
-    /// An event of this crate's plugin (id 2) at `ts` (ns since 1970).
-    pub fn new(ts: u64, payload: &[u8]) -> OwnedEvent {
-        OwnedEvent::of_plugin(event_layout::PLUGIN_ID, ts, payload)
-    }
-
-    /// An event of the plugin with that id.
-    pub fn of_plugin(plugin_id: u32, ts: u64, payload: &[u8]) -> OwnedEvent {
+    /// An event of the plugin `plugin_id` at `ts` (nanoseconds since 1970).
+    pub fn new(plugin_id: u32, ts: u64, payload: &[u8]) -> OwnedEvent {
         let mut padded = Vec::with_capacity(1 + PREFIX + payload.len());
         padded.push(0);
         padded.extend(event_layout::prefix(plugin_id, ts, payload.len()));
@@ -86,16 +82,15 @@ impl OwnedEvent {
         OwnedEvent { padded }
     }
 
-    /// An event of arbitrary bytes. They must have a header that declares their number, as hosts guarantee;
-    /// anything else may be invalid.
+    /// An event of arbitrary bytes. Like every host, it guarantees only a header with the right length; all else
+    /// may be invalid.
     ///
     /// # Errors
-    /// If the declared length is another, or there is no header.
+    /// `raw` is shorter than a header, or its header declares another length.
     pub fn from_bytes(raw: &[u8]) -> Result<OwnedEvent> {
-        let length = raw.get(16..HEADER).and_then(|rest| rest.first_chunk());
-        if length.map(|l| u32::from_ne_bytes(*l) as usize) != Some(raw.len()) {
+        if raw.len() < HEADER || event_layout::total_len(raw) != Some(raw.len()) {
             return Err(broken(format!(
-                "{} bytes are no event: the length in the header differs, or there is no header",
+                "{} bytes are not an event: the header is missing or declares another length",
                 raw.len()
             )));
         }
@@ -116,8 +111,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_event_reads_back_as_it_was_made() {
-        let owned = OwnedEvent::of_plugin(7, 12, b"{}");
+    fn owned_event_has_its_arguments_and_survives_a_copy() {
+        let owned = OwnedEvent::new(7, 12, b"{}");
         let event = owned.as_event();
         assert_eq!(
             (event.ts(), event.plugin_id(), event.payload()),

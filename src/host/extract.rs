@@ -1,4 +1,4 @@
-//! One call of `extract_fields`: how its results are checked and read.
+//! A call of `extract_fields`: its results, checked before they are read.
 
 use std::ffi::CStr;
 use std::ptr::{null_mut, slice_from_raw_parts};
@@ -10,51 +10,55 @@ use super::event::Event;
 use super::fields::FieldType;
 use super::plugin::Plugin;
 use super::request::{Request, Requests, UNSET};
-use super::value::{Value, ValueRef};
+use super::value::{OwnedValue, ValueRef};
 use super::{broken, tables};
 use crate::error::{Error, ErrorKind, Result};
 
-/// What one field gave, copied out.
+/// An owned copy of one field's result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Extracted {
     /// `None` if the event has no value for the field.
-    pub value: Option<Value>,
-    /// Start (counted from the event's first byte) and length of each value in the event, or of the field where
-    /// several fields were asked for at once. Empty if offsets were not asked for, if the plugin does not give
-    /// any, or if there is no value.
+    pub value: Option<OwnedValue>,
+    /// Offset range (start from the event's first byte, length) of each value, or of the whole field if one call
+    /// extracted several fields. Empty if offsets were not requested, the plugin provides none, or there is no
+    /// value.
     pub offsets: Vec<(u32, u32)>,
 }
 
-/// The results of one call, in the plugin's memory. As long as it lives, the plugin refuses further extractions,
-/// because they would overwrite it.
-pub struct Values<'a> {
+/// The results of one call, in the plugin's memory. [`Plugin::extract`] fails while they exist, because another
+/// call would overwrite them.
+pub struct ExtractedFields<'a> {
     plugin: &'a Plugin,
     requests: &'a mut Requests,
     offsets: api::ss_plugin_extract_value_offsets,
 }
 
 impl Plugin {
-    /// Calls the plugin's `extract_fields` once with all of `requests`; Falco does it with one at a time.
-    /// With `offsets` the plugin is also asked where in the event the values stand.
+    /// Extracts all of `requests` in one call; Falco extracts one field per call. `offsets` also requests the
+    /// position of each value within the event.
     ///
-    /// Errors: the plugin reports a failure or breaks the API (a result left unset, several values for a field that
-    /// is no list); `requests` belong to another plugin; or the [`Values`] of an earlier call are still alive.
+    /// # Errors
+    /// The plugin reports a failure or violates the API (leaves a result unset, returns several values for a field
+    /// that is not a list); `requests` belong to another plugin; or the [`ExtractedFields`] of an earlier call still
+    /// exist.
     pub fn extract<'a>(
         &'a self,
         event: Event<'a>,
         requests: &'a mut Requests,
         offsets: bool,
-    ) -> Result<Values<'a>> {
+    ) -> Result<ExtractedFields<'a>> {
         let Some(extract_fields) = self.symbols.api.__bindgen_anon_2.extract_fields else {
             return Err(self.symbols.lacks("cannot extract fields"));
         };
         if !requests.belong_to(&self.fields) {
-            return Err(broken("these fields belong to another plugin"));
+            return Err(broken("the requested fields belong to another plugin"));
         }
         if self.values_in_use.replace(true) {
-            return Err(broken("the values of the last extraction are still in use"));
+            return Err(broken(
+                "the values of the previous extraction are still in use",
+            ));
         }
-        let mut values = Values {
+        let mut values = ExtractedFields {
             plugin: self,
             requests,
             offsets: api::ss_plugin_extract_value_offsets {
@@ -62,7 +66,7 @@ impl Plugin {
                 length: null_mut(),
             },
         };
-        values.requests.forget_results();
+        values.requests.reset_results();
         let event = self.event_input(event);
         let input = api::ss_plugin_field_extract_input {
             owner: self.owner(),
@@ -77,8 +81,8 @@ impl Plugin {
                 null_mut()
             },
         };
-        // SAFETY: the state is alive as `self` is, the event as `Event` guarantees, and the arrays behind `input` live in
-        // `values`; `values_in_use` rules out that results of an earlier call are still being read.
+        // SAFETY: `self` keeps the state alive, and `Event` is an event of its declared length. The arrays that `input`
+        // points to are owned by `values`. `values_in_use` was false, so that no earlier results are being read.
         let rc = unsafe { extract_fields(self.state, &event, &input) };
         if rc != api::ss_plugin_rc_SS_PLUGIN_SUCCESS {
             return Err(Error::new(ErrorKind::Plugin, self.last_error_or(rc)));
@@ -89,7 +93,10 @@ impl Plugin {
         Ok(values)
     }
 
-    /// One call for all of `requests`, its results copied out: [`Plugin::extract`] where speed does not matter.
+    /// Extracts all of `requests` in one call and copies the results. For callers that need no speed.
+    ///
+    /// # Errors
+    /// As [`Plugin::extract`].
     pub fn extract_values(
         &self,
         event: Event<'_>,
@@ -99,41 +106,41 @@ impl Plugin {
         let mut requests = Requests::new(requests.iter().map(|r| (*r).clone()).collect())?;
         let values = self.extract(event, &mut requests, offsets)?;
         Ok((0..values.len())
-            .map(|place| Extracted {
-                value: values.field(place).to_value(),
-                offsets: values.offsets(place).collect(),
+            .map(|index| Extracted {
+                value: values.field(index).to_value(),
+                offsets: values.offsets(index).collect(),
             })
             .collect())
     }
 }
 
-impl Values<'_> {
-    /// The number of fields that were asked for, at least one.
-    #[allow(clippy::len_without_is_empty)] // never empty
+impl ExtractedFields<'_> {
+    /// Number of requested fields, at least one.
+    #[allow(clippy::len_without_is_empty, reason = "never empty")]
     pub fn len(&self) -> usize {
         self.requests.raw.len()
     }
 
-    /// The values of the field at `place` in the requests.
+    /// The values of the field at `index` in the requests.
     ///
     /// # Panics
-    /// If `place` is not below [`Values::len`].
-    pub fn field(&self, place: usize) -> FieldValues<'_> {
+    /// If `index` is not below [`ExtractedFields::len`].
+    pub fn field(&self, index: usize) -> FieldValues<'_> {
         FieldValues {
-            raw: &self.requests.raw[place],
-            kind: self.requests.as_slice()[place].field().kind,
+            raw: &self.requests.raw[index],
+            field_type: self.requests.as_slice()[index].field().field_type,
             next: 0,
         }
     }
 
-    /// Where the values of the field at `place` stand in the event: start and length; a length of 0 says that the
-    /// value was computed. One pair per value if one field was asked for, one pair per field otherwise. Empty if
-    /// the plugin gave none.
+    /// Offset ranges of the field at `index`: start within the event and length. A length of 0 means that the value
+    /// is computed. The API has one range per value if one field was requested, else one per field. Empty if the
+    /// plugin provides none.
     ///
     /// # Panics
-    /// If `place` is not below [`Values::len`].
-    pub fn offsets(&self, place: usize) -> Offsets<'_> {
-        let raw = &self.requests.raw[place];
+    /// If `index` is not below [`ExtractedFields::len`].
+    pub fn offsets(&self, index: usize) -> Offsets<'_> {
+        let raw = &self.requests.raw[index];
         let (start, length) = (self.offsets.start, self.offsets.length);
         if start.is_null() || length.is_null() || raw.res_len == 0 {
             return Offsets {
@@ -142,10 +149,11 @@ impl Values<'_> {
         }
         let (first, count) = match self.requests.raw.len() {
             1 => (0, raw.res_len as usize),
-            _ => (place, 1),
+            _ => (index, 1),
         };
-        // SAFETY: not NULL as checked above; the API gives them one entry per value for one field, else one per field;
-        // they stay until the next extraction, which `values_in_use` prevents while `self` lives.
+        // SAFETY: not NULL as checked above. By the API's contract the arrays have one entry per value for one
+        // requested field, else one per field, and are valid until the next extraction, which `values_in_use`
+        // prevents while `self` exists.
         let pairs = unsafe {
             let start = slice::from_raw_parts(start.add(first), count);
             let length = slice::from_raw_parts(length.add(first), count);
@@ -155,46 +163,46 @@ impl Values<'_> {
     }
 }
 
-impl Drop for Values<'_> {
+impl Drop for ExtractedFields<'_> {
     fn drop(&mut self) {
         self.plugin.values_in_use.set(false);
     }
 }
 
-/// The values of one field for one event, read as an iterator. None: the event has no value for the field.
+/// Iterator over the values of one field for one event. Empty if the event has no value for the field.
 #[derive(Clone, Copy)]
 pub struct FieldValues<'v> {
-    /// Checked by `check`.
+    /// Has passed `check`.
     raw: &'v api::ss_plugin_extract_field,
-    kind: FieldType,
+    field_type: FieldType,
     next: u64,
 }
 
 impl FieldValues<'_> {
-    /// The field may have any number of values, so a single one is a list too.
+    /// Whether the field is a list. A list may have a single value.
     pub fn is_list(&self) -> bool {
         self.raw.flist != 0
     }
 
-    /// A copy of what is left; `None` if that is nothing.
-    pub fn to_value(self) -> Option<Value> {
+    /// A copy of the remaining values; `None` if there are none.
+    pub fn to_value(self) -> Option<OwnedValue> {
         if self.len() == 0 {
             return None;
         }
         let is_list = self.is_list();
-        let is_text = self.kind == FieldType::String;
-        let mut values = self.map(Value::from);
+        let is_text = self.field_type == FieldType::String;
+        let mut values = self.map(OwnedValue::from);
         if !is_list {
             return values.next();
         }
         if !is_text {
-            return Some(Value::List(values.collect()));
+            return Some(OwnedValue::List(values.collect()));
         }
         let texts = values.filter_map(|value| match value {
-            Value::Str(text) => Some(text),
+            OwnedValue::Str(text) => Some(text),
             _ => None,
         });
-        Some(Value::StrList(texts.collect()))
+        Some(OwnedValue::StrList(texts.collect()))
     }
 }
 
@@ -209,11 +217,11 @@ impl<'v> Iterator for FieldValues<'v> {
         let at = self.next as usize;
         self.next += 1;
         let res = &self.raw.res;
-        // SAFETY: `check` saw that `res` is set and no string or buffer in it is NULL, `at` is below `res_len`, and the
-        // type is the one that was asked for. The memory stays until the next extraction, which the `Values`
-        // behind `'v` prevents.
+        // SAFETY: `check` has seen that `res` is set and that no string or buffer in it is NULL; `at` is below `res_len`;
+        // the union's member is the one of the requested type. The memory is valid until the next extraction,
+        // which the `ExtractedFields` borrowed for `'v` prevent.
         Some(unsafe {
-            match self.kind {
+            match self.field_type {
                 FieldType::String => ValueRef::Str(CStr::from_ptr(*res.str_.add(at)).to_bytes()),
                 FieldType::Uint64 | FieldType::RelTime | FieldType::AbsTime => {
                     ValueRef::U64(*res.u64_.add(at))
@@ -231,14 +239,14 @@ impl<'v> Iterator for FieldValues<'v> {
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = (self.raw.res_len - self.next) as usize;
-        (left, Some(left))
+        let remaining = (self.raw.res_len - self.next) as usize;
+        (remaining, Some(remaining))
     }
 }
 
 impl ExactSizeIterator for FieldValues<'_> {}
 
-/// Start and length of values in an event.
+/// Iterator over offset ranges: start within the event and length.
 #[derive(Clone)]
 pub struct Offsets<'v> {
     pairs: std::iter::Zip<slice::Iter<'v, u32>, slice::Iter<'v, u32>>,
@@ -258,7 +266,7 @@ impl Iterator for Offsets<'_> {
 
 impl ExactSizeIterator for Offsets<'_> {}
 
-/// Whether a result can be read at all.
+/// Checks that a result can be read.
 fn check(request: &Request, raw: &api::ss_plugin_extract_field) -> Result<()> {
     let spec = request.spec();
     if raw.res_len == UNSET {
@@ -271,18 +279,18 @@ fn check(request: &Request, raw: &api::ss_plugin_extract_field) -> Result<()> {
     }
     if raw.res_len > 1 && !request.field().is_list {
         return Err(broken(format!(
-            "the plugin gave {} values for {spec}, which is no list",
+            "the plugin returned {} values for {spec}, which is not a list",
             raw.res_len
         )));
     }
     let count = raw.res_len as usize;
-    // SAFETY: all members of the union are pointers; this looks at the address alone.
+    // SAFETY: all members of the union are pointers; only the address is used here.
     let address = unsafe { raw.res.u64_ };
     let is_set = !address.is_null() && address.addr() != UNSET as usize;
-    // SAFETY: the array has `res_len` elements of the type that was asked for, by the API's contract.
-    let all_there = is_set
+    // SAFETY: by the API's contract the array has `res_len` elements of the requested type.
+    let all_present = is_set
         && unsafe {
-            match request.field().kind {
+            match request.field().field_type {
                 FieldType::String => (0..count).all(|i| !(*raw.res.str_.add(i)).is_null()),
                 FieldType::IpAddr | FieldType::IpNet => {
                     (0..count).all(|i| !(*raw.res.buf.add(i)).ptr.is_null())
@@ -290,9 +298,11 @@ fn check(request: &Request, raw: &api::ss_plugin_extract_field) -> Result<()> {
                 _ => true,
             }
         };
-    if all_there {
+    if all_present {
         Ok(())
     } else {
-        Err(broken(format!("the plugin gave a NULL value for {spec}")))
+        Err(broken(format!(
+            "the plugin returned a NULL value for {spec}"
+        )))
     }
 }

@@ -1,33 +1,33 @@
-//! The list of fields that a plugin exports, parsed and checked.
+//! The fields that a plugin declares, parsed from its JSON and checked.
 #![forbid(unsafe_code)]
 
 use falco_plugin_api as api;
 use serde::Deserialize;
 
-/// A field that a plugin can extract.
+/// A field that the plugin can extract.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Field {
-    /// Its place in the plugin's list, which is how the host asks for it.
+    /// Index in the plugin's list; extraction requests identify the field by it.
     pub id: u32,
-    /// The name that rules use.
+    /// Name as used in rules.
     pub name: String,
-    /// The type of its values.
-    pub kind: FieldType,
-    /// It gives any number of values per event rather than one or none.
+    /// Type of its values.
+    pub field_type: FieldType,
+    /// Whether an event can have several values of it.
     pub is_list: bool,
-    /// The argument in brackets that it takes, if it takes any.
+    /// Argument in brackets, if the field takes one.
     pub arg: Option<Arg>,
-    /// A name for people, where the plugin gives one.
+    /// Display name, if the plugin declares one.
     pub display: Option<String>,
-    /// What it means.
+    /// Description.
     pub desc: String,
-    /// Hints for user interfaces: `hidden`, `info`, `conversation`, …
+    /// Hints for user interfaces, such as `hidden`, `info` or `conversation`.
     pub properties: Vec<String>,
 }
 
 impl Field {
-    /// Whether it can be asked for by its bare name.
+    /// Whether the field is invalid without an argument.
     pub fn needs_argument(&self) -> bool {
         self.arg.is_some_and(|arg| arg.is_required)
     }
@@ -37,11 +37,11 @@ impl Field {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Arg {
-    /// A number, `field[0]`.
+    /// The argument is a number: `field[0]`.
     pub is_index: bool,
-    /// Any text, `field[text]`.
+    /// The argument is text: `field[text]`.
     pub is_key: bool,
-    /// The field cannot be asked for without it.
+    /// The field is invalid without the argument.
     pub is_required: bool,
 }
 
@@ -53,20 +53,30 @@ pub enum FieldType {
     String,
     /// An unsigned number.
     Uint64,
-    /// Yes or no.
+    /// A boolean.
     Bool,
-    /// A span of time in ns.
+    /// A duration in nanoseconds.
     RelTime,
-    /// A moment in ns since 1970.
+    /// A time in nanoseconds since 1970.
     AbsTime,
-    /// 4 or 16 bytes of an IP address.
+    /// An IP address, 4 or 16 bytes.
     IpAddr,
-    /// 4 or 16 bytes of an IP network's address.
+    /// The address of an IP network, 4 or 16 bytes.
     IpNet,
 }
 
 impl FieldType {
-    /// The word for it in the plugin's list.
+    const ALL: [FieldType; 7] = [
+        FieldType::String,
+        FieldType::Uint64,
+        FieldType::Bool,
+        FieldType::RelTime,
+        FieldType::AbsTime,
+        FieldType::IpAddr,
+        FieldType::IpNet,
+    ];
+
+    /// Name of the type in the plugin's list of fields.
     pub fn name(self) -> &'static str {
         match self {
             FieldType::String => "string",
@@ -79,7 +89,7 @@ impl FieldType {
         }
     }
 
-    /// The number that goes with an extraction request.
+    /// Code of the type in an extraction request.
     pub(super) fn code(self) -> api::ss_plugin_field_type {
         match self {
             FieldType::String => api::ss_plugin_field_type_FTYPE_STRING,
@@ -93,39 +103,31 @@ impl FieldType {
     }
 
     fn from_name(name: &str) -> Option<FieldType> {
-        [
-            FieldType::String,
-            FieldType::Uint64,
-            FieldType::Bool,
-            FieldType::RelTime,
-            FieldType::AbsTime,
-            FieldType::IpAddr,
-            FieldType::IpNet,
-        ]
-        .into_iter()
-        .find(|kind| kind.name() == name)
+        FieldType::ALL
+            .into_iter()
+            .find(|field_type| field_type.name() == name)
     }
 }
 
-/// Reads the JSON that `plugin_get_fields` returns; the error says what is wrong with which field.
+/// Parses the JSON of `plugin_get_fields`. The error names the field and the reason.
 pub(super) fn parse(json: &str) -> Result<Vec<Field>, String> {
-    let entries: Vec<Entry> = serde_json::from_str(json)
-        .map_err(|e| format!("its list of fields is not what the plugin API asks for: {e}"))?;
+    let declared: Vec<DeclaredField> = serde_json::from_str(json)
+        .map_err(|e| format!("its list of fields does not match the plugin API: {e}"))?;
     (0u32..)
-        .zip(entries)
-        .map(|(id, entry)| checked(id, entry))
+        .zip(declared)
+        .map(|(id, field)| checked(id, field))
         .collect()
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Entry {
+struct DeclaredField {
     name: String,
     #[serde(rename = "type")]
-    kind: String,
+    type_name: String,
     #[serde(default)]
     is_list: bool,
-    arg: Option<EntryArg>,
+    arg: Option<DeclaredArg>,
     display: Option<String>,
     desc: String,
     /// Plugins in Go write `null` for an empty list.
@@ -135,20 +137,20 @@ struct Entry {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[derive(Default)]
-struct EntryArg {
+struct DeclaredArg {
     is_required: bool,
     is_index: bool,
     is_key: bool,
 }
 
-fn checked(id: u32, entry: Entry) -> Result<Field, String> {
-    let name = entry.name;
+fn checked(id: u32, declared: DeclaredField) -> Result<Field, String> {
+    let name = declared.name;
     if name.is_empty() || name.contains(['[', ']', '\0']) {
-        return Err(format!("field {id} has the name {name:?}"));
+        return Err(format!("field {id} has the invalid name {name:?}"));
     }
-    let kind = FieldType::from_name(&entry.kind)
-        .ok_or_else(|| format!("field {name} has the unknown type {:?}", entry.kind))?;
-    let arg = match entry.arg {
+    let field_type = FieldType::from_name(&declared.type_name)
+        .ok_or_else(|| format!("field {name} has the unknown type {:?}", declared.type_name))?;
+    let arg = match declared.arg {
         Some(arg) if arg.is_index || arg.is_key => Some(Arg {
             is_index: arg.is_index,
             is_key: arg.is_key,
@@ -164,12 +166,12 @@ fn checked(id: u32, entry: Entry) -> Result<Field, String> {
     Ok(Field {
         id,
         name,
-        kind,
-        is_list: entry.is_list,
+        field_type,
+        is_list: declared.is_list,
         arg,
-        display: entry.display,
-        desc: entry.desc,
-        properties: entry.properties.unwrap_or_default(),
+        display: declared.display,
+        desc: declared.desc,
+        properties: declared.properties.unwrap_or_default(),
     })
 }
 
@@ -178,14 +180,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn null_stands_for_what_is_left_out() {
+    fn null_means_absent() {
         let field = r#"{"name":"a","type":"string","desc":"","arg":null,"properties":null}"#;
         let fields = parse(&format!("[{field}]")).expect("a list");
         assert!(fields[0].arg.is_none() && fields[0].properties.is_empty());
     }
 
     #[test]
-    fn lists_that_break_the_api_are_refused() {
+    fn malformed_lists_are_rejected() {
         for (json, part) in [
             ("{}", "list of fields"),
             (r#"[{"name":"a","type":"string"}]"#, "desc"),

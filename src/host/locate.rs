@@ -1,4 +1,4 @@
-//! Where the plugin library lies that belongs to an executable.
+//! Finds the plugin library that was built or installed with an executable.
 #![forbid(unsafe_code)]
 
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
@@ -6,19 +6,20 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// The path of `libcloudtrail.so` (`.dylib` on macOS) that was installed or built together with `exe`: beside it,
-/// or in the `deps` folder beside it, where Cargo leaves a library that it built only because a binary or a test
-/// needs it. Of several the newest wins, since an older build may lie in the other place. Tests and benches live
-/// in `deps` themselves and are served too. Where there is none, the path beside the executable is returned, so
-/// that the error of loading it names that.
-pub fn library_beside(exe: &Path) -> PathBuf {
-    let file = format!("{DLL_PREFIX}cloudtrail{DLL_SUFFIX}");
-    let mut folder = exe.parent().unwrap_or(Path::new("."));
-    if folder.ends_with("deps") || folder.ends_with("examples") {
-        folder = folder.parent().unwrap_or(folder);
+/// Path of the library `name` (a file `lib<name>.so`, or `.dylib` on macOS) that belongs to the executable `exe`.
+///
+/// Searches the executable's directory and the `deps` directory in it, where Cargo leaves a library that it built
+/// only as a dependency of a binary or test. The newer file wins, because the other may be left from an older
+/// build. Executables in `deps` or `examples`, such as tests and benches, start from the parent directory. If
+/// neither file exists, the result is the path next to the executable, for the loader's error message.
+pub fn library_beside(exe: &Path, name: &str) -> PathBuf {
+    let file = format!("{DLL_PREFIX}{name}{DLL_SUFFIX}");
+    let mut directory = exe.parent().unwrap_or(Path::new("."));
+    if directory.ends_with("deps") || directory.ends_with("examples") {
+        directory = directory.parent().unwrap_or(directory);
     }
-    let beside = folder.join(&file);
-    [beside.clone(), folder.join("deps").join(&file)]
+    let beside = directory.join(&file);
+    [beside.clone(), directory.join("deps").join(&file)]
         .into_iter()
         .filter_map(|path| Some((modified(&path)?, path)))
         .max()

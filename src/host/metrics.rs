@@ -1,4 +1,4 @@
-//! The numbers that a plugin reports about itself.
+//! The plugin's metrics.
 
 use std::fmt;
 use std::slice;
@@ -8,28 +8,28 @@ use falco_plugin_api as api;
 
 use super::symbols::text;
 
-/// A number with a name.
+/// A metric and its value at the time of the call.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Metric {
-    /// What it counts or measures.
+    /// Name, without a prefix for the plugin.
     pub name: String,
-    /// How it moves.
+    /// Counter or gauge.
     pub kind: MetricKind,
-    /// Its value when it was asked for.
+    /// Value.
     pub value: MetricValue,
 }
 
-/// How a metric moves.
+/// Kind of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MetricKind {
-    /// A counter, it only grows.
+    /// A counter: never decreases.
     Monotonic,
     /// A gauge.
     NonMonotonic,
 }
 
-/// The value of a metric, widened to the largest type of its sort.
+/// Value of a metric, widened to 64 bits.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum MetricValue {
     /// Unsigned.
@@ -50,34 +50,34 @@ impl fmt::Display for MetricValue {
     }
 }
 
-/// Reads the metrics of a plugin from any thread, also while another one extracts fields, as Falco does.
+/// Reads the plugin's metrics from any thread, also while another thread extracts fields, as Falco does.
 #[derive(Clone, Copy)]
 pub struct MetricsReader<'p> {
     pub(super) call: Option<GetMetrics>,
     pub(super) state: *mut api::ss_plugin_t,
-    /// The plugin may reuse the array that it returned, so calls take turns until the copy is made.
-    pub(super) turn: &'p Mutex<()>,
+    /// Serializes calls until the result is copied: the plugin may reuse the array that it returned.
+    pub(super) lock: &'p Mutex<()>,
 }
 
 pub(super) type GetMetrics =
     unsafe extern "C-unwind" fn(*mut api::ss_plugin_t, *mut u32) -> *mut api::ss_plugin_metric;
 
-// SAFETY: the state pointer is only handed to `get_metrics`, which the API allows beside calls on other threads;
-// `turn` keeps two of them apart, and `'p` keeps the plugin from being destroyed.
+// SAFETY: the state pointer is only passed to `get_metrics`, which the API allows concurrently with calls on other
+// threads. `lock` serializes these calls, and `'p` keeps the plugin alive.
 unsafe impl Send for MetricsReader<'_> {}
 // SAFETY: as above.
 unsafe impl Sync for MetricsReader<'_> {}
 
 impl MetricsReader<'_> {
-    /// All metrics now; none if the plugin has none.
+    /// The current metrics; empty if the plugin has none.
     pub fn read(&self) -> Vec<Metric> {
         let Some(call) = self.call else {
             return Vec::new();
         };
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let _guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         let mut count = 0;
-        // SAFETY: the state is alive during `'p`; the array has `count` elements and stays until the next call, which has
-        // to wait for `_turn`.
+        // SAFETY: the state is alive during `'p`. By the API's contract the array has `count` elements and is valid
+        // until the next call, which needs the lock that `_guard` owns.
         unsafe {
             let first = call(self.state, &mut count);
             if first.is_null() || count == 0 {
@@ -92,10 +92,10 @@ impl MetricsReader<'_> {
 }
 
 /// # Safety
-/// The name must be NULL or NUL-terminated, and the member of the union that `value_type` names must be set.
+/// `raw.name` must be NULL or NUL-terminated, and the union's member that `raw.value_type` selects must be set.
 unsafe fn metric(raw: &api::ss_plugin_metric) -> Metric {
     let value = &raw.value;
-    // SAFETY: this function's contract.
+    // SAFETY: by this function's contract.
     unsafe {
         Metric {
             name: text(raw.name).unwrap_or_default(),

@@ -1,4 +1,4 @@
-//! The plugin's owner: what a plugin can call back, which is the log.
+//! The plugin's owner: receives the log lines of a plugin.
 
 use std::ffi::c_char;
 use std::fmt;
@@ -8,30 +8,42 @@ use falco_plugin_api as api;
 
 use super::symbols::text;
 
-/// How grave a log line of a plugin is. The order goes from the gravest to the most talkative, so
-/// `severity <= Severity::Warning` selects warnings and worse.
+/// Severity of a plugin's log line, from the most to the least severe: `severity <= Severity::Warning` selects
+/// warnings and worse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
-    /// The process cannot go on.
+    /// The process cannot continue.
     Fatal,
-    /// A part of the plugin cannot go on.
+    /// A component cannot continue.
     Critical,
-    /// Something was lost or refused.
+    /// Something was lost or rejected.
     Error,
-    /// Something unexpected that lost nothing.
+    /// Unexpected, but nothing was lost.
     Warning,
-    /// Normal but worth knowing.
+    /// Normal but significant.
     Notice,
-    /// A step of normal work.
+    /// Informational.
     Info,
-    /// For whoever looks for a fault.
+    /// For debugging.
     Debug,
-    /// Everything.
+    /// Every detail.
     Trace,
 }
 
 impl Severity {
-    /// The lower-case word for it.
+    /// All severities, most severe first.
+    pub const ALL: [Severity; 8] = [
+        Severity::Fatal,
+        Severity::Critical,
+        Severity::Error,
+        Severity::Warning,
+        Severity::Notice,
+        Severity::Info,
+        Severity::Debug,
+        Severity::Trace,
+    ];
+
+    /// Name in lower case.
     pub fn name(self) -> &'static str {
         match self {
             Severity::Fatal => "fatal",
@@ -45,7 +57,7 @@ impl Severity {
         }
     }
 
-    /// A number that the API does not know counts as `Error`: it must not be filtered away as mere trace.
+    /// Maps unknown codes to `Error`, so that a filter does not hide them.
     fn from_code(code: api::ss_plugin_log_severity) -> Severity {
         match code {
             api::ss_plugin_log_severity_SS_PLUGIN_LOG_SEV_FATAL => Severity::Fatal,
@@ -68,7 +80,7 @@ impl fmt::Display for Severity {
 
 type LogFn = dyn Fn(Severity, &str) + Send + Sync;
 
-/// Lives at one address from before `init` until after `destroy`.
+/// The state that log callbacks receive. Must not move between `init` and the end of `destroy`.
 pub(super) struct Owner {
     log: Box<LogFn>,
 }
@@ -79,10 +91,10 @@ impl Owner {
     }
 }
 
-/// The function that a plugin logs through, from any of its threads.
+/// The plugin's log function. Plugins call it from any thread.
 ///
 /// # Safety
-/// `owner` must be an [`Owner`] that is alive; the strings must be NULL or NUL-terminated.
+/// `owner` must be NULL or point to a live [`Owner`]; the strings must be NULL or NUL-terminated.
 pub(super) unsafe extern "C-unwind" fn log(
     owner: *mut api::ss_plugin_owner_t,
     component: *const c_char,
@@ -90,18 +102,18 @@ pub(super) unsafe extern "C-unwind" fn log(
     severity: api::ss_plugin_log_severity,
 ) {
     let owner = owner.cast::<Owner>().cast_const();
-    // SAFETY: the caller passes the pointer that `init` was given, which is an Owner that outlives the plugin.
+    // SAFETY: NULL or a live `Owner` by this function's contract.
     let Some(owner) = (unsafe { owner.as_ref() }) else {
         return;
     };
-    // SAFETY: NULL or NUL-terminated by this function's contract, and alive during the call.
+    // SAFETY: NULL or NUL-terminated by this function's contract.
     let (component, message) = unsafe { (text(component), text(message)) };
     let message = message.unwrap_or_default();
     let line = match component {
         Some(component) if !component.is_empty() => format!("{component}: {message}"),
         _ => message,
     };
-    // A panic of the log function must not unwind into a plugin, whose own frames it would tear down.
+    // A panic in the log function must not unwind through the plugin's frames.
     let _ = catch_unwind(AssertUnwindSafe(|| {
         (owner.log)(Severity::from_code(severity), &line);
     }));

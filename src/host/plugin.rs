@@ -1,4 +1,4 @@
-//! A plugin from `init` to `destroy`.
+//! An initialized plugin, from `init` to `destroy`.
 
 use std::cell::Cell;
 use std::ffi::{CStr, CString};
@@ -18,41 +18,44 @@ use super::symbols::{Info, Symbols, text};
 use super::{broken, tables};
 use crate::error::{Error, ErrorKind, Result};
 
-/// An initialised plugin; dropping it destroys the plugin's state and then unloads the library.
+/// An initialized plugin. Dropping it destroys the plugin's state, then unloads the library.
 ///
-/// It can move to another thread but be used from one at a time, as the real host does; only metrics can be read
-/// from elsewhere meanwhile, through [`Plugin::metrics_reader`].
+/// `Send` but not `Sync`: as in Falco, one thread at a time uses it. Other threads can read its metrics through
+/// [`Plugin::metrics_reader`].
 pub struct Plugin {
     pub(super) state: *mut api::ss_plugin_t,
     pub(super) fields: Arc<[Field]>,
-    /// Set while the results of an extraction are being read: another call would overwrite them.
+    /// Whether results of an extraction exist, which another extraction would overwrite.
     pub(super) values_in_use: Cell<bool>,
     event_source: CString,
-    metrics_turn: Mutex<()>,
-    /// The plugin may log until `destroy` has returned. Shared ownership keeps it at its address.
+    metrics_lock: Mutex<()>,
+    /// The plugin may log until `destroy` has returned. The `Arc` keeps its address stable.
     owner: Arc<Owner>,
-    /// Last: the code of everything above.
+    /// Dropped last, because it unloads the plugin's code.
     pub(super) symbols: Symbols,
 }
 
-// SAFETY: the API does not bind a state to the thread that made it (Falco opens and reads on another one), and
-// `Plugin` is not `Sync`, so calls cannot overlap; the owner's log function is `Send + Sync`.
+// SAFETY: the API does not bind a state to the thread that created it (Falco opens and reads on another thread).
+// `Plugin` is not `Sync`, so that calls cannot overlap; the owner's log function is `Send + Sync`.
 unsafe impl Send for Plugin {}
 
-/// What a plugin says before it is initialised.
+/// The declarations of a plugin, available without initializing it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Description {
-    /// Who it is.
+    /// Name, version, event source and capabilities.
     pub info: Info,
-    /// The fields that it extracts, by id.
+    /// The fields, by id.
     pub fields: Vec<Field>,
-    /// The JSON schema of its init configuration, as text.
+    /// JSON schema of the init configuration, if the plugin has one.
     pub schema: Option<String>,
 }
 
 impl Description {
-    /// Loads the library, asks, and unloads it. See [`Plugin::load`] for errors and for whom to trust.
+    /// Loads the library, reads its declarations and unloads it.
+    ///
+    /// # Errors
+    /// As [`Plugin::load`], except for the configuration. Its note on trust applies here too.
     pub fn read(library: &Path) -> Result<Description> {
         let symbols = Symbols::load(library)?;
         Ok(Description {
@@ -64,17 +67,18 @@ impl Description {
 }
 
 impl Plugin {
-    /// Loads the library and initialises the plugin with `config`, which may be empty. What the plugin logs is dropped.
+    /// Loads the library and initializes the plugin with `config`, which may be empty. Discards the plugin's log.
     ///
-    /// The library's code runs in this process: load only what you trust as much as the program itself.
+    /// The library's code runs in this process: load only libraries that you trust as much as the program itself.
     ///
-    /// Errors: the file cannot be loaded, it is no plugin, it asks for another API version, its list of fields is
-    /// malformed, or it refuses `config`, in its own words.
+    /// # Errors
+    /// The file cannot be loaded or is not a plugin, requires another API version, has a malformed list of fields,
+    /// or rejects `config` (the message is the plugin's).
     pub fn load(library: &Path, config: &str) -> Result<Plugin> {
         Plugin::load_with_log(library, config, |_, _| {})
     }
 
-    /// As [`Plugin::load`], with a function that receives what the plugin logs, from any thread.
+    /// As [`Plugin::load`], but passes the plugin's log lines to `log`, from any thread.
     pub fn load_with_log(
         library: &Path,
         config: &str,
@@ -83,7 +87,7 @@ impl Plugin {
         let symbols = Symbols::load(library)?;
         let fields = read_fields(&symbols)?.into();
         let config = CString::new(config)
-            .map_err(|_| Error::new(ErrorKind::Config, "the configuration holds a NUL"))?;
+            .map_err(|_| Error::new(ErrorKind::Config, "the configuration contains a NUL"))?;
         let event_source = CString::new(symbols.info.event_source.as_str()).unwrap_or_default();
         let owner = Arc::new(Owner::new(log));
         let state = init(&symbols, &owner, &config)?;
@@ -92,34 +96,40 @@ impl Plugin {
             fields,
             values_in_use: Cell::new(false),
             event_source,
-            metrics_turn: Mutex::new(()),
+            metrics_lock: Mutex::new(()),
             owner,
             symbols,
         })
     }
 
-    /// The JSON schema of a plugin's configuration, without initialising it; `None` if it has none.
+    /// JSON schema of a plugin's configuration, without initializing it; `None` if the plugin has none.
+    ///
+    /// # Errors
+    /// The file cannot be loaded or is not a plugin.
     pub fn init_schema(library: &Path) -> Result<Option<String>> {
         Ok(Symbols::load(library)?.schema())
     }
 
-    /// Who the plugin is.
+    /// Name, version, event source and capabilities.
     pub fn info(&self) -> &Info {
         &self.symbols.info
     }
 
-    /// The fields that it extracts, by id; empty if it extracts none.
+    /// The fields, by id; empty if the plugin extracts none.
     pub fn fields(&self) -> &[Field] {
         &self.fields
     }
 
-    /// The open parameters that the plugin suggests, a JSON array of `{"value", "desc"}`; `[]` if it suggests none.
+    /// The open parameters that the plugin suggests, a JSON array of `{"value", "desc"}`; `[]` if there are none.
+    ///
+    /// # Errors
+    /// The plugin reports a failure.
     pub fn open_params(&self) -> Result<String> {
         let Some(list) = self.symbols.api.__bindgen_anon_1.list_open_params else {
             return Ok("[]".into());
         };
         let mut rc = api::ss_plugin_rc_SS_PLUGIN_FAILURE;
-        // SAFETY: the state is alive; the text is copied before any other call can replace it.
+        // SAFETY: the state is alive; the text is copied before another call can replace it.
         let json = unsafe { text(list(self.state, &mut rc)) };
         match (rc, json) {
             (api::ss_plugin_rc_SS_PLUGIN_SUCCESS, Some(json)) => Ok(json),
@@ -128,29 +138,32 @@ impl Plugin {
         }
     }
 
-    /// The plugin's metrics now.
+    /// The plugin's current metrics.
     pub fn metrics(&self) -> Vec<Metric> {
         self.metrics_reader().read()
     }
 
-    /// A handle that reads the metrics from another thread while this one works.
+    /// A handle that reads the metrics from another thread, concurrently with all other calls.
     pub fn metrics_reader(&self) -> MetricsReader<'_> {
         MetricsReader {
             call: self.symbols.api.get_metrics,
             state: self.state,
-            turn: &self.metrics_turn,
+            lock: &self.metrics_lock,
         }
     }
 
-    /// Opens the event source with the given parameters. Errors are the plugin's own words.
+    /// Opens the event source.
+    ///
+    /// # Errors
+    /// The plugin has no event source, or cannot open `params` (the message is the plugin's).
     pub fn open(&self, params: &str) -> Result<Capture<'_>> {
         let Some(open) = self.symbols.api.__bindgen_anon_1.open else {
             return Err(self.symbols.lacks("has no event source to open"));
         };
         let params = CString::new(params)
-            .map_err(|_| Error::new(ErrorKind::OpenParams, "the open parameters hold a NUL"))?;
+            .map_err(|_| Error::new(ErrorKind::OpenParams, "the open parameters contain a NUL"))?;
         let mut rc = api::ss_plugin_rc_SS_PLUGIN_FAILURE;
-        // SAFETY: the state is alive, and `params` and `rc` live through the call.
+        // SAFETY: the state is alive, and `params` and `rc` outlive the call.
         let instance = unsafe { open(self.state, params.as_ptr(), &mut rc) };
         if rc != api::ss_plugin_rc_SS_PLUGIN_SUCCESS {
             let error = Error::new(ErrorKind::OpenParams, self.last_error_or(rc));
@@ -162,28 +175,29 @@ impl Plugin {
         Ok(Capture::new(self, instance))
     }
 
-    /// Understands a field as written in a rule: `ct.name`, `ec2.imageids[0]`, `ct.value[/a/b]`.
+    /// Parses a field as written in a rule: `name`, `name[0]` or `name[key]`.
     ///
-    /// Errors: a field that the plugin does not have (the nearest is named), an argument that is missing, unwanted or
-    /// no number where one is due.
+    /// # Errors
+    /// The plugin has no such field (the message suggests the nearest one), or the argument is missing, not
+    /// allowed or not a number.
     pub fn request(&self, spec: &str) -> Result<Request> {
         Request::parse(&self.fields, spec)
     }
 
-    /// The plugin's text for an event; `None` if it gives none.
+    /// The plugin's one-line text for an event; `None` if it provides none.
     pub fn event_to_string(&self, event: Event<'_>) -> Option<String> {
         let mut text = Vec::new();
         self.append_event_text(event, &mut text)
             .then(|| String::from_utf8_lossy(&text).into_owned())
     }
 
-    /// Appends the plugin's text for an event to `out`; `false` if it gives none.
+    /// Appends the plugin's one-line text for an event to `out`. Returns `false` if the plugin provides none.
     pub fn append_event_text(&self, event: Event<'_>, out: &mut Vec<u8>) -> bool {
         let Some(event_to_string) = self.symbols.api.__bindgen_anon_1.event_to_string else {
             return false;
         };
         let input = self.event_input(event);
-        // SAFETY: state and event are alive; the text stays until the next call and is copied before that.
+        // SAFETY: state and event are alive; the text is copied before another call can replace it.
         unsafe {
             let at = event_to_string(self.state, &input);
             if at.is_null() {
@@ -194,17 +208,17 @@ impl Plugin {
         true
     }
 
-    /// The plugin's words for what failed last; empty if it has none.
+    /// The plugin's message for its last failure; empty if it has none.
     pub fn last_error(&self) -> String {
         last_error(&self.symbols, self.state)
     }
 
-    /// The plugin's words for a failure, or the bare code if it has none.
+    /// The plugin's message for its last failure, or the code `rc` if it has none.
     pub(super) fn last_error_or(&self, rc: api::ss_plugin_rc) -> String {
         or_code(self.last_error(), rc)
     }
 
-    /// The form of an event in a call; valid as long as the event and the plugin are.
+    /// The event as an argument of a call. Its pointers are valid while the event and the plugin are.
     pub(super) fn event_input(&self, event: Event<'_>) -> api::ss_plugin_event_input {
         api::ss_plugin_event_input {
             evt: event.as_bytes().as_ptr().cast(),
@@ -217,10 +231,11 @@ impl Plugin {
         Arc::as_ptr(&self.owner).cast_mut().cast()
     }
 
-    /// `instance` came from `open` of this plugin and is not used again.
+    /// `instance` must come from this plugin's `open` and must not be used afterwards.
     pub(super) fn close(&self, instance: *mut api::ss_instance_t) {
         if let Some(close) = self.symbols.api.__bindgen_anon_1.close {
-            // SAFETY: the state is alive, and the callers (a failed open, the end of a Capture) own the instance.
+            // SAFETY: the state is alive. Both callers (a failed `open`, the drop of a `Capture`) own the instance and
+            // do not use it afterwards.
             unsafe { close(self.state, instance) };
         }
     }
@@ -229,7 +244,8 @@ impl Plugin {
 impl Drop for Plugin {
     fn drop(&mut self) {
         if let Some(destroy) = self.symbols.api.destroy {
-            // SAFETY: the state came from `init`, every Capture borrows from `self` and is closed, and this is the last call.
+            // SAFETY: the state came from `init`. Every `Capture` borrows `self`, so that all are closed. This is the
+            // last call.
             unsafe { destroy(self.state) };
         }
     }
@@ -237,7 +253,7 @@ impl Drop for Plugin {
 
 fn init(symbols: &Symbols, owner: &Arc<Owner>, config: &CStr) -> Result<*mut api::ss_plugin_t> {
     let Some(init) = symbols.api.init else {
-        return Err(symbols.lacks("cannot be initialised"));
+        return Err(symbols.lacks("cannot be initialized"));
     };
     let tables = tables::init_input();
     let input = api::ss_plugin_init_input {
@@ -252,38 +268,38 @@ fn init(symbols: &Symbols, owner: &Arc<Owner>, config: &CStr) -> Result<*mut api
         log_fn: Some(owner::log),
     };
     let mut rc = api::ss_plugin_rc_SS_PLUGIN_FAILURE;
-    // SAFETY: everything behind `input` lives through the call, and the owner until after `destroy`.
+    // SAFETY: everything that `input` points to outlives the call, and the owner also outlives `destroy`.
     let state = unsafe { init(&input, &mut rc) };
     if rc == api::ss_plugin_rc_SS_PLUGIN_SUCCESS {
         return Ok(state);
     }
-    // A failed init may return a state whose only use is to tell why.
-    let mut why = String::new();
+    // A failed `init` may return a state that is only good for `get_last_error` and `destroy`.
+    let mut message = String::new();
     if !state.is_null() {
-        why = last_error(symbols, state);
+        message = last_error(symbols, state);
         if let Some(destroy) = symbols.api.destroy {
-            // SAFETY: the state came from `init` and is not used again.
+            // SAFETY: the state came from `init` and is not used afterwards.
             unsafe { destroy(state) };
         }
     }
-    Err(Error::new(ErrorKind::Config, or_code(why, rc)))
+    Err(Error::new(ErrorKind::Config, or_code(message, rc)))
 }
 
-/// `state` is alive.
+/// `state` must be alive.
 fn last_error(symbols: &Symbols, state: *mut api::ss_plugin_t) -> String {
     symbols
         .api
         .get_last_error
-        // SAFETY: the callers hold a live state; the text is copied before any other call can replace it.
+        // SAFETY: the callers pass a live state; the text is copied before another call can replace it.
         .and_then(|call| unsafe { text(call(state)) })
         .unwrap_or_default()
 }
 
-fn or_code(words: String, rc: api::ss_plugin_rc) -> String {
-    if words.is_empty() {
-        format!("the plugin failed with code {rc} and gives no reason")
+fn or_code(message: String, rc: api::ss_plugin_rc) -> String {
+    if message.is_empty() {
+        format!("the plugin failed with code {rc} and without an error message")
     } else {
-        words
+        message
     }
 }
 
@@ -292,5 +308,5 @@ fn read_fields(symbols: &Symbols) -> Result<Vec<Field>> {
         return Ok(Vec::new());
     }
     fields::parse(&symbols.fields().unwrap_or_default())
-        .map_err(|why| broken(format!("{}: {why}", symbols.path.display())))
+        .map_err(|reason| broken(format!("{}: {reason}", symbols.path.display())))
 }

@@ -1,4 +1,4 @@
-//! The library's exported functions: which must be there, and whether the API version fits.
+//! The functions that a library exports. Checks that the required ones exist and that the API version matches.
 
 use std::ffi::{CStr, c_char};
 use std::path::{Path, PathBuf};
@@ -9,66 +9,65 @@ use libloading::Library;
 use super::broken;
 use crate::error::Result;
 
-/// What a plugin says about itself without being initialised.
+/// Identity and capabilities of a plugin, available without initializing it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Info {
-    /// The name that rules and `falco.yaml` use.
+    /// Name, as used in rules and `falco.yaml`.
     pub name: String,
-    /// The plugin's own version, `major.minor.patch`.
+    /// The plugin's version, `major.minor.patch`.
     pub version: String,
-    /// One line on what it does.
+    /// One-line description.
     pub description: String,
-    /// Where to reach its authors.
+    /// The authors' contact address.
     pub contact: String,
-    /// The registered id of its events; 0 for a plugin that has no event source of its own.
+    /// Registered id of the plugin's events; 0 for a plugin without an event source of its own.
     pub id: u32,
-    /// The event source; empty where `id` is 0.
+    /// Event source; empty if `id` is 0.
     pub event_source: String,
-    /// The plugin API that it asks for, `major.minor.patch`.
+    /// Plugin API version that the plugin requires, `major.minor.patch`.
     pub required_api_version: String,
-    /// It can be opened and gives events.
+    /// Whether the plugin can be opened and produces events.
     pub has_source: bool,
-    /// It extracts fields.
+    /// Whether the plugin extracts fields.
     pub has_extraction: bool,
 }
 
-/// A loaded library that passed the checks. The function pointers must not be called after it is dropped.
+/// A loaded library that has passed the checks. Its function pointers are valid until it is dropped.
 pub(super) struct Symbols {
     pub(super) api: api::plugin_api,
     pub(super) info: Info,
     pub(super) path: PathBuf,
-    /// Last, so that nothing above outlives the code it points to.
+    /// Dropped last, because it unloads the code that `api` points to.
     _library: Library,
 }
 
 impl Symbols {
     pub(super) fn load(path: &Path) -> Result<Symbols> {
-        // A name without a slash would be searched for in the system's library folders.
-        let full = path.canonicalize().map_err(|e| {
+        // The loader would search a name without a slash in the system's library directories.
+        let absolute = path.canonicalize().map_err(|e| {
             broken(format!(
                 "cannot load plugin library {}: {e}",
                 path.display()
             ))
         })?;
-        // SAFETY: loading runs the library's initialisers. That the file is a plugin and not something hostile
-        // is for the person to know who names it; this is stated at `Plugin::load`.
-        let library = unsafe { Library::new(&full) }.map_err(|e| {
+        // SAFETY: loading runs the library's initializers. `Plugin::load` documents that the caller must trust it.
+        let library = unsafe { Library::new(&absolute) }.map_err(|e| {
             broken(format!(
                 "cannot load plugin library {}: {}",
                 path.display(),
-                source_text(&e)
+                loader_message(&e)
             ))
         })?;
-        // SAFETY: a library that exports the API's names gives them the API's types; a plugin is defined by that.
+        // SAFETY: the caller trusts the library to be a plugin, whose exports have the API's types.
         let api = unsafe { resolve(&library) };
-        let here = path.display();
+        let shown = path.display();
         check_required(&api).map_err(|name| {
             broken(format!(
-                "{here} is not a Falco plugin: it does not export `{name}`"
+                "{shown} is not a Falco plugin: it does not export `{name}`"
             ))
         })?;
-        let info = info(&api).map_err(|why| broken(format!("{here}: {why}")))?;
+        let info = info(&api).map_err(|reason| broken(format!("{shown}: {reason}")))?;
         Ok(Symbols {
             api,
             info,
@@ -77,54 +76,56 @@ impl Symbols {
         })
     }
 
-    /// The error for a function that this plugin does not have.
-    pub(super) fn lacks(&self, what: &str) -> crate::error::Error {
+    /// Error for a function that the plugin lacks.
+    pub(super) fn lacks(&self, consequence: &str) -> crate::error::Error {
         broken(format!(
-            "plugin {} ({}) {what}",
+            "plugin {} ({}) {consequence}",
             self.info.name,
             self.path.display()
         ))
     }
 
-    /// The config schema as the plugin gives it.
+    /// The schema of the init configuration, unparsed.
     pub(super) fn schema(&self) -> Option<String> {
-        let mut kind = api::ss_plugin_schema_type_SS_PLUGIN_SCHEMA_NONE;
-        // SAFETY: the API allows this call before `init`; `kind` lives through it, and the text is copied at once.
-        unsafe { text(self.api.get_init_schema?(&mut kind)) }
+        let mut schema_type = api::ss_plugin_schema_type_SS_PLUGIN_SCHEMA_NONE;
+        // SAFETY: the API allows this call before `init`; `schema_type` outlives it, and the text is copied at once.
+        unsafe { text(self.api.get_init_schema?(&mut schema_type)) }
     }
 
-    /// The JSON list of fields as the plugin gives it.
+    /// The JSON list of fields, unparsed.
     pub(super) fn fields(&self) -> Option<String> {
         // SAFETY: the API allows this call before `init`; the text is copied at once.
         unsafe { text(self.api.__bindgen_anon_2.get_fields?()) }
     }
 }
 
-/// A copy of a C string, invalid UTF-8 replaced; `None` for NULL.
+/// Copies a C string and replaces invalid UTF-8; `None` for NULL.
 ///
 /// # Safety
-/// `at` must be NULL or point to a NUL-terminated string that nobody changes during the call.
-pub(super) unsafe fn text(at: *const c_char) -> Option<String> {
-    if at.is_null() {
+/// `string` must be NULL, or NUL-terminated and unchanged during the call.
+pub(super) unsafe fn text(string: *const c_char) -> Option<String> {
+    if string.is_null() {
         return None;
     }
-    // SAFETY: not NULL as checked above, the rest is this function's contract.
-    let at = unsafe { CStr::from_ptr(at) };
-    Some(at.to_string_lossy().into_owned())
+    // SAFETY: not NULL as checked above; NUL-terminated and unchanged by this function's contract.
+    let string = unsafe { CStr::from_ptr(string) };
+    Some(string.to_string_lossy().into_owned())
 }
 
-/// The loader's own words, without the name of the call that failed.
-fn source_text(error: &libloading::Error) -> String {
+/// The dynamic loader's message, without the name of the call that failed.
+fn loader_message(error: &libloading::Error) -> String {
     std::error::Error::source(error).map_or_else(|| error.to_string(), |e| e.to_string())
 }
 
+/// Looks up the exported functions; absent ones are `None`.
+///
 /// # Safety
-/// What the library exports under the API's names must have the API's types.
+/// The library's exports with the API's names must have the API's types.
 unsafe fn resolve(library: &Library) -> api::plugin_api {
-    // The type of each symbol is that of the struct's field, so it cannot be mistaken here.
+    // The struct's field determines the type of each symbol.
     macro_rules! symbol {
         ($name:literal) => {
-            // SAFETY: this function's contract; a symbol of value NULL becomes `None`.
+            // SAFETY: by this function's contract. A NULL symbol becomes `None`.
             unsafe { library.get(concat!("plugin_", $name)) }
                 .ok()
                 .and_then(|s| *s)
@@ -156,7 +157,7 @@ unsafe fn resolve(library: &Library) -> api::plugin_api {
             get_fields: symbol!("get_fields"),
             extract_fields: symbol!("extract_fields"),
         },
-        // The other capabilities are not driven by this host.
+        // This host supports no other capabilities.
         __bindgen_anon_3: api::plugin_api__bindgen_ty_3 {
             get_parse_event_types: None,
             get_parse_event_sources: None,
@@ -177,7 +178,7 @@ unsafe fn resolve(library: &Library) -> api::plugin_api {
     }
 }
 
-/// The name of the first function that is missing of those that every plugin must have.
+/// Checks for the functions that every plugin must export. The error is the first missing name.
 fn check_required(api: &api::plugin_api) -> std::result::Result<(), &'static str> {
     let required = [
         (
@@ -192,58 +193,58 @@ fn check_required(api: &api::plugin_api) -> std::result::Result<(), &'static str
         ("plugin_init", api.init.is_some()),
         ("plugin_destroy", api.destroy.is_some()),
     ];
-    match required.iter().find(|(_, there)| !there) {
+    match required.iter().find(|(_, exported)| !exported) {
         Some((name, _)) => Err(name),
         None => Ok(()),
     }
 }
 
-/// Asks a plugin who it is; the error says which rule of the API its answer breaks.
+/// Reads and checks a plugin's identity and capabilities. The error is the reason, starting with "it" or "the".
 fn info(api: &api::plugin_api) -> std::result::Result<Info, String> {
-    type Text = Option<unsafe extern "C-unwind" fn() -> *const c_char>;
-    let ask = |function: Text| {
-        // SAFETY: these functions take nothing and may be called at any time; the text is copied at once.
+    type TextFn = Option<unsafe extern "C-unwind" fn() -> *const c_char>;
+    let text_of = |function: TextFn| {
+        // SAFETY: these functions take no arguments and may be called at any time; the text is copied at once.
         function
             .and_then(|call| unsafe { text(call()) })
             .unwrap_or_default()
     };
-    let required_api_version = ask(api.get_required_api_version);
+    let required_api_version = text_of(api.get_required_api_version);
     check_api_version(&required_api_version)?;
 
     let source = &api.__bindgen_anon_1;
-    let (has_source, half_source) = all_or_some(&[
+    let (has_source, partial_source) = all_or_some(&[
         source.open.is_some(),
         source.close.is_some(),
         source.next_batch.is_some(),
     ]);
-    if half_source {
-        return Err("of `plugin_open`, `plugin_close` and `plugin_next_batch` it exports some only; an event source needs all three".into());
+    if partial_source {
+        return Err("it exports only some of `plugin_open`, `plugin_close` and `plugin_next_batch`; an event source needs all three".into());
     }
     let extraction = &api.__bindgen_anon_2;
-    let (has_extraction, half_extraction) = all_or_some(&[
+    let (has_extraction, partial_extraction) = all_or_some(&[
         extraction.get_fields.is_some(),
         extraction.extract_fields.is_some(),
     ]);
-    if half_extraction {
-        return Err("of `plugin_get_fields` and `plugin_extract_fields` it exports one only; extraction needs both".into());
+    if partial_extraction {
+        return Err("it exports only one of `plugin_get_fields` and `plugin_extract_fields`; field extraction needs both".into());
     }
     if !has_source && !has_extraction {
         return Err("it has neither an event source nor field extraction".into());
     }
 
-    // SAFETY: takes nothing and may be called at any time.
+    // SAFETY: the function takes no arguments and may be called at any time.
     let id = source.get_id.map_or(0, |call| unsafe { call() });
-    let event_source = ask(source.get_event_source);
+    let event_source = text_of(source.get_event_source);
     if has_source && (id == 0) != event_source.is_empty() {
         return Err(format!(
-            "its id is {id} and its event source is {event_source:?}; an id needs a source and a source an id"
+            "its id is {id} and its event source is {event_source:?}; a plugin has both or neither"
         ));
     }
     let info = Info {
-        name: ask(api.get_name),
-        version: ask(api.get_version),
-        description: ask(api.get_description),
-        contact: ask(api.get_contact),
+        name: text_of(api.get_name),
+        version: text_of(api.get_version),
+        description: text_of(api.get_description),
+        contact: text_of(api.get_contact),
         id,
         event_source,
         required_api_version,
@@ -262,25 +263,25 @@ fn info(api: &api::plugin_api) -> std::result::Result<Info, String> {
     Ok(info)
 }
 
-/// Whether all are there, and whether only a part is.
-fn all_or_some(there: &[bool]) -> (bool, bool) {
-    let all = there.iter().all(|t| *t);
-    (all, !all && there.iter().any(|t| *t))
+/// Whether all are true, and whether only some are.
+fn all_or_some(exported: &[bool]) -> (bool, bool) {
+    let all = exported.iter().all(|it| *it);
+    (all, !all && exported.iter().any(|it| *it))
 }
 
-fn check_api_version(asked: &str) -> std::result::Result<(), String> {
+fn check_api_version(required: &str) -> std::result::Result<(), String> {
     let (major, minor, patch) = (
         api::PLUGIN_API_VERSION_MAJOR,
         api::PLUGIN_API_VERSION_MINOR,
         api::PLUGIN_API_VERSION_PATCH,
     );
-    match version_numbers(asked) {
+    match version_numbers(required) {
         None => Err(format!(
-            "the plugin API version that it asks for, {asked:?}, is not of the form major.minor.patch"
+            "its required plugin API version {required:?} is not of the form major.minor.patch"
         )),
         Some([m, n, p]) if m == major && (n, p) <= (minor, patch) => Ok(()),
         Some(_) => Err(format!(
-            "it asks for plugin API {asked}; this host has {major}.{minor}.{patch} and runs {major}.x.y up to that"
+            "it requires plugin API {required}; this host supports {major}.0.0 to {major}.{minor}.{patch}"
         )),
     }
 }
@@ -300,12 +301,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn api_versions_up_to_ours_are_accepted() {
+    fn only_the_same_major_api_version_up_to_the_host_s_is_accepted() {
         for accepted in ["3.11.0", "3.0.0", "3.10.7"] {
             assert_eq!(check_api_version(accepted), Ok(()), "{accepted}");
         }
-        for refused in ["3.11.1", "3.12.0", "2.11.0", "4.0.0", "3.11", "", "3.x.0"] {
-            assert!(check_api_version(refused).is_err(), "{refused}");
+        for rejected in ["3.11.1", "3.12.0", "2.11.0", "4.0.0", "3.11", "", "3.x.0"] {
+            assert!(check_api_version(rejected).is_err(), "{rejected}");
         }
     }
 }

@@ -1,12 +1,11 @@
-//! The state tables that this host offers: none. Every function of the vtables fails as the API says it may.
+//! Stubs for the state tables. This host has none; every function of the vtables fails as the API allows.
 
 use std::ffi::c_char;
 use std::ptr::{NonNull, null, null_mut};
 
 use falco_plugin_api as api;
 
-/// What `init` receives. The pointers in it live as long as the process, the struct itself only needs to live
-/// during the call.
+/// The tables argument of `init`. Its pointers are static; the struct itself must outlive only the call.
 pub(super) fn init_input() -> api::ss_plugin_init_tables_input {
     api::ss_plugin_init_tables_input {
         list_tables: Some(list_tables),
@@ -23,7 +22,7 @@ pub(super) fn init_input() -> api::ss_plugin_init_tables_input {
     }
 }
 
-/// The reader that `extract_fields` receives by value.
+/// The reader argument of `extract_fields`, passed by value.
 pub(super) fn reader() -> api::ss_plugin_table_reader_vtable {
     api::ss_plugin_table_reader_vtable {
         get_table_name: READER.get_table_name,
@@ -33,12 +32,12 @@ pub(super) fn reader() -> api::ss_plugin_table_reader_vtable {
     }
 }
 
-/// The extended reader that `extract_fields` receives by pointer; plugins only read through it.
+/// The extended reader argument of `extract_fields`, passed by pointer. Plugins do not write to it.
 pub(super) fn reader_ext() -> *mut api::ss_plugin_table_reader_vtable_ext {
     (&raw const READER).cast_mut()
 }
 
-/// The owner's error text after any of these functions failed.
+/// The owner's error message after a failure of any of these functions.
 pub(super) unsafe extern "C-unwind" fn last_error(_: *mut api::ss_plugin_owner_t) -> *const c_char {
     c"this host has no state tables".as_ptr()
 }
@@ -67,112 +66,112 @@ static WRITER: api::ss_plugin_table_writer_vtable_ext = api::ss_plugin_table_wri
     write_entry_field: Some(write),
 };
 
-type Owner = *mut api::ss_plugin_owner_t;
-type Table = *mut api::ss_plugin_table_t;
-type Entry = *mut api::ss_plugin_table_entry_t;
-type Accessor = *mut api::ss_plugin_table_field_t;
-type Key = *const api::ss_plugin_state_data;
+type OwnerPtr = *mut api::ss_plugin_owner_t;
+type TablePtr = *mut api::ss_plugin_table_t;
+type EntryPtr = *mut api::ss_plugin_table_entry_t;
+type AccessorPtr = *mut api::ss_plugin_table_field_t;
+type KeyPtr = *const api::ss_plugin_state_data;
 
 const FAILURE: api::ss_plugin_rc = api::ss_plugin_rc_SS_PLUGIN_FAILURE;
 
 unsafe extern "C-unwind" fn list_tables(
-    _: Owner,
+    _: OwnerPtr,
     count: *mut u32,
 ) -> *mut api::ss_plugin_table_info {
     if let Some(count) = NonNull::new(count) {
-        // SAFETY: the plugin passes a valid counter by the API's contract; NULL was excluded above.
+        // SAFETY: by the API's contract the plugin passes a writable counter; NULL was excluded above.
         unsafe { count.write(0) };
     }
-    // NULL would say that listing failed; an empty list needs an address.
+    // NULL would mean a failure; an empty list needs some other address.
     NonNull::dangling().as_ptr()
 }
 
 unsafe extern "C-unwind" fn get_table(
-    _: Owner,
+    _: OwnerPtr,
     _: *const c_char,
     _: api::ss_plugin_state_type,
-) -> Table {
+) -> TablePtr {
     null_mut()
 }
 
 unsafe extern "C-unwind" fn add_table(
-    _: Owner,
+    _: OwnerPtr,
     _: *const api::ss_plugin_table_input,
 ) -> api::ss_plugin_rc {
     FAILURE
 }
 
 unsafe extern "C-unwind" fn list_fields(
-    _: Table,
+    _: TablePtr,
     count: *mut u32,
 ) -> *const api::ss_plugin_table_fieldinfo {
     if let Some(count) = NonNull::new(count) {
-        // SAFETY: the plugin passes a valid counter by the API's contract; NULL was excluded above.
+        // SAFETY: by the API's contract the plugin passes a writable counter; NULL was excluded above.
         unsafe { count.write(0) };
     }
     null()
 }
 
 unsafe extern "C-unwind" fn field(
-    _: Table,
+    _: TablePtr,
     _: *const c_char,
     _: api::ss_plugin_state_type,
-) -> Accessor {
+) -> AccessorPtr {
     null_mut()
 }
 
-unsafe extern "C-unwind" fn name(_: Table) -> *const c_char {
+unsafe extern "C-unwind" fn name(_: TablePtr) -> *const c_char {
     null()
 }
 
-unsafe extern "C-unwind" fn size(_: Table) -> u64 {
+unsafe extern "C-unwind" fn size(_: TablePtr) -> u64 {
     u64::MAX
 }
 
-unsafe extern "C-unwind" fn entry(_: Table, _: Key) -> Entry {
+unsafe extern "C-unwind" fn entry(_: TablePtr, _: KeyPtr) -> EntryPtr {
     null_mut()
 }
 
 unsafe extern "C-unwind" fn read(
-    _: Table,
-    _: Entry,
+    _: TablePtr,
+    _: EntryPtr,
     _: *const api::ss_plugin_table_field_t,
     _: *mut api::ss_plugin_state_data,
 ) -> api::ss_plugin_rc {
     FAILURE
 }
 
-unsafe extern "C-unwind" fn discard(_: Table, _: Entry) {}
+unsafe extern "C-unwind" fn discard(_: TablePtr, _: EntryPtr) {}
 
 unsafe extern "C-unwind" fn iterate(
-    _: Table,
+    _: TablePtr,
     _: api::ss_plugin_table_iterator_func_t,
     _: *mut api::ss_plugin_table_iterator_state_t,
 ) -> api::ss_plugin_bool {
     0
 }
 
-unsafe extern "C-unwind" fn clear(_: Table) -> api::ss_plugin_rc {
+unsafe extern "C-unwind" fn clear(_: TablePtr) -> api::ss_plugin_rc {
     FAILURE
 }
 
-unsafe extern "C-unwind" fn erase(_: Table, _: Key) -> api::ss_plugin_rc {
+unsafe extern "C-unwind" fn erase(_: TablePtr, _: KeyPtr) -> api::ss_plugin_rc {
     FAILURE
 }
 
-unsafe extern "C-unwind" fn create(_: Table) -> Entry {
+unsafe extern "C-unwind" fn create(_: TablePtr) -> EntryPtr {
     null_mut()
 }
 
-unsafe extern "C-unwind" fn add_entry(_: Table, _: Key, _: Entry) -> Entry {
+unsafe extern "C-unwind" fn add_entry(_: TablePtr, _: KeyPtr, _: EntryPtr) -> EntryPtr {
     null_mut()
 }
 
 unsafe extern "C-unwind" fn write(
-    _: Table,
-    _: Entry,
+    _: TablePtr,
+    _: EntryPtr,
     _: *const api::ss_plugin_table_field_t,
-    _: Key,
+    _: KeyPtr,
 ) -> api::ss_plugin_rc {
     FAILURE
 }

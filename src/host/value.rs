@@ -1,49 +1,49 @@
-//! The values that an extraction gives, borrowed and owned.
+//! Values of extracted fields, borrowed from the plugin or owned.
 #![forbid(unsafe_code)]
 
-/// One value in the plugin's own memory.
+/// One value, borrowed from the plugin's memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ValueRef<'v> {
-    /// Text up to its NUL; UTF-8 by custom, not by promise.
+    /// Text without its terminating NUL. Usually UTF-8, but the plugin API does not require it.
     Str(&'v [u8]),
-    /// A number, or a time in ns.
+    /// A number, or a time in nanoseconds.
     U64(u64),
-    /// Yes or no.
+    /// A boolean.
     Bool(bool),
-    /// An address or network of 4 or 16 bytes.
+    /// An IP address or network, 4 or 16 bytes.
     Bytes(&'v [u8]),
 }
 
-/// What a field gave for one event, copied out.
+/// An owned copy of a field's value for one event.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Value {
-    /// Text; UTF-8 by custom, not by promise.
+pub enum OwnedValue {
+    /// Text. Usually UTF-8, but the plugin API does not require it.
     Str(Vec<u8>),
-    /// A number, or a time in ns.
+    /// A number, or a time in nanoseconds.
     U64(u64),
-    /// Yes or no.
+    /// A boolean.
     Bool(bool),
-    /// An address or network of 4 or 16 bytes.
+    /// An IP address or network, 4 or 16 bytes.
     Bytes(Vec<u8>),
-    /// The values of a list of strings.
+    /// The elements of a string list.
     StrList(Vec<Vec<u8>>),
-    /// The values of a list of another type.
-    List(Vec<Value>),
+    /// The elements of a list of any other type.
+    List(Vec<OwnedValue>),
 }
 
-impl From<ValueRef<'_>> for Value {
-    fn from(value: ValueRef<'_>) -> Value {
+impl From<ValueRef<'_>> for OwnedValue {
+    fn from(value: ValueRef<'_>) -> OwnedValue {
         match value {
-            ValueRef::Str(text) => Value::Str(text.to_vec()),
-            ValueRef::U64(number) => Value::U64(number),
-            ValueRef::Bool(yes) => Value::Bool(yes),
-            ValueRef::Bytes(bytes) => Value::Bytes(bytes.to_vec()),
+            ValueRef::Str(text) => OwnedValue::Str(text.to_vec()),
+            ValueRef::U64(number) => OwnedValue::U64(number),
+            ValueRef::Bool(flag) => OwnedValue::Bool(flag),
+            ValueRef::Bytes(bytes) => OwnedValue::Bytes(bytes.to_vec()),
         }
     }
 }
 
-impl From<&str> for Value {
-    fn from(text: &str) -> Value {
-        Value::Str(text.as_bytes().to_vec())
+impl From<&str> for OwnedValue {
+    fn from(text: &str) -> OwnedValue {
+        OwnedValue::Str(text.as_bytes().to_vec())
     }
 }

@@ -2,13 +2,16 @@
 //! as fits, and again for as long as its failures are transient.
 #![forbid(unsafe_code)]
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
 use crate::aws::{
-    AwsError, Breaker, Clients, Download, Downloaded, ErrorClass, ObjectId, Room, Slot, Tries,
+    AwsError, Breaker, Clients, Download, Downloaded, ErrorCause, ErrorClass, ObjectId, Room, Slot,
+    Tries,
 };
 use crate::log::Log;
 use crate::metrics::Metrics;
@@ -19,6 +22,9 @@ use crate::source::size_estimate::SizeEstimate;
 /// The longest pause for which the bytes of a broken-off download are kept in memory.
 const KEEP_PARTIAL: Duration = Duration::from_secs(5);
 
+/// Time that an object waits for its turn before it is checked whether its bucket answers at all.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// Downloads objects. Clones share all limits.
 #[derive(Clone, Debug)]
 pub struct Fetcher {
@@ -26,6 +32,8 @@ pub struct Fetcher {
     pub clients: Clients,
     /// One permit for each concurrent download (`s3DownloadConcurrency`).
     pub downloads: Arc<Semaphore>,
+    /// The same for buckets that have not answered yet, so that one that never does cannot take all downloads.
+    pub unproven: Arc<Semaphore>,
     /// Estimates sizes that are not known beforehand.
     pub sizes: SizeEstimate,
     /// Decompressed size over which an object is refused; no stored object may be larger either.
@@ -67,20 +75,35 @@ pub(crate) enum Fetched {
     Closed,
 }
 
+/// Why an object is not done yet.
+pub(crate) enum Waits<'a> {
+    /// A request failed, and is made again.
+    Retry(&'a AwsError),
+    /// It waits for its first request while no request to its bucket succeeds.
+    Stalled,
+}
+
 /// The permits of one request, and the memory for its answer.
 struct Admitted {
     memory: MemoryPermit,
+    _permits: Permits,
+}
+
+/// The right to make one request.
+struct Permits {
     _slot: Slot,
+    _unproven: Option<OwnedSemaphorePermit>,
     _download: Option<OwnedSemaphorePermit>,
 }
 
 impl Fetcher {
-    /// Downloads `object`. `retrying` is called with each failure that is going to be retried, and the pause.
+    /// Downloads `object`. `waits` is called with each failure before it is retried, and when the first request is
+    /// delayed by a bucket that does not answer.
     pub(crate) async fn fetch(
         &self,
         object: &ObjectId,
         account: Account<'_>,
-        mut retrying: impl FnMut(&AwsError),
+        mut waits: impl FnMut(Waits<'_>),
     ) -> Fetched {
         let breaker = self.clients.breakers().of(&object.bucket);
         let mut tries = Tries::new(self.clients.policy());
@@ -89,8 +112,11 @@ impl Fetcher {
         let known = account.size.map(|size| size.min(self.max_object_bytes));
         let mut bytes = known.unwrap_or_else(|| self.sizes.expected());
         let mut memory: Option<MemoryPermit> = None;
+        // A length that was once found too short, and is believed when it is found again.
+        let mut short = None;
         loop {
-            let Some(admitted) = self.admit(&breaker, &account, bytes, memory.take()).await else {
+            let admitted = self.admit(&breaker, &account, bytes, memory.take(), &mut waits);
+            let Some(admitted) = admitted.await else {
                 return Fetched::Closed;
             };
             let room = Room {
@@ -100,11 +126,18 @@ impl Fetcher {
             let result = download.request(&self.clients, room).await;
             let Admitted {
                 memory: used,
-                _slot: slot,
-                _download: permit,
+                _permits: permits,
             } = admitted;
-            drop((slot, permit));
+            drop(permits);
             let error = match result {
+                Ok(Downloaded::Whole(stored))
+                    if known.is_some_and(|known| (stored.len() as u64) < known)
+                        && short.replace(stored.len()) != Some(stored.len()) =>
+                {
+                    let message =
+                        format!("the body has {} bytes, fewer than the object", stored.len());
+                    AwsError::new(ErrorCause::Unavailable, "Body", message)
+                }
                 Ok(Downloaded::Whole(stored)) => {
                     self.clients.breakers().succeeded(&breaker, tries.causes());
                     used.shrink(stored.len() as u64);
@@ -125,7 +158,7 @@ impl Fetcher {
                 return Fetched::GivenUp(self.give_up(error));
             };
             self.metrics.retries.add(1);
-            retrying(&error);
+            waits(Waits::Retry(&error));
             if download.kept() > 0 && pause <= KEEP_PARTIAL {
                 bytes = bytes.max(used.bytes());
                 memory = Some(used);
@@ -139,18 +172,25 @@ impl Fetcher {
 
     /// Waits for the right to make a request, and for memory unless there is some already. `None`: the source is closed.
     ///
-    /// Nothing waits for memory while it holds a slot: in an ordered source, the memory may belong to later jobs, which
-    /// wait for this one.
+    /// Nothing waits for memory while it has the right to a request: in an ordered source, the memory may belong to
+    /// later jobs, which wait for this one.
     async fn admit(
         &self,
         breaker: &Arc<Breaker>,
         account: &Account<'_>,
         bytes: u64,
         mut memory: Option<MemoryPermit>,
+        waits: &mut impl FnMut(Waits<'_>),
     ) -> Option<Admitted> {
         loop {
-            let slot = breaker.slot().await;
-            let download = Arc::clone(&self.downloads).acquire_owned().await.ok();
+            let mut permits = pin!(self.permits(breaker));
+            let permits = loop {
+                match timeout(PATIENCE, &mut permits).await {
+                    Ok(permits) => break permits,
+                    Err(_) if breaker.is_stalled() => waits(Waits::Stalled),
+                    Err(_) => {}
+                }
+            };
             if account.budget.is_closed() {
                 return None;
             }
@@ -160,12 +200,25 @@ impl Fetcher {
             if let Some(memory) = memory.take() {
                 return Some(Admitted {
                     memory,
-                    _slot: slot,
-                    _download: download,
+                    _permits: permits,
                 });
             }
-            drop((slot, download));
+            drop(permits);
             memory = Some(account.budget.acquire(account.job, bytes).await?);
+        }
+    }
+
+    async fn permits(&self, breaker: &Breaker) -> Permits {
+        let slot = breaker.slot().await;
+        // The semaphores are never closed.
+        let unproven = match breaker.is_proven() {
+            true => None,
+            false => Arc::clone(&self.unproven).acquire_owned().await.ok(),
+        };
+        Permits {
+            _slot: slot,
+            _unproven: unproven,
+            _download: Arc::clone(&self.downloads).acquire_owned().await.ok(),
         }
     }
 

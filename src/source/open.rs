@@ -203,6 +203,7 @@ fn fetcher(context: &SourceContext, clients: Clients) -> Fetcher {
     let config = &context.config;
     Fetcher {
         downloads: Arc::new(Semaphore::new(clients.downloads())),
+        unproven: Arc::new(Semaphore::new((clients.downloads() / 2).max(1))),
         clients,
         sizes: SizeEstimate::default(),
         max_object_bytes: config.max_object_bytes,

@@ -1,4 +1,4 @@
-//! `ctcat` as a process of its own, which can be killed and whose environment is known.
+//! `ctcat` in a process that can be killed and has a defined environment.
 #![forbid(unsafe_code)]
 
 use std::fs::{self, File};
@@ -10,25 +10,25 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::feed::PATIENCE;
+use super::feed::STEP_TIMEOUT;
 use super::settings::Settings;
 
-/// A running `ctcat`; killed when it is dropped.
+/// A running `ctcat`; killed on drop.
 pub struct Ctcat {
     process: Child,
     output: PathBuf,
 }
 
-/// `ctcat` that prints the eventIDs of a source, in the environment of [`bare`].
+/// A command that prints the eventIDs of a source, in the environment of [`bare`].
 pub fn command(settings: &Settings, source: &str) -> Command {
     let mut command = bare();
     command.args(["-c", &settings.json(), "-f", "ct.id", "-o", "json", source]);
     command
 }
 
-/// `ctcat` with nothing in its environment but what leads nowhere else: no instance metadata, no home.
+/// `ctcat` in an environment without instance metadata, AWS settings and proxy.
 pub fn bare() -> Command {
-    let nowhere = super::server::closed_address();
+    let closed = super::server::closed_address();
     let mut command = Command::new(env!("CARGO_BIN_EXE_ctcat"));
     command
         .env_clear()
@@ -36,12 +36,12 @@ pub fn bare() -> Command {
         .env("NO_PROXY", "127.0.0.1")
         .env(
             "AWS_EC2_METADATA_SERVICE_ENDPOINT",
-            format!("http://{nowhere}"),
+            format!("http://{closed}"),
         );
     command
 }
 
-/// Runs it to its end; panics if there is none.
+/// Runs a command to its end; panics if it hangs.
 pub fn run(mut command: Command) -> Output {
     let mut process = command
         .stdout(Stdio::piped())
@@ -50,7 +50,7 @@ pub fn run(mut command: Command) -> Output {
         .expect("ctcat starts");
     let started = Instant::now();
     while process.try_wait().expect("a child").is_none() {
-        if started.elapsed() > PATIENCE {
+        if started.elapsed() > STEP_TIMEOUT {
             let _ = process.kill();
             panic!("{command:?} does not end");
         }
@@ -73,7 +73,7 @@ impl Ctcat {
         Ctcat { process, output }
     }
 
-    /// The eventIDs that it has written; of a record without one an empty text.
+    /// The eventIDs that it has printed; empty for a record without one.
     pub fn ids(&self) -> Vec<String> {
         let text = fs::read_to_string(&self.output).expect("its output");
         let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
@@ -84,11 +84,11 @@ impl Ctcat {
         lines.collect()
     }
 
-    /// Waits until `done` holds of the eventIDs so far; says whether it came to that.
+    /// Waits until `done` returns true for the eventIDs so far; false after [`STEP_TIMEOUT`].
     pub fn until(&self, done: impl Fn(&[String]) -> bool) -> bool {
         let started = Instant::now();
         while !done(&self.ids()) {
-            if started.elapsed() > PATIENCE {
+            if started.elapsed() > STEP_TIMEOUT {
                 return false;
             }
             thread::sleep(Duration::from_millis(20));
@@ -96,18 +96,18 @@ impl Ctcat {
         true
     }
 
-    /// Ends it as `kill -9` does.
+    /// Sends SIGKILL.
     pub fn kill(&mut self) {
-        self.process.kill().expect("it was running");
+        self.process.kill().expect("a running process");
         self.process.wait().expect("a child");
     }
 
-    /// Whether it has neither ended nor failed.
+    /// Whether the process still runs.
     pub fn is_running(&mut self) -> bool {
         self.process.try_wait().expect("a child").is_none()
     }
 
-    /// Asks it to end, as Ctrl-C or a service manager does, and says how it ended and how long that took.
+    /// Sends SIGTERM; returns the exit status and the time until it ended.
     pub fn terminate(&mut self) -> (ExitStatus, Duration) {
         let started = Instant::now();
         let sent = Command::new("kill")
@@ -117,7 +117,7 @@ impl Ctcat {
         (self.process.wait().expect("a child"), started.elapsed())
     }
 
-    /// Memory that it has in use, in KiB.
+    /// Resident memory in KiB.
     pub fn memory(&self) -> u64 {
         let path = format!("/proc/{}/status", self.process.id());
         let status = fs::read_to_string(path).expect("its state");
@@ -126,12 +126,12 @@ impl Ctcat {
         used.expect("its memory").parse().expect("a number")
     }
 
-    /// Processor time that it has used, in hundredths of a second.
+    /// CPU time in hundredths of a second.
     pub fn cpu_ticks(&self) -> u64 {
         let stat =
             fs::read_to_string(format!("/proc/{}/stat", self.process.id())).expect("its state");
-        let behind_name = stat.rsplit(')').next().unwrap_or_default();
-        let times = behind_name.split_whitespace().skip(11).take(2);
+        let after_name = stat.rsplit(')').next().unwrap_or_default();
+        let times = after_name.split_whitespace().skip(11).take(2);
         times
             .map(|time| time.parse::<u64>().expect("a number"))
             .sum()

@@ -1,4 +1,4 @@
-//! A private Python environment with the test servers, made once for all test binaries.
+//! A private Python environment with the test servers, installed once for all test binaries.
 #![forbid(unsafe_code)]
 
 use std::fs::{self, File};
@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 const MINISTACK: &str = "ministack==1.5.33";
 const MOTO: &str = "moto[server]==5.2.5";
 
-/// The Python that has the servers, installed at the first call on this machine.
+/// The Python with the servers, installed by the first call.
 pub fn python() -> &'static Path {
     static PYTHON: LazyLock<PathBuf> = LazyLock::new(installed);
     &PYTHON
@@ -19,7 +19,7 @@ fn installed() -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("aws-servers");
     let python = folder.join("bin/python");
     let complete = folder.join(format!("complete-{MINISTACK}-{MOTO}"));
-    // Test binaries run beside each other, from other checkouts too where they share a target directory.
+    // Test binaries may run concurrently, also from several checkouts that share a target directory.
     let lock = File::create(folder.with_extension("lock")).expect("a file to lock");
     lock.lock().expect("a lock on that file");
     if complete.is_file() {
@@ -33,7 +33,7 @@ fn installed() -> PathBuf {
     .and_then(|()| fs::write(&complete, "").map_err(|error| error.to_string()));
     if let Err(reason) = done {
         panic!(
-            "the servers for these tests cannot be installed: {reason}\nPut it right, and check with this command, which is all there is to it:\n  \
+            "the test servers cannot be installed: {reason}\nAfter correcting the cause, check with the command that installs them:\n  \
              python3 -m venv --clear {folder} && {python} -m pip install {MINISTACK} '{MOTO}' && touch '{complete}'",
             folder = folder.display(),
             python = python.display(),

@@ -1,4 +1,4 @@
-//! What the proxy does to a request, and to which.
+//! Faults of the proxy, and the rules that select the requests for them.
 #![forbid(unsafe_code)]
 
 use std::time::Duration;
@@ -7,39 +7,39 @@ use serde_json::{Value, json};
 
 use super::message::Message;
 
-/// Makes another body of a reply's.
+/// Returns a new body for a reply.
 pub type Rewrite = fn(&str) -> String;
 
-/// What happens to a request instead of its plain reply.
+/// What happens to a request instead of its normal reply.
 #[derive(Clone, Debug)]
 pub enum Fault {
-    /// It waits first, then passes.
+    /// The request is passed on after this time.
     Delay(Duration),
-    /// This status and error code come back, and the server never hears of it.
+    /// The proxy replies with this status and error code; the server does not get the request.
     Refuse(u16, &'static str),
     /// Every entry of a batch is refused with this code.
     RefuseEntries(&'static str),
-    /// As AWS refuses at another region's endpoint: the reply names the right one.
+    /// A redirect to this region, as from another region's endpoint.
     OtherRegion(&'static str),
     /// The connection is reset before any reply.
     Reset,
-    /// Nothing comes back for so long, then the connection ends.
+    /// No byte is sent for this time, then the connection ends.
     Silence(Duration),
-    /// The head and so many bytes of the body come, then nothing for so long, then the connection ends.
+    /// The head and this many bytes of the body are sent, nothing for this time, then the connection ends.
     StallAfter(usize, Duration),
-    /// So many bytes of the body come, one after each pause.
+    /// The body is sent one byte at a time with this pause before each.
     Drip(Duration),
-    /// The connection ends after so many bytes of the body, which the head promises whole.
+    /// The connection ends after this many bytes of the body; the head states the full length.
     CutAfter(usize),
-    /// The head promises so many bytes more than there are, or fewer.
+    /// The stated length is larger than the body by this much (or smaller, if negative).
     Length(isize),
-    /// The bits of the body's byte at this place are flipped.
+    /// All bits of the body's byte at this offset are flipped.
     Flip(usize),
-    /// The body is rewritten, with a length that fits.
+    /// The body is rewritten, with the correct length.
     Rewrite(Rewrite),
 }
 
-/// A fault for some requests.
+/// A fault and the requests that it applies to.
 #[derive(Clone, Debug)]
 pub struct Rule {
     operation: &'static str,
@@ -50,7 +50,7 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// For every request of this operation, named as the service's API does, e.g. `GetObject`; `""`: of all.
+    /// Applies to every request of this operation by its API name, e.g. `GetObject`; `""` means all operations.
     pub fn every(operation: &'static str, fault: Fault) -> Rule {
         Rule {
             operation,
@@ -61,25 +61,25 @@ impl Rule {
         }
     }
 
-    /// Only where the request's decoded path and query have `part`: a bucket, a key, a prefix, some of it.
+    /// Only if the request's decoded path and query contain `part`: of a bucket, key or prefix.
     pub fn of(mut self, part: impl Into<String>) -> Rule {
         self.part = part.into();
         self
     }
 
-    /// Only so many times.
+    /// At most `count` times.
     pub fn times(mut self, count: usize) -> Rule {
         self.left = count;
         self
     }
 
-    /// Only after so many have passed.
+    /// Not for the first `count` requests.
     pub fn after(mut self, count: usize) -> Rule {
         self.passed = count;
         self
     }
 
-    /// The fault, if this request is one for it. Counts the request.
+    /// The fault, if the rule applies to this request. Counts the request.
     pub fn take(&mut self, operation: &str, path: &str) -> Option<Fault> {
         if !(self.operation.is_empty() || self.operation == operation) || !path.contains(&self.part)
         {
@@ -94,7 +94,7 @@ impl Rule {
     }
 }
 
-/// An error as S3 or SQS words it, whichever `request` is for.
+/// An error in the format of S3 or SQS, whichever `request` is for.
 pub fn refusal(request: &Message, status: u16, code: &str) -> Message {
     let reply = Message::new(format!("HTTP/1.1 {status} Refused"))
         .with("x-amzn-requestid", "TESTREQUEST")
@@ -117,7 +117,7 @@ pub fn refusal(request: &Message, status: u16, code: &str) -> Message {
     }
 }
 
-/// A reply to a batch of which nothing was done.
+/// A reply to a batch in which every entry failed.
 pub fn refusal_of_entries(request: &Message, code: &str) -> Message {
     let batch: Value = serde_json::from_slice(&request.body).expect("JSON");
     let entries = batch["Entries"].as_array().expect("a batch").iter();
@@ -129,7 +129,7 @@ pub fn refusal_of_entries(request: &Message, code: &str) -> Message {
         .with_body(json!({"Successful": [], "Failed": failed}).to_string())
 }
 
-/// For [`Fault::Rewrite`] of `ReceiveMessage`: all messages were first received long ago, so that the plugin may give them up.
+/// [`Rewrite`] of a `ReceiveMessage` reply: all messages were first received long ago, so the plugin may give them up.
 pub fn first_received_long_ago(reply: &str) -> String {
     let mut reply: Value = serde_json::from_str(reply).expect("JSON");
     let messages = reply["Messages"].as_array_mut();

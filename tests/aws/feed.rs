@@ -1,19 +1,20 @@
-//! The plugin as Falco drives it, and what it delivered.
+//! The plugin, driven as Falco does, with its log lines and the eventIDs that it delivered.
 #![forbid(unsafe_code)]
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use cloudtrail::host::{Capture, MetricValue, Plugin, Requests, Severity, Status, Value};
+use cloudtrail::host::{
+    Capture, MetricValue, OwnedValue as Value, Plugin, Requests, Severity, Status,
+};
 
 use super::settings::Settings;
 use crate::support::library;
 
-/// No single step of any test takes longer unless something hangs. A step is what brings the next
-/// events: how long many of them take says more of the machine.
-pub const PATIENCE: Duration = Duration::from_secs(40);
+/// Limit for one step: until the next events arrive, or a condition holds. Only a hang takes longer.
+pub const STEP_TIMEOUT: Duration = Duration::from_secs(40);
 
-/// A plugin and the lines that it logged.
+/// A loaded plugin and the lines that it logged.
 pub struct Feed {
     plugin: Plugin,
     lines: Arc<Mutex<Vec<(Severity, String)>>>,
@@ -32,7 +33,7 @@ impl Feed {
         Feed { plugin, lines }
     }
 
-    /// Opens a source that must open.
+    /// Opens a source, which must succeed.
     pub fn open(&self, params: &str) -> Reading<'_> {
         let capture = self.plugin.open(params);
         let id = self
@@ -48,7 +49,7 @@ impl Feed {
         }
     }
 
-    /// Opens a source that must not open, and says why it does not and after how long.
+    /// Opens a source, which must fail; returns the error and the time until it came.
     pub fn refusal(&self, params: &str) -> (String, Duration) {
         let started = Instant::now();
         match self.plugin.open(params) {
@@ -57,7 +58,7 @@ impl Feed {
         }
     }
 
-    /// The eventIDs of a source that ends, in their order.
+    /// The eventIDs of a source with an end, in order.
     pub fn read_all(&self, params: &str) -> Vec<String> {
         let mut reading = self.open(params);
         reading.until_end();
@@ -73,35 +74,35 @@ impl Feed {
         }
     }
 
-    /// What was logged so far, at this severity or worse.
+    /// Lines logged so far with this severity or a higher one.
     pub fn logged(&self, severity: Severity) -> Vec<String> {
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        let graver = lines.iter().filter(|(graver, _)| *graver <= severity);
-        graver.map(|(_, line)| line.clone()).collect()
+        let severe = lines.iter().filter(|(of_line, _)| *of_line <= severity);
+        severe.map(|(_, line)| line.clone()).collect()
     }
 }
 
-/// An open source; dropping it closes it.
+/// An open source that is read; closed on drop.
 pub struct Reading<'f> {
     capture: Capture<'f>,
     plugin: &'f Plugin,
     id: Requests,
-    /// The eventIDs so far; of a record without one an empty text.
+    /// The eventIDs so far; empty for a record without one.
     pub ids: Vec<String>,
     ended: bool,
 }
 
 impl Reading<'_> {
-    /// Reads to the end, which must come.
+    /// Reads to the end of the source.
     pub fn until_end(&mut self) {
-        self.until_still(usize::MAX);
+        self.until_count_or_silence(usize::MAX);
         assert!(self.ended, "no end after {} events", self.ids.len());
     }
 
-    /// Reads until there are `count` events, the end, or no more events for longer than any step takes.
-    fn until_still(&mut self, count: usize) {
+    /// Reads until there are `count` events, the source ends, or no event arrives for [`STEP_TIMEOUT`].
+    fn until_count_or_silence(&mut self, count: usize) {
         let (mut last, mut since) = (self.ids.len(), Instant::now());
-        while !self.ended && self.ids.len() < count && since.elapsed() < PATIENCE {
+        while !self.ended && self.ids.len() < count && since.elapsed() < STEP_TIMEOUT {
             self.once();
             if self.ids.len() > last {
                 (last, since) = (self.ids.len(), Instant::now());
@@ -109,7 +110,7 @@ impl Reading<'_> {
         }
     }
 
-    /// Reads until `done` holds of the eventIDs so far; says whether it came to that within `limit`.
+    /// Reads until `done` returns true for the eventIDs so far; false after `limit` or at the end.
     pub fn until(&mut self, limit: Duration, mut done: impl FnMut(&[String]) -> bool) -> bool {
         let end = Instant::now() + limit;
         while !done(&self.ids) {
@@ -121,32 +122,32 @@ impl Reading<'_> {
         true
     }
 
-    /// Reads until there are `count` events, which must come.
+    /// Reads until there are at least `count` events.
     pub fn until_count(&mut self, count: usize) {
-        self.until_still(count);
+        self.until_count_or_silence(count);
         let read = self.ids.len();
         assert!(read >= count, "{read} events instead of {count}");
     }
 
-    /// Reads for so long whatever comes.
+    /// Reads for this time.
     pub fn during(&mut self, time: Duration) {
         self.until(time, |_| false);
     }
 
-    /// One call; a failure is not to be had.
+    /// Calls `next_batch` once, which must succeed.
     pub fn once(&mut self) -> Status {
         self.try_once()
             .unwrap_or_else(|error| panic!("next_batch failed: {error}"))
     }
 
-    /// One call.
+    /// Calls `next_batch` once.
     pub fn try_once(&mut self) -> Result<Status, String> {
         let (status, events) = self
             .capture
             .next_batch()
             .map_err(|error| error.to_string())?;
         for event in events {
-            // The plugin keeps what extraction looked at, so this is part of how it is driven.
+            // The plugin keeps the batch of the last extracted event, as with Falco.
             let values = self.plugin.extract(event, &mut self.id, false);
             let value = values.expect("extraction works").field(0).to_value();
             self.ids.push(match value {
@@ -159,7 +160,7 @@ impl Reading<'_> {
     }
 }
 
-/// A copy in byte order, which shows what came twice.
+/// A sorted copy; duplicates stay.
 pub fn sorted(ids: &[String]) -> Vec<String> {
     let mut ids = ids.to_vec();
     ids.sort_unstable();

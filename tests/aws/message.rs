@@ -1,10 +1,10 @@
-//! One HTTP/1.1 message: as much of the protocol as tests need, small enough to break it on purpose.
+//! HTTP/1.1 messages, as far as the tests need them; simple enough to violate the protocol on purpose.
 #![forbid(unsafe_code)]
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
 
-/// A request or a reply, its body in memory.
+/// A request or a reply with its body in memory.
 #[derive(Clone, Debug, Default)]
 pub struct Message {
     /// The first line.
@@ -14,7 +14,7 @@ pub struct Message {
     pub body: Vec<u8>,
 }
 
-/// What no honest head exceeds.
+/// Limit for a head, in bytes.
 const LONGEST_HEAD: usize = 64 << 10;
 
 impl Message {
@@ -58,7 +58,7 @@ impl Message {
         self.start.split(' ').nth(1).unwrap_or_default()
     }
 
-    /// A reply's status; 0 if that is none.
+    /// A reply's status; 0 if it is not a number.
     pub fn status(&self) -> u16 {
         let code = self.start.split(' ').nth(1);
         code.and_then(|code| code.parse().ok()).unwrap_or(0)
@@ -68,7 +68,7 @@ impl Message {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// Everything before the body, the empty line included.
+    /// Everything before the body, including the empty line.
     pub fn head(&self) -> Vec<u8> {
         let mut head = format!("{}\r\n", self.start);
         for (name, value) in &self.headers {
@@ -82,9 +82,9 @@ impl Message {
         stream.write_all(&[self.head(), self.body.clone()].concat())
     }
 
-    /// Reads a request's head but for its very last byte: a socket closed with a byte unread resets the connection.
+    /// Reads a request's head except for its last byte: closing a socket with an unread byte resets the connection.
     ///
-    /// `None` where the client has closed the connection.
+    /// `None` if the client has closed the connection.
     pub fn read_request_head(stream: &mut TcpStream) -> io::Result<Option<Message>> {
         let head = take_head(stream, 1)?;
         head.map(|head| parse(&head)).transpose()
@@ -100,7 +100,7 @@ impl Message {
         stream.read_exact(&mut self.body)
     }
 
-    /// Reads a reply; one to a HEAD request has no body whatever its head says.
+    /// Reads a reply; one to a HEAD request has no body, whatever its head states.
     pub fn read_reply(stream: &mut TcpStream, to_head: bool) -> io::Result<Message> {
         let head = take_head(stream, 0)?.ok_or(ErrorKind::UnexpectedEof)?;
         let mut reply = parse(&head)?;
@@ -128,7 +128,7 @@ impl Message {
     }
 }
 
-/// Takes everything up to the empty line out of the stream, but for the last `unread` bytes.
+/// Reads everything up to the empty line, except for the last `unread` bytes.
 fn take_head(stream: &mut TcpStream, unread: usize) -> io::Result<Option<Vec<u8>>> {
     let mut head = Vec::new();
     let mut seen = vec![0; LONGEST_HEAD];

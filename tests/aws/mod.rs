@@ -1,6 +1,6 @@
-//! S3 and SQS for tests: real protocol servers, a proxy in front of them that makes faults, and sample buckets.
+//! S3 and SQS for tests: protocol servers, a proxy that injects faults, and sample buckets.
 //!
-//! Everything listens on 127.0.0.1 and ends with the test.
+//! Everything listens on 127.0.0.1 and stops with the test process.
 #![forbid(unsafe_code)]
 #![allow(dead_code, reason = "each test binary uses its own part")]
 

@@ -1,4 +1,4 @@
-//! A proxy in front of a server: passes requests on, counts them, and makes faults by rules.
+//! A proxy in front of a server: passes requests on, records them, and injects faults by rules.
 #![forbid(unsafe_code)]
 
 use std::collections::HashMap;
@@ -9,43 +9,43 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::fault::{Fault, Rule, refusal, refusal_of_entries};
-use super::feed::PATIENCE;
+use super::feed::STEP_TIMEOUT;
 use super::message::Message;
 use super::service::url_decoded;
 
-/// How long nothing new has to come before it counts as all there is.
-const STILL: Duration = Duration::from_secs(1);
+/// Time without a new request after which [`Proxy::settled`] returns.
+const QUIET: Duration = Duration::from_secs(1);
 
 /// A proxy on a port of its own. Its threads end with the process.
 pub struct Proxy {
     /// Where it listens.
     pub address: SocketAddr,
-    shared: Arc<Shared>,
+    shared: Arc<ProxyShared>,
 }
 
-/// A request that came by.
+/// A recorded request.
 #[derive(Clone, Debug)]
 pub struct Seen {
     pub at: Instant,
-    /// As the service's API names it, e.g. `ReceiveMessage`.
+    /// The API's name, e.g. `ReceiveMessage`.
     pub operation: String,
     /// The decoded path: `/bucket/key`.
     pub path: String,
-    /// As it was sent.
+    /// The query as it was sent.
     pub query: String,
     /// The request's body.
     pub body: String,
 }
 
-struct Shared {
+struct ProxyShared {
     upstream: SocketAddr,
-    state: Mutex<State>,
+    state: Mutex<ProxyState>,
 }
 
 #[derive(Default)]
-struct State {
+struct ProxyState {
     rules: Vec<Rule>,
-    /// The `max-keys` that every listing gets.
+    /// `max-keys` of every listing.
     page: Option<usize>,
     seen: Vec<Seen>,
     in_flight: HashMap<String, (usize, usize)>,
@@ -53,11 +53,11 @@ struct State {
 }
 
 impl Proxy {
-    /// A proxy in front of `upstream`, without any faults yet.
+    /// Starts a proxy in front of `upstream`, without faults.
     pub fn before(upstream: SocketAddr) -> Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("its address");
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(ProxyShared {
             upstream,
             state: Mutex::default(),
         });
@@ -65,24 +65,24 @@ impl Proxy {
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 let shared = Arc::clone(&for_clients);
-                // A client that goes away ends its thread by an error, which is nobody's trouble.
+                // The error of a client that disconnected needs no handling.
                 thread::spawn(move || shared.serve(client));
             }
         });
         Proxy { address, shared }
     }
 
-    /// Adds a fault; of several rules for a request the first that is not used up counts.
+    /// Adds a rule; of several that apply to a request, the first one that is not used up wins.
     pub fn rule(&self, rule: Rule) {
         self.shared.state().rules.push(rule);
     }
 
-    /// Takes all faults away.
+    /// Removes all rules.
     pub fn heal(&self) {
         self.shared.state().rules.clear();
     }
 
-    /// Lets every page of a listing have at most so many keys.
+    /// Limits every listing page to `count` keys.
     pub fn keys_per_page(&self, count: usize) {
         self.shared.state().page = Some(count);
     }
@@ -99,7 +99,7 @@ impl Proxy {
         seen.filter(|seen| seen.operation == operation).count()
     }
 
-    /// How many requests of an operation there are when no more of them come for a second; there has to be one.
+    /// Waits until no new request of an operation arrives for a second, and returns their number, at least one.
     pub fn settled(&self, operation: &str) -> usize {
         let (mut last, mut since) = (0, Instant::now());
         loop {
@@ -107,30 +107,30 @@ impl Proxy {
             if count != last {
                 (last, since) = (count, Instant::now());
             }
-            let patience = if count == 0 { PATIENCE } else { STILL };
-            if since.elapsed() >= patience {
-                assert!(count > 0, "no {operation} ever");
+            let limit = if count == 0 { STEP_TIMEOUT } else { QUIET };
+            if since.elapsed() >= limit {
+                assert!(count > 0, "no {operation} request");
                 return count;
             }
             thread::sleep(Duration::from_millis(10));
         }
     }
 
-    /// How many answers to an operation went out whole and without a fault.
+    /// How many requests of an operation were answered completely and without a fault.
     pub fn answered(&self, operation: &str) -> usize {
         let state = self.shared.state();
         state.answered.get(operation).copied().unwrap_or_default()
     }
 
-    /// The most requests of an operation that were under way at once.
+    /// The most concurrent requests of an operation.
     pub fn most_at_once(&self, operation: &str) -> usize {
         let state = self.shared.state();
         state.in_flight.get(operation).map_or(0, |(_, most)| *most)
     }
 }
 
-impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
+impl ProxyShared {
+    fn state(&self) -> MutexGuard<'_, ProxyState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -140,11 +140,11 @@ impl Shared {
         while let Some(request) = Message::read_request_head(&mut client)? {
             let operation = operation(&request);
             let fault = self.arrived(&request, &operation);
-            let goes_on = self.answer(&mut client, &mut upstream, request, &operation, fault);
+            let reusable = self.answer(&mut client, &mut upstream, request, &operation, fault);
             if let Some((now, _)) = self.state().in_flight.get_mut(&operation) {
                 *now -= 1;
             }
-            if !goes_on? {
+            if !reusable? {
                 break;
             }
         }
@@ -171,7 +171,7 @@ impl Shared {
         fault
     }
 
-    /// Whether the connection may be used further.
+    /// Answers a request; returns whether the connection can be reused.
     fn answer(
         &self,
         client: &mut TcpStream,
@@ -233,8 +233,8 @@ impl Shared {
                 return Ok(!closing);
             }
             Some(Fault::Length(more)) => {
-                let told = reply.body.len().saturating_add_signed(more);
-                reply.set("content-length", &told.to_string());
+                let stated = reply.body.len().saturating_add_signed(more);
+                reply.set("content-length", &stated.to_string());
                 reply.write(client)?;
                 return Ok(false);
             }
@@ -284,7 +284,7 @@ impl Shared {
         }
     }
 
-    /// Passes a request on; a server may have closed a connection that was kept.
+    /// Passes a request on; reconnects if the server has closed the connection.
     fn forward(&self, upstream: &mut Option<TcpStream>, request: &Message) -> io::Result<Message> {
         let to_head = request.method() == "HEAD";
         if let Some(mut kept) = upstream.take()
@@ -306,7 +306,7 @@ impl Shared {
     }
 }
 
-/// The API's name for what a request asks.
+/// The API's name of a request's operation.
 fn operation(request: &Message) -> String {
     if let Some(target) = request.header("x-amz-target") {
         return target.rsplit('.').next().unwrap_or(target).to_owned();
@@ -331,5 +331,5 @@ fn path_and_query(request: &Message) -> (String, &str) {
     (url_decoded(path), query)
 }
 
-/// Longer than any client waits.
-pub const FOR_EVER: Duration = Duration::from_secs(600);
+/// Longer than any client's timeout.
+pub const FOREVER: Duration = Duration::from_secs(600);

@@ -1,4 +1,4 @@
-//! The servers as processes of their own.
+//! The test servers, each in a process of its own.
 #![forbid(unsafe_code)]
 
 use std::fs::{self, File};
@@ -16,25 +16,25 @@ use super::message::Message;
 pub struct Server {
     /// Where it listens.
     pub address: SocketAddr,
-    /// Ends with this process, because its standard input closes then.
+    /// Stops with this process, because its standard input closes then.
     _process: Child,
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Kind {
+enum ServerKind {
     Ministack,
     Moto,
 }
 
-/// Ministack, one for all tests of a binary: S3, SQS and SNS.
+/// Ministack with S3, SQS and SNS; one for all tests of a binary.
 pub fn ministack() -> &'static Server {
-    static SERVER: LazyLock<Server> = LazyLock::new(|| Server::start(Kind::Ministack));
+    static SERVER: LazyLock<Server> = LazyLock::new(|| Server::start(ServerKind::Ministack));
     &SERVER
 }
 
-/// Moto, one for all tests of a binary: an independent second opinion.
+/// Moto, an independent implementation; one for all tests of a binary.
 pub fn moto() -> &'static Server {
-    static SERVER: LazyLock<Server> = LazyLock::new(|| Server::start(Kind::Moto));
+    static SERVER: LazyLock<Server> = LazyLock::new(|| Server::start(ServerKind::Moto));
     &SERVER
 }
 
@@ -46,21 +46,21 @@ pub fn closed_address() -> SocketAddr {
 }
 
 impl Server {
-    fn start(kind: Kind) -> Server {
-        // Another process may take the port between its choice and its use.
+    fn start(kind: ServerKind) -> Server {
+        // Another process may take the port before the server binds it.
         for _ in 0..3 {
             if let Some(server) = Server::start_at(kind, closed_address()) {
                 return server;
             }
         }
-        panic!("the test server starts on none of three ports");
+        panic!("the test server does not start on any of three ports");
     }
 
     #[expect(
         clippy::zombie_processes,
         reason = "the server ends with its standard input, and so with this process"
     )]
-    fn start_at(kind: Kind, address: SocketAddr) -> Option<Server> {
+    fn start_at(kind: ServerKind, address: SocketAddr) -> Option<Server> {
         let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
         let port = address.port().to_string();
         let log = scratch.join(format!("aws-server-{port}.log"));
@@ -69,7 +69,7 @@ impl Server {
         let mut command = Command::new(python());
         command.arg(launcher);
         let ready = match kind {
-            Kind::Ministack => {
+            ServerKind::Ministack => {
                 command
                     .arg("ministack")
                     .env("BIND_HOST", "127.0.0.1")
@@ -80,7 +80,7 @@ impl Server {
                     .env("LOG_LEVEL", "WARNING");
                 "/_ministack/health"
             }
-            Kind::Moto => {
+            ServerKind::Moto => {
                 command.args(["moto_server", "-H", "127.0.0.1", "-p", &port]);
                 "/moto-api/"
             }

@@ -1,4 +1,4 @@
-//! A plain client of a server, to fill buckets and queues and to look at what is left in them.
+//! A simple client of a server that fills buckets and queues, and shows their contents.
 #![forbid(unsafe_code)]
 
 use std::net::{SocketAddr, TcpStream};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::message::Message;
 
-/// A server as one who owns everything in it sees it.
+/// A client with the owner's rights.
 pub struct Service {
     address: SocketAddr,
     kept: Mutex<Option<TcpStream>>,
@@ -17,10 +17,22 @@ pub struct Service {
 /// How many messages a queue has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Depth {
-    /// To be had now.
+    /// Can be received now.
     pub visible: usize,
-    /// Leased to somebody.
-    pub leased: usize,
+    /// Received and hidden by the visibility timeout.
+    pub in_flight: usize,
+}
+
+impl Depth {
+    pub const EMPTY: Depth = Depth {
+        visible: 0,
+        in_flight: 0,
+    };
+
+    /// Messages, visible or in flight.
+    pub fn total(self) -> usize {
+        self.visible + self.in_flight
+    }
 }
 
 impl Service {
@@ -43,7 +55,7 @@ impl Service {
         );
     }
 
-    /// Has the server itself send a bucket's events to a queue of this ARN.
+    /// Configures the server to send a bucket's events to the queue with this ARN.
     pub fn notify(&self, bucket: &str, queue_arn: &str) {
         let configuration = format!(
             "<NotificationConfiguration><QueueConfiguration><Queue>{queue_arn}</Queue><Event>s3:ObjectCreated:*</Event></QueueConfiguration></NotificationConfiguration>"
@@ -55,7 +67,7 @@ impl Service {
         );
     }
 
-    /// Creates a queue; attributes as the API names them.
+    /// Creates a queue with attributes by their API names.
     pub fn create_queue(&self, queue: &str, attributes: Value) {
         self.sqs(
             "CreateQueue",
@@ -103,11 +115,11 @@ impl Service {
         };
         Depth {
             visible: count("ApproximateNumberOfMessages"),
-            leased: count("ApproximateNumberOfMessagesNotVisible"),
+            in_flight: count("ApproximateNumberOfMessagesNotVisible"),
         }
     }
 
-    /// The bodies of up to ten messages, left in the queue for others to see at once.
+    /// The bodies of up to ten messages, which stay visible.
     pub fn peek(&self, queue: &str) -> Vec<String> {
         let url = self.queue_url(queue);
         let request = json!({"QueueUrl": url, "MaxNumberOfMessages": 10, "VisibilityTimeout": 0});
@@ -173,14 +185,14 @@ impl Service {
     }
 }
 
-/// Names account and region of the caller; these servers ask for no more.
+/// A header with the caller's account and region; these servers check no signature.
 fn authorization(service: &str) -> String {
     format!(
         "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20260114/us-east-1/{service}/aws4_request, SignedHeaders=host, Signature=0"
     )
 }
 
-/// A path as it stands in a request: `/` stays.
+/// Percent-encodes a path except for `/`.
 pub fn url_encoded(path: &str) -> String {
     let mut encoded = String::new();
     for byte in path.bytes() {
@@ -194,7 +206,7 @@ pub fn url_encoded(path: &str) -> String {
     encoded
 }
 
-/// Undoes that.
+/// Reverses [`url_encoded`].
 pub fn url_decoded(path: &str) -> String {
     let mut decoded = Vec::new();
     let mut rest = path.as_bytes();

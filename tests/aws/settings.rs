@@ -1,4 +1,4 @@
-//! The plugin's configuration for a server of the tests: nothing comes from the machine's own AWS settings.
+//! The plugin's configuration for a test server, independent of the machine's own AWS settings.
 #![forbid(unsafe_code)]
 
 use std::env;
@@ -15,7 +15,7 @@ pub struct Settings(Value);
 impl Settings {
     /// Reads from a server or proxy at `address`, in us-east-1, with the owner's credentials.
     pub fn at(address: SocketAddr) -> Settings {
-        no_proxy_between();
+        assert_no_proxy();
         let (config, credentials) = shared_files();
         Settings(json!({
             "decodeThreads": 2,
@@ -54,14 +54,14 @@ impl Settings {
     }
 }
 
-/// An empty config file, and credentials that the servers take for their owner's.
+/// An empty config file, and a credentials file that the servers accept.
 pub fn shared_files() -> (PathBuf, PathBuf) {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("aws-files");
     fs::create_dir_all(&folder).expect("a folder");
     let write = |name: &str, text: &str| {
         let path = folder.join(name);
         if fs::read_to_string(&path).ok().as_deref() != Some(text) {
-            // Whole or not at all: other tests read it at the same time.
+            // Atomic, because other tests read it at the same time.
             let draft = folder.join(format!("{name}-{}", std::process::id()));
             fs::write(&draft, text).expect("a file");
             fs::rename(&draft, &path).expect("the file in its place");
@@ -75,8 +75,8 @@ pub fn shared_files() -> (PathBuf, PathBuf) {
     )
 }
 
-/// The plugin obeys the usual proxy variables, which must not come between it and a server on this machine.
-fn no_proxy_between() {
+/// Fails if proxy variables, which the plugin honors, would redirect requests for this machine.
+fn assert_no_proxy() {
     let set = |name: &str| {
         let value = env::var(name).or_else(|_| env::var(name.to_lowercase()));
         value.ok().filter(|value| !value.is_empty())
@@ -85,9 +85,9 @@ fn no_proxy_between() {
         .into_iter()
         .find_map(set)
         .is_some();
-    let excepted = set("NO_PROXY").is_some_and(|hosts| hosts.contains("127.0.0.1") || hosts == "*");
+    let exempted = set("NO_PROXY").is_some_and(|hosts| hosts.contains("127.0.0.1") || hosts == "*");
     assert!(
-        excepted || !proxied,
+        exempted || !proxied,
         "an HTTP proxy is set in the environment: run these tests with NO_PROXY=127.0.0.1"
     );
 }

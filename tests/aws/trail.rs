@@ -1,4 +1,4 @@
-//! Keys as CloudTrail and its neighbours write them, and small logs to put there.
+//! Keys as CloudTrail and services that share its buckets write them, with small logs.
 #![forbid(unsafe_code)]
 
 use super::service::Service;
@@ -16,21 +16,21 @@ pub const DAYS: [&str; 10] = [
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Object {
     pub key: String,
-    /// What it holds.
-    pub kind: Kind,
+    /// The kind of log.
+    pub kind: LogKind,
     pub account: &'static str,
     pub region: &'static str,
-    /// `YYYYMMDDTHHmm`, as in its name.
+    /// `YYYYMMDDTHHmm`, as in its key.
     pub time: String,
 }
 
-/// Which log an object is of.
+/// The kind of log in an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub enum LogKind {
     CloudTrail,
     Insight,
     Digest,
-    /// Another service's.
+    /// A log of another service.
     Other,
 }
 
@@ -42,13 +42,13 @@ impl Object {
 }
 
 impl Object {
-    /// The key as it may stand in a JSON string.
+    /// The key, escaped for a JSON string.
     fn id_prefix(&self) -> String {
         format!("{}#", self.key.replace('"', "'"))
     }
 }
 
-/// A key as CloudTrail names its logs; `root` is all before the account and ends with a slash.
+/// The key of a CloudTrail log; `root` is the part before the account and ends with a slash.
 pub fn log_key(root: &str, account: &str, region: &str, time: &str, unique: &str) -> String {
     let folder = folder(root, account, "CloudTrail", region, time);
     format!("{folder}{account}_CloudTrail_{region}_{time}Z_{unique}.json.gz")
@@ -59,7 +59,7 @@ fn folder(root: &str, account: &str, service: &str, region: &str, time: &str) ->
     format!("{root}{account}/{service}/{region}/{year}/{month}/{day}/")
 }
 
-/// Every account, region and day below `root` with `logs` CloudTrail logs, and its neighbours' logs if `crowded`.
+/// `logs` CloudTrail logs for every account, region and day below `root`, and logs of other services if `crowded`.
 pub fn objects(root: &str, logs: usize, crowded: bool) -> Vec<Object> {
     let mut objects = Vec::new();
     for account in ACCOUNTS {
@@ -80,7 +80,7 @@ pub fn objects(root: &str, logs: usize, crowded: bool) -> Vec<Object> {
                     let time = format!("{day}T{:02}{:02}", minutes / 60, minutes % 60);
                     let unique = format!("Xq7mNb2Kp9Rt4W{number:02}");
                     add(
-                        Kind::CloudTrail,
+                        LogKind::CloudTrail,
                         &time,
                         log_key(root, account, region, &time, &unique),
                     );
@@ -97,28 +97,28 @@ pub fn objects(root: &str, logs: usize, crowded: bool) -> Vec<Object> {
     objects
 }
 
-/// What stands beside CloudTrail's logs of one account, region and day.
-fn neighbours(root: &str, account: &str, region: &str, noon: &str) -> Vec<(Kind, String)> {
+/// Logs of other services for one account, region and day.
+fn neighbours(root: &str, account: &str, region: &str, noon: &str) -> Vec<(LogKind, String)> {
     let below = |service: &str, name: String| {
         format!("{}{name}", folder(root, account, service, region, noon))
     };
     vec![
         (
-            Kind::Insight,
+            LogKind::Insight,
             below(
                 "CloudTrail-Insight",
                 format!("{account}_CloudTrail-Insight_{region}_{noon}Z_Zk3Vd8Lw1Hs6Gy5J.json.gz"),
             ),
         ),
         (
-            Kind::Digest,
+            LogKind::Digest,
             below(
                 "CloudTrail-Digest",
                 format!("{account}_CloudTrail-Digest_{region}_trail_{region}_{noon}00Z.json.gz"),
             ),
         ),
         (
-            Kind::Other,
+            LogKind::Other,
             below(
                 "vpcflowlogs",
                 format!(
@@ -127,7 +127,7 @@ fn neighbours(root: &str, account: &str, region: &str, noon: &str) -> Vec<(Kind,
             ),
         ),
         (
-            Kind::Other,
+            LogKind::Other,
             below(
                 "elasticloadbalancing",
                 format!(
@@ -136,7 +136,7 @@ fn neighbours(root: &str, account: &str, region: &str, noon: &str) -> Vec<(Kind,
             ),
         ),
         (
-            Kind::Other,
+            LogKind::Other,
             below(
                 "Config",
                 format!(
@@ -144,11 +144,11 @@ fn neighbours(root: &str, account: &str, region: &str, noon: &str) -> Vec<(Kind,
                 ),
             ),
         ),
-        (Kind::Other, below("CloudTrail", "notes.txt".to_owned())),
+        (LogKind::Other, below("CloudTrail", "notes.txt".to_owned())),
     ]
 }
 
-/// Puts the objects into a new bucket. Every one holds a record, those too that must never be read.
+/// Puts the objects into a new bucket. Each has a record, even those that must never be read.
 pub fn fill(service: &Service, bucket: &str, objects: &[Object]) {
     service.create_bucket(bucket);
     for object in objects {
@@ -158,7 +158,7 @@ pub fn fill(service: &Service, bucket: &str, objects: &[Object]) {
 
 fn content(object: &Object) -> Vec<u8> {
     let log = plain_log(&object.id_prefix(), 1);
-    if object.kind != Kind::Insight {
+    if object.kind != LogKind::Insight {
         return gzip(&log);
     }
     let log = String::from_utf8(log).expect("UTF-8");

@@ -1,4 +1,4 @@
-//! Ways in which records stand in a file.
+//! Ways to write records to a file.
 #![forbid(unsafe_code)]
 
 use proptest::prelude::*;
@@ -7,7 +7,7 @@ use proptest::sample::select;
 use super::Text;
 use crate::support::scratch::gzip;
 
-/// One way of writing records to a file.
+/// A way to write records to a file.
 #[derive(Clone, Debug)]
 pub struct Container {
     wrap: Wrap,
@@ -17,7 +17,7 @@ pub struct Container {
 
 #[derive(Clone, Debug)]
 enum Wrap {
-    /// `{"Records":[…]}` with this text before the key and this behind the array.
+    /// `{"Records":[…]}` with a text before the key and a text after the array.
     Records(&'static str, &'static str),
     Array,
     Lines,
@@ -27,15 +27,15 @@ enum Wrap {
 enum Packing {
     Plain,
     Gzip,
-    /// Cut at these places, in 256ths of the text, and each part compressed for itself.
+    /// Cut at these offsets, in 256ths of the text, and each part compressed separately.
     Members(Vec<u8>),
 }
 
-/// Any way of writing them.
+/// Any container.
 pub fn container() -> impl Strategy<Value = Container> {
     let wrap = prop_oneof![
         4 => Just(Wrap::Records("", "")),
-        2 => (select(BEFORE), select(BEHIND)).prop_map(|(before, behind)| Wrap::Records(before, behind)),
+        2 => (select(BEFORE), select(AFTER)).prop_map(|(before, after)| Wrap::Records(before, after)),
         1 => Just(Wrap::Array),
         1 => Just(Wrap::Lines),
     ];
@@ -57,14 +57,14 @@ impl Container {
     pub fn file(&self, records: &[Text]) -> Vec<u8> {
         let joined = records.join(self.separator.as_bytes());
         let text = match self.wrap {
-            Wrap::Records(before, behind) => {
+            Wrap::Records(before, after) => {
                 let open = format!("{{{before}\"Records\":[");
-                let close = format!("]{behind}}}");
+                let close = format!("]{after}}}");
                 [open.as_bytes(), &joined, close.as_bytes()].concat()
             }
             Wrap::Array => [b"[\n", &joined[..], b"]\n"].concat(),
             Wrap::Lines => {
-                // A record with line breaks of its own goes over several lines.
+                // A record with line breaks spans several lines.
                 let line = |record: &Text| [&record[..], b"\n"].concat();
                 records.iter().flat_map(line).collect()
             }
@@ -89,7 +89,7 @@ impl Container {
     }
 }
 
-/// Other keys in front of the records.
+/// Other keys before the records.
 const BEFORE: &[&str] = &[
     "",
     "\"a\":1, ",
@@ -98,8 +98,8 @@ const BEFORE: &[&str] = &[
     "\"y\":\"\\\"Records\\\":[{\",\"z\":[[],{}],",
 ];
 
-/// Other keys behind the records.
-const BEHIND: &[&str] = &[
+/// Other keys after the records.
+const AFTER: &[&str] = &[
     "",
     " ",
     ",\"a\":null",

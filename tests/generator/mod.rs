@@ -1,4 +1,4 @@
-//! Strategies for records as raw text: likely ones, spoilt in every way in which braces still balance.
+//! Strategies for records as raw text: realistic ones, damaged in every way that keeps braces balanced.
 #![forbid(unsafe_code)]
 
 mod container;
@@ -20,8 +20,8 @@ pub fn records() -> impl Strategy<Value = Vec<Text>> {
     prop::collection::vec(record(), 1..7)
 }
 
-/// An object that has an eventTime, not always a good one, and any of the keys that fields read and some that none
-/// does, in any order, some of them twice.
+/// An object with an eventTime, possibly invalid, and any keys that fields read or do not read, in any order, possibly
+/// repeated.
 pub fn record() -> impl Strategy<Value = Text> {
     let time = (key("eventTime"), likely("eventTime")).boxed();
     let members = prop::collection::vec(member(TOP), 0..28);
@@ -122,7 +122,7 @@ fn flag() -> BoxedStrategy<Text> {
     .boxed()
 }
 
-/// A value that stands at such a key in real records. What stands before a colon tells equal keys apart.
+/// A value that real records have at this key. A part before a colon distinguishes equal keys.
 fn likely(key: &str) -> BoxedStrategy<Text> {
     match key {
         "userIdentity" => object_of(IDENTITY, 10),

@@ -1,4 +1,4 @@
-//! Strings, numbers and any other values as they may stand in a file.
+//! Strings, numbers and other JSON values as raw text.
 #![forbid(unsafe_code)]
 
 use proptest::prelude::*;
@@ -15,7 +15,7 @@ pub fn white_space() -> impl Strategy<Value = Text> {
     ]
 }
 
-/// The key `name` in quotes, now and then with characters escaped.
+/// The key `name` in quotes, sometimes with escaped characters.
 pub fn key(name: &str) -> BoxedStrategy<Text> {
     let plain = quote(name.chars().map(plain_char).collect());
     let name = name.to_owned();
@@ -36,7 +36,7 @@ pub fn key(name: &str) -> BoxedStrategy<Text> {
     prop_oneof![9 => Just(plain), 1 => escaped].boxed()
 }
 
-/// A string of pieces that are each a trap of their own.
+/// A string of pieces that parsers often get wrong.
 pub fn string() -> BoxedStrategy<Text> {
     let pieces = prop_oneof![
         6 => "[a-zA-Z0-9 ._:/@-]{0,12}".prop_map(String::into_bytes),
@@ -59,7 +59,7 @@ pub fn string() -> BoxedStrategy<Text> {
     prop_oneof![30 => short, 1 => long].boxed()
 }
 
-/// A number of any shape and size, and what is none.
+/// A number of any form and size, or a string.
 pub fn number() -> BoxedStrategy<Text> {
     let token = prop_oneof![
         3 => select(NUMBERS).prop_map(str::to_owned),
@@ -72,7 +72,7 @@ pub fn number() -> BoxedStrategy<Text> {
     prop_oneof![8 => token.prop_map(String::into_bytes), 1 => string()].boxed()
 }
 
-/// Any value at all.
+/// Any JSON value.
 pub fn any_value() -> BoxedStrategy<Text> {
     let leaf = prop_oneof![
         4 => string(),
@@ -110,7 +110,7 @@ fn plain_char(char: char) -> Text {
     }
 }
 
-/// What goes wrong in parsers. Each leaves the quotes and braces around it balanced.
+/// Pieces that parsers often get wrong. Each keeps quotes and braces balanced.
 const PIECES: &[&[u8]] = &[
     b"},{\\\"eventVersion\\\":\\\"1.08\\\"",
     b"},{'eventVersion':'1.08'}]}",

@@ -1,4 +1,4 @@
-//! Keys and texts that records have, and some next to them.
+//! Keys and texts of real records, and similar ones.
 #![forbid(unsafe_code)]
 
 pub const TOP: &str = "

@@ -1,16 +1,16 @@
-//! Files that want more memory than they should get.
+//! Files that expand to excessive memory.
 
 use std::fs;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use crate::given::{read_apart, record, wrap};
+use crate::read_source::{read_apart, record, wrap};
 use crate::support;
 use crate::support::scratch::{Scratch, gzip, plain_log};
 
 #[test]
-fn bombs_are_refused_in_bounded_memory_and_the_other_files_delivered() {
+fn bombs_are_refused_in_bounded_memory_and_other_files_delivered() {
     let scratch = Scratch::new("hostile-bombs");
     let head = gzip(
         format!(
@@ -35,18 +35,18 @@ fn bombs_are_refused_in_bounded_memory_and_the_other_files_delivered() {
     );
     scratch.write("5-numbers.json.gz", &bomb(b"1,"));
     scratch.write("6.json.gz", &gzip(&plain_log("after-", 10)));
-    let (events, peak, given) = read_apart(
+    let (events, peak, result) = read_apart(
         scratch.path(),
         r#"{"maxObjectBytes":100000000,"decodeThreads":1}"#,
     );
-    assert_eq!(given.figure("errors.too_large"), 4, "{given:?}");
-    assert_eq!(given.figure("objects"), 6);
+    assert_eq!(result.metric("errors.too_large"), 4, "{result:?}");
+    assert_eq!(result.metric("objects"), 6);
     assert!(events >= 24, "{events} events");
     assert!(peak < 450.0, "{peak} MB");
 }
 
 #[test]
-fn a_record_over_64_mib_is_counted_and_its_neighbours_arrive() {
+fn record_over_64_mib_is_counted_and_its_neighbors_delivered() {
     let scratch = Scratch::new("hostile-giant");
     let giant = record("giant").replacen(
         '{',
@@ -57,16 +57,16 @@ fn a_record_over_64_mib_is_counted_and_its_neighbours_arrive() {
         "giant.json.gz",
         &gzip(&wrap(&[&record("a"), &giant, &record("b")])),
     );
-    let (events, peak, given) = read_apart(&path, "{}");
+    let (events, peak, result) = read_apart(&path, "{}");
     assert_eq!(
-        (events, given.trouble()),
+        (events, result.errors()),
         (2, vec![("damaged.too_long", 1)])
     );
     assert!(peak < 200.0, "{peak} MB");
 }
 
 #[test]
-fn a_million_tiny_records_arrive_in_little_memory() {
+fn a_million_tiny_records_take_little_memory() {
     let scratch = Scratch::new("hostile-tiny");
     let path = scratch.write(
         "tiny.json.gz",
@@ -75,26 +75,26 @@ fn a_million_tiny_records_arrive_in_little_memory() {
             1_000_000
         ])),
     );
-    let (events, peak, given) = read_apart(&path, "{}");
-    assert_eq!((events, given.trouble()), (1_000_000, vec![]));
+    let (events, peak, result) = read_apart(&path, "{}");
+    assert_eq!((events, result.errors()), (1_000_000, vec![]));
     assert!(peak < 60.0, "{peak} MB");
 }
 
-/// `{}` is a record where the file's name has a time: three bytes make an event of forty, and what is kept of it.
+/// `{}` is a record if the file's name has a time: three bytes become an event of forty and its index entry.
 #[test]
-fn ten_million_of_the_smallest_records_arrive_in_bounded_memory() {
+fn ten_million_minimal_records_take_bounded_memory() {
     let scratch = Scratch::new("hostile-smallest");
     let name = "111122223333_CloudTrail_us-east-1_20260114T1200Z_smallest.json.gz";
     let path = scratch.write(name, &gzip(&wrap(&vec!["{}"; 10_000_000])));
     let config = r#"{"maxBufferedBytes":16777216}"#;
-    let (events, peak, given) = read_apart(&path, config);
-    assert_eq!((events, given.trouble()), (10_000_000, vec![]));
+    let (events, peak, result) = read_apart(&path, config);
+    assert_eq!((events, result.errors()), (10_000_000, vec![]));
     assert!(peak < 120.0, "{peak} MB");
 }
 
-/// The text, its tape and its copy are each larger than what most machines give a thread.
+/// The text, its tape and its copy each exceed a thread's default memory.
 #[test]
-fn long_records_cost_the_memory_of_few_whatever_the_number_of_threads() {
+fn memory_for_long_records_does_not_grow_with_the_threads() {
     let scratch = Scratch::new("hostile-long");
     let strings = r#""","#.repeat(8 << 20);
     let long = format!(r#"{{"eventTime":"2026-01-14T12:00:00Z","a":[{strings}""]}}"#);
@@ -103,14 +103,14 @@ fn long_records_cost_the_memory_of_few_whatever_the_number_of_threads() {
         scratch.write(&format!("{number}.json.gz"), &file);
     }
     let config = r#"{"decodeThreads":12,"maxBufferedBytes":1048576}"#;
-    let (events, peak, given) = read_apart(scratch.path(), config);
-    assert_eq!((events, given.trouble()), (12, vec![]));
+    let (events, peak, result) = read_apart(scratch.path(), config);
+    assert_eq!((events, result.errors()), (12, vec![]));
     assert!(peak < 800.0, "{peak} MB");
 }
 
-/// A bracket is a byte or some of text and sixteen of tape.
+/// A bracket takes about a byte of text and sixteen bytes of tape.
 #[test]
-fn nesting_without_end_costs_bounded_memory() {
+fn endless_nesting_takes_bounded_memory() {
     let scratch = Scratch::new("hostile-nested");
     for (name, open, times) in [("arrays", "[", 120), ("objects", "{\"a\":", 5)] {
         let head = format!(
@@ -122,18 +122,18 @@ fn nesting_without_end_costs_bounded_memory() {
         scratch.write(&format!("{name}.json.gz"), &file);
     }
     scratch.write("sound.json.gz", &gzip(&plain_log("r-", 10)));
-    let (events, peak, given) = read_apart(
+    let (events, peak, result) = read_apart(
         scratch.path(),
         r#"{"maxObjectBytes":100000000,"decodeThreads":1}"#,
     );
-    assert_eq!(events, 12, "{given:?}");
-    assert_eq!(given.figure("errors.too_large"), 1, "{given:?}");
+    assert_eq!(events, 12, "{result:?}");
+    assert_eq!(result.metric("errors.too_large"), 1, "{result:?}");
     assert!(peak < 300.0, "{peak} MB");
 }
 
-/// Nobody takes what `ctcat` prints, so everything behind it has to wait.
+/// Nothing reads the output of `ctcat`, so the whole pipeline waits.
 #[test]
-fn what_waits_for_a_host_that_stands_still_is_bounded() {
+fn memory_for_a_stalled_host_is_bounded() {
     let scratch = Scratch::new("hostile-still");
     let log = gzip(&plain_log("r-", 50_000));
     for number in 0..20 {
@@ -148,7 +148,7 @@ fn what_waits_for_a_host_that_stands_still_is_bounded() {
             .stdout(Stdio::piped())
             .spawn()
             .expect("ctcat runs");
-        // Two seconds without growth: it stands still, however slow the machine is.
+        // Two seconds without growth: the pipeline has stalled, however slow the machine is.
         let (mut last, mut same) = (0, 0);
         while same < 4 {
             thread::sleep(Duration::from_millis(500));
@@ -168,7 +168,7 @@ fn what_waits_for_a_host_that_stands_still_is_bounded() {
     );
 }
 
-/// The most memory that a process has used, in KiB.
+/// Peak resident memory of a process in KiB.
 fn peak_of(process: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).expect("it runs");
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));

@@ -1,12 +1,12 @@
-//! Damage at any place and in any number.
+//! Damage at any offset and in any number of records.
 
 use std::time::{Duration, Instant};
 
-use crate::given::{read, record, wrap};
+use crate::read_source::{read, record, wrap};
 use crate::support::scratch::{Scratch, gzip, plain_log};
 
 #[test]
-fn damaged_gzip_gives_the_records_before_the_damage_and_counts_an_error() {
+fn damaged_gzip_delivers_the_records_before_the_damage_and_counts_an_error() {
     let scratch = Scratch::new("hostile-gzip");
     let sound = gzip(&plain_log("r-", 50));
     let flipped = |from_end: usize| {
@@ -35,31 +35,31 @@ fn damaged_gzip_gives_the_records_before_the_damage_and_counts_an_error() {
         ),
     ];
     for (what, content, at_least) in cases {
-        let given = read(&scratch.write("case.json.gz", &content), "{}");
+        let result = read(&scratch.write("case.json.gz", &content), "{}");
         assert!(
-            given.ids.len() >= at_least,
+            result.ids.len() >= at_least,
             "{what}: {} records",
-            given.ids.len()
+            result.ids.len()
         );
-        let sorted = given
+        let sorted = result
             .ids
             .iter()
             .enumerate()
             .all(|(at, id)| *id == format!("r-{}", at % 50));
-        assert!(sorted, "{what}: {given:?}");
-        assert_eq!(given.figure("errors.gzip"), 1, "{what}: {given:?}");
+        assert!(sorted, "{what}: {result:?}");
+        assert_eq!(result.metric("errors.gzip"), 1, "{what}: {result:?}");
     }
     let zeros = [&sound[..], &[0; 512]].concat();
     let padded = read(&scratch.write("case.json.gz", &zeros), "{}");
     assert_eq!(
-        (padded.ids.len(), padded.trouble()),
+        (padded.ids.len(), padded.errors()),
         (50, vec![]),
         "zeros behind it"
     );
 }
 
 #[test]
-fn a_file_cut_at_any_byte_gives_what_is_whole() {
+fn file_cut_at_any_byte_delivers_its_complete_records() {
     let scratch = Scratch::new("hostile-cuts");
     let whole = wrap(&[&record(0), &record(1), &record(2)]);
     let ends = [0, 1, 2].map(|id| {
@@ -79,13 +79,13 @@ fn a_file_cut_at_any_byte_gives_what_is_whole() {
                 .map(|id| id.to_string()),
         );
     }
-    let given = read(scratch.path(), "{}");
-    assert_eq!(given.ids, expected);
-    assert_eq!(given.figure("objects"), whole.len() as u64 + 1);
+    let result = read(scratch.path(), "{}");
+    assert_eq!(result.ids, expected);
+    assert_eq!(result.metric("objects"), whole.len() as u64 + 1);
 }
 
 #[test]
-fn a_thousand_damaged_records_cost_themselves_alone_and_little_time() {
+fn a_thousand_damaged_records_lose_no_other_and_take_little_time() {
     let scratch = Scratch::new("hostile-thousand");
     let bad = [
         r#"{"eventTime":"x","a":{"b":1}"#,
@@ -113,19 +113,19 @@ fn a_thousand_damaged_records_cost_themselves_alone_and_little_time() {
     ] {
         let path = scratch.write("damaged.json.gz", &gzip(&content));
         let started = Instant::now();
-        let given = read(&path, "{}");
+        let result = read(&path, "{}");
         let took = started.elapsed();
         let lost = expected
             .iter()
-            .filter(|id| !given.ids.contains(id))
+            .filter(|id| !result.ids.contains(id))
             .count()
             .min(1);
         assert_eq!(lost, 0, "{form}: whole records are lost");
-        let damaged: u64 = given.trouble().iter().map(|(_, count)| count).sum();
+        let damaged: u64 = result.errors().iter().map(|(_, count)| count).sum();
         assert!(
             (830..=2000).contains(&damaged),
             "{form}: {damaged} counted, {:?}",
-            given.trouble()
+            result.errors()
         );
         assert!(took < Duration::from_secs(10), "{form}: {took:?}");
     }

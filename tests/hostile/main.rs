@@ -1,12 +1,12 @@
-//! Hostile files, made here, through the plugin library: what is whole arrives, what is not is counted, nothing fails,
-//! and neither time nor memory goes without bound.
+//! Hostile files through the plugin library: complete records are delivered, damage is counted, the source does not
+//! fail, and time and memory stay bounded.
 #![forbid(unsafe_code)]
 
 mod bombs;
 mod damage;
-mod given;
 #[path = "../oracle/mod.rs"]
 mod oracle;
+mod read_source;
 mod shapes;
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,9 +1,9 @@
-//! One small file of each kind: accepted forms, odd values, damage, and what is no log at all.
+//! One small file of each kind: accepted forms, unusual values, damage, and files that are no logs.
 
-use crate::given::{read, record, wrap};
+use crate::read_source::{read, record, wrap};
 use crate::support::scratch::{Scratch, gzip};
 
-/// Name of the file, its bytes, the ids of its good records, and the figures that are not 0.
+/// Name of the file, its bytes, the ids of its good records, and the metrics that are not 0.
 type Case = (
     &'static str,
     Vec<u8>,
@@ -12,7 +12,7 @@ type Case = (
 );
 
 #[test]
-fn every_shape_of_file_gives_its_whole_records_and_counts_the_rest() {
+fn every_shape_of_file_delivers_its_complete_records_and_counts_the_rest() {
     let scratch = Scratch::new("hostile-shapes");
     let (a, b) = (record("a"), record("b"));
     let (a, b) = (a.as_str(), b.as_str());
@@ -147,7 +147,7 @@ fn every_shape_of_file_gives_its_whole_records_and_counts_the_rest() {
             &[("skipped.no_time", 1), ("damaged.unbalanced", 1)],
         ),
         (
-            "a wrapper's key far behind damage",
+            "a wrapper's key far after damage",
             text(&[
                 r#"{"eventTime":"x]"#,
                 "\n",
@@ -187,7 +187,7 @@ fn every_shape_of_file_gives_its_whole_records_and_counts_the_rest() {
             none,
         ),
         (
-            "bytes behind the end",
+            "bytes after the end",
             [&wrap(&[a, b])[..], b"\0\0\0\0"].concat(),
             "a b",
             not_an_object,
@@ -217,15 +217,15 @@ fn every_shape_of_file_gives_its_whole_records_and_counts_the_rest() {
         ),
     ];
     let mut wrong = Vec::new();
-    for (what, content, ids, trouble) in cases {
+    for (what, content, ids, errors) in cases {
         for (name, stored) in [
             ("case.json", content.clone()),
             ("case.json.gz", gzip(&content)),
         ] {
-            let given = read(&scratch.write(name, &stored), "{}");
-            if given.ids.join(" ") != ids || given.trouble() != trouble {
+            let result = read(&scratch.write(name, &stored), "{}");
+            if result.ids.join(" ") != ids || result.errors() != errors {
                 wrong.push(format!(
-                    "{what}, {name}: {given:?} instead of {ids:?} {trouble:?}"
+                    "{what}, {name}: {result:?} instead of {ids:?} {errors:?}"
                 ));
             }
         }

@@ -1,4 +1,4 @@
-//! Folders that hold more than log files, and files that change while they are read.
+//! Folders with more than log files, and files that change after they are listed.
 
 use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -7,12 +7,12 @@ use std::process::Command;
 
 use cloudtrail::host::Status;
 
-use crate::given::{figures, read};
+use crate::read_source::{metrics, read};
 use crate::support;
 use crate::support::scratch::{Scratch, gzip, plain_log};
 
 #[test]
-fn only_regular_files_of_a_folder_are_read_and_loops_end() {
+fn only_regular_files_are_read_and_link_loops_end() {
     let scratch = Scratch::new("hostile-tree");
     let folder = scratch.path();
     scratch.write("a/1.json", &plain_log("a-", 2));
@@ -26,7 +26,7 @@ fn only_regular_files_of_a_folder_are_read_and_loops_end() {
         .arg(folder.join("fifo.json"))
         .status();
     assert!(made.expect("mkfifo runs").success());
-    // A socket's path has to be short, so it is bound elsewhere and moved here.
+    // A socket's path must be short, so it is bound elsewhere and moved here.
     let short = std::env::temp_dir().join(format!("ct-{}", std::process::id()));
     let _socket = UnixListener::bind(&short).expect("a socket");
     let moved = Command::new("mv")
@@ -39,19 +39,19 @@ fn only_regular_files_of_a_folder_are_read_and_loops_end() {
     symlink("nowhere.json", folder.join("dangling.json")).expect("a link");
     symlink("/dev/zero", folder.join("endless.json")).expect("a link");
     symlink(folder.join("a/1.json"), folder.join("link.json")).expect("a link");
-    let given = read(folder, "{}");
+    let result = read(folder, "{}");
     assert_eq!(
-        given.ids,
+        result.ids,
         ["a-0", "a-1", "b-0", "b-1", "c-0", "c-1", "a-0", "a-1"]
     );
-    // An empty file is no gzip file, whatever its name.
-    let trouble = vec![("errors.gzip", 1)];
-    assert_eq!((given.figure("objects"), given.trouble()), (6, trouble));
+    // An empty file is not a gzip file, whatever its name.
+    let errors = vec![("errors.gzip", 1)];
+    assert_eq!((result.metric("objects"), result.errors()), (6, errors));
 }
 
-/// Each of thirty folders has two links to the next: that many paths lead to the last that no one could follow them all.
+/// Each of thirty folders has two links to the next one, so a billion paths lead to the last one.
 #[test]
-fn a_folder_to_which_many_links_lead_is_read_once() {
+fn folder_that_many_links_lead_to_is_read_once() {
     let scratch = Scratch::new("hostile-links");
     let folder = |number: usize| scratch.path().join(format!("{number:02}"));
     scratch.write("30/log.json", &plain_log("r-", 2));
@@ -61,13 +61,13 @@ fn a_folder_to_which_many_links_lead_is_read_once() {
             symlink(folder(number + 1), folder(number).join(link)).expect("a link");
         }
     }
-    let given = read(&folder(0), "{}");
-    assert_eq!(given.ids, ["r-0", "r-1"]);
+    let result = read(&folder(0), "{}");
+    assert_eq!(result.ids, ["r-0", "r-1"]);
 }
 
-/// With one thread and no room for waiting batches, only the first files are read before the host asks.
+/// With one thread and no buffer, only the first files are read before the first `next_batch`.
 #[test]
-fn files_that_change_after_they_were_listed_cost_themselves_alone() {
+fn files_that_change_after_their_listing_affect_no_other() {
     let scratch = Scratch::new("hostile-faults");
     let place = |number: usize| scratch.path().join(format!("{number:02}.json"));
     let log = |number: usize| plain_log(&format!("{number}-"), 1500);
@@ -108,9 +108,9 @@ fn files_that_change_after_they_were_listed_cost_themselves_alone() {
     }
     let cut = 1000 / (log(13).len() as u64 / 1500);
     assert_eq!(events, 1500 * (22 - 7 + 2 - unreadable) + cut);
-    let figures = figures(&plugin);
-    let figure = |name: &str| figures.iter().find(|it| it.0 == name).map_or(0, |it| it.1);
-    assert_eq!(figure("errors.read"), 4 + unreadable, "{figures:?}");
-    assert_eq!(figure("damaged.cut_off"), 1, "{figures:?}");
-    assert_eq!(figure("objects"), 22, "{figures:?}");
+    let metrics = metrics(&plugin);
+    let metric = |name: &str| metrics.iter().find(|it| it.0 == name).map_or(0, |it| it.1);
+    assert_eq!(metric("errors.read"), 4 + unreadable, "{metrics:?}");
+    assert_eq!(metric("damaged.cut_off"), 1, "{metrics:?}");
+    assert_eq!(metric("objects"), 22, "{metrics:?}");
 }

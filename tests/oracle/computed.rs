@@ -1,9 +1,9 @@
-//! The fields that are more than the text at one path.
+//! Fields that are computed from more than the text at one path.
 #![forbid(unsafe_code)]
 
 use super::json::{Json, Kind, cut_at_nul};
 
-/// The text at a path of keys; None where there is no value.
+/// The text at a path of keys; None if there is no value.
 pub fn text(record: &Json, path: &str) -> Option<String> {
     record.at(path)?.text()
 }
@@ -14,7 +14,7 @@ pub fn flag<'j, 'a>(record: &'j Json<'a>, key: &str) -> Option<&'j Json<'a>> {
     matches!(value.kind, Kind::Bool(_) | Kind::Str(_)).then_some(value)
 }
 
-/// The value at a path of keys; None where it has no text.
+/// The value at a path of keys; None if it has no text.
 fn some<'j, 'a>(record: &'j Json<'a>, path: &str) -> Option<&'j Json<'a>> {
     record.at(path).filter(|value| value.text().is_some())
 }
@@ -41,7 +41,7 @@ pub fn user<'j, 'a>(record: &'j Json<'a>) -> Option<&'j Json<'a>> {
     }
 }
 
-/// The name in the record that is the original user as it stands there.
+/// The record's value that is the original user, unchanged.
 pub fn named_user<'j, 'a>(record: &'j Json<'a>) -> Option<&'j Json<'a>> {
     match text(record, "userIdentity.type").as_deref() {
         Some("AssumedRole") => None,
@@ -65,7 +65,7 @@ pub fn account<'j, 'a>(record: &'j Json<'a>) -> Option<&'j Json<'a>> {
     some(record, "userIdentity.accountId").or_else(|| some(record, "recipientAccountId"))
 }
 
-/// What the record itself says about being a management event.
+/// The record's own statement whether it is a management event.
 pub fn management_flag<'j, 'a>(record: &'j Json<'a>) -> Option<&'j Json<'a>> {
     let says = |text: &str| text == "true" || text == "false";
     flag(record, "managementEvent").filter(|flag| flag.text().is_some_and(|text| says(&text)))
@@ -144,7 +144,7 @@ fn byte_count(value: &Json) -> Option<u64> {
         Kind::Number => std::str::from_utf8(value.raw()).ok()?,
         _ => return None,
     };
-    // What Rust reads as a number and JSON does not: `inf`, `nan`, `+1`, `.5`.
+    // Numbers for Rust but not for JSON: `inf`, `nan`, `+1`, `.5`.
     let digits = number.strip_prefix('-').unwrap_or(number);
     if !digits.starts_with(|first: char| first.is_ascii_digit()) {
         return None;

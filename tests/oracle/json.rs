@@ -1,20 +1,19 @@
-//! A JSON reader that is slow and tolerant: it keeps what the oracle needs and
-//! `serde_json` does not, which is the extent of every value, the text of numbers,
-//! and an answer for text that strict JSON refuses.
+//! A slow and tolerant JSON reader. Unlike `serde_json` it keeps the offsets of every value and the text of numbers, and
+//! accepts text that strict JSON refuses.
 #![forbid(unsafe_code)]
 
-/// One value, with the bytes it was read from.
+/// A value with the bytes that it was read from.
 pub struct Json<'a> {
     source: &'a [u8],
     /// Offset of its first byte.
     pub start: usize,
-    /// Offset behind its last byte.
+    /// Offset after its last byte.
     pub end: usize,
-    /// What it is.
+    /// The kind of value.
     pub kind: Kind<'a>,
 }
 
-/// What a value is.
+/// The kinds of values.
 pub enum Kind<'a> {
     /// `null`
     Null,
@@ -22,7 +21,7 @@ pub enum Kind<'a> {
     Bool(bool),
     /// A number, or any other bare word; its text is in the source.
     Number,
-    /// A string, unescaped, with U+FFFD for what is no Unicode.
+    /// A string, unescaped, with U+FFFD for invalid Unicode.
     Str(String),
     /// An array.
     Array(Vec<Json<'a>>),
@@ -31,7 +30,7 @@ pub enum Kind<'a> {
 }
 
 impl<'a> Json<'a> {
-    /// The value that begins at `at` or behind the white space there; None if it is malformed.
+    /// The value that begins at `at` or after white space there; None if it is malformed.
     pub fn read(source: &'a [u8], at: usize) -> Option<Json<'a>> {
         let start = skip_white_space(source, at);
         let (kind, end) = match *source.get(start)? {
@@ -56,7 +55,7 @@ impl<'a> Json<'a> {
         &self.source[self.start..self.end]
     }
 
-    /// The first member called `key`; None where this is no object or has none.
+    /// The first member called `key`; None if this is no object or has no such member.
     pub fn member(&self, key: &str) -> Option<&Json<'a>> {
         let Kind::Object(members) = &self.kind else {
             return None;
@@ -67,7 +66,7 @@ impl<'a> Json<'a> {
             .map(|(_, value)| value)
     }
 
-    /// The value at a chain of keys that are separated by dots.
+    /// The value at a path of keys separated by dots.
     pub fn at(&self, path: &str) -> Option<&Json<'a>> {
         path.split('.')
             .try_fold(self, |value, key| value.member(key))
@@ -81,7 +80,7 @@ impl<'a> Json<'a> {
         }
     }
 
-    /// Its text as a field shows it: nothing for `null`, cut at an embedded NUL.
+    /// Its text as a field value: none for `null`, cut at an embedded NUL.
     pub fn text(&self) -> Option<String> {
         let text = match &self.kind {
             Kind::Null => return None,
@@ -120,7 +119,7 @@ pub fn cut_at_nul(text: String) -> String {
     }
 }
 
-/// The offset of the first byte at or after `at` that is no JSON white space.
+/// The offset of the first byte at or after `at` that is not JSON white space.
 pub fn skip_white_space(source: &[u8], at: usize) -> usize {
     source[at..]
         .iter()
@@ -160,7 +159,7 @@ fn read_array(source: &[u8], start: usize) -> Option<(Kind<'_>, usize)> {
     Some((Kind::Array(elements), at + 1))
 }
 
-/// Where the next member begins, or where the closing byte stands.
+/// The offset of the next member or of the closing byte.
 fn behind_comma(source: &[u8], at: usize, close: u8) -> Option<usize> {
     let at = skip_white_space(source, at);
     match *source.get(at)? {
@@ -185,7 +184,7 @@ fn read_word(source: &[u8], start: usize) -> Option<(Kind<'_>, usize)> {
     Some((kind, start + length))
 }
 
-/// The offset behind the closing quote of the string that begins at `start`.
+/// The offset after the closing quote of the string that begins at `start`.
 fn string_end(source: &[u8], start: usize) -> Option<usize> {
     if source.get(start) != Some(&b'"') {
         return None;
@@ -200,8 +199,8 @@ fn string_end(source: &[u8], start: usize) -> Option<usize> {
     }
 }
 
-/// The text of a string: U+FFFD for a lone surrogate and for each bad UTF-8 sequence, an escape
-/// that JSON does not know as it stands.
+/// The text of a string: U+FFFD for a lone surrogate and for each invalid UTF-8 sequence; unknown escapes stay as they
+/// are.
 fn unescape(raw: &[u8]) -> String {
     let mut text = String::new();
     let mut rest = raw;

@@ -1,5 +1,5 @@
-//! Every field computed from a record's bytes in the slow, obvious way, so that
-//! the engine can be compared with something that shares no code with it.
+//! Computes every field from a record's bytes in the slow, obvious way, without any code of the engine, so that the two
+//! can be compared.
 #![forbid(unsafe_code)]
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
@@ -23,13 +23,13 @@ pub enum Expected {
     List(Vec<String>),
 }
 
-/// Reads a record once and answers for any field of it.
+/// A parsed record that computes any field.
 pub struct Record<'a> {
     root: Json<'a>,
 }
 
 impl<'a> Record<'a> {
-    /// None where `payload` is not one well-bracketed object.
+    /// None if `payload` is not one object with balanced brackets.
     pub fn read(payload: &'a [u8]) -> Option<Record<'a>> {
         let root = Json::read(payload, 0)?;
         (root.end == payload.len() && payload.first() == Some(&b'{')).then_some(Record { root })
@@ -75,11 +75,11 @@ impl<'a> Record<'a> {
                 let texts: Vec<_> = images.into_iter().filter_map(Json::text).collect();
                 (!texts.is_empty()).then_some(List(texts))
             }
-            _ => panic!("the oracle knows no field {field}"),
+            _ => panic!("unknown field {field}"),
         }
     }
 
-    /// Where the JSON text of each value stands in the payload; nothing for values that do not stand there as they are.
+    /// The offset range of each value's JSON text in the payload; none for computed values.
     pub fn extents(&self, field: &str, arg: Option<&str>) -> Vec<Range<usize>> {
         let record = &self.root;
         let value = match plain_path(field) {
@@ -110,19 +110,19 @@ impl<'a> Record<'a> {
         ))
     }
 
-    /// When it happened, in ns since 1970; None if neither it nor the name of its file tells.
+    /// The event's time in ns since 1970; None if neither the record nor its file's name has one.
     pub fn timestamp(&self, file_name: &str) -> Option<u64> {
         time::timestamp(&self.root, file_name)
     }
 
-    /// What event_to_string shows.
+    /// The text of event_to_string.
     pub fn line(&self) -> String {
         let parts = ["ct.region", "ct.user", "ct.shortsrc", "ct.name", "ct.info"]
             .into_iter()
             .filter_map(|field| self.value(field, None))
             .map(|value| match value {
                 Expected::Text(text) => text,
-                other => panic!("{other:?} is no text"),
+                other => panic!("{other:?} is not a text"),
             })
             .collect::<Vec<_>>();
         parts.join(" ")

@@ -3,7 +3,7 @@
 
 use super::json::{Json, Kind};
 
-/// By eventTime, else by the end, else by the start of its time window, else by the file's name.
+/// From eventTime, or else from the end or start of the time window, or else from the file's name.
 pub fn timestamp(record: &Json, file_name: &str) -> Option<u64> {
     [
         "eventTime",
@@ -35,7 +35,7 @@ fn from_file_name(name: &str) -> Option<u64> {
     })
 }
 
-/// A time as CloudTrail writes it, or with a fraction, an offset, a space for the `T`, or no zone.
+/// A time as CloudTrail writes it; accepts also a fraction, an offset, a space instead of `T`, and no zone.
 fn rfc_3339(text: &str) -> Option<u64> {
     let number = |from: usize, to: usize| text.get(from..to)?.parse::<i64>().ok();
     let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);

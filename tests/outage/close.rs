@@ -1,4 +1,4 @@
-//! `close` in the middle of every stall, and what it returns to the queue.
+//! Close during every kind of stall, and the messages that it returns to the queue.
 #![forbid(unsafe_code)]
 
 use std::thread;
@@ -7,20 +7,20 @@ use std::time::{Duration, Instant};
 use crate::aws::feed::Feed;
 use crate::harness::text_of;
 use crate::server::FaultServer;
-use crate::server::fault::{Fault, Rule};
+use crate::server::fault::{ServerFault, ServerRule};
 use crate::setup::{NAME, bucket_and_queue, key, notification, send, settings, wait_for};
 
-/// One second is promised; the rest is for a busy machine.
+/// Close takes at most one second; the rest is for a busy machine.
 const LIMIT: Duration = Duration::from_secs(2);
 
-/// A kind of stall: source, the request that stalls, and how.
+/// A kind of stall: the source, the request that stalls, and its fault.
 struct Stall {
     source: &'static str,
     operation: &'static str,
-    fault: Option<Fault>,
+    fault: Option<ServerFault>,
 }
 
-fn stall(source: &'static str, operation: &'static str, fault: Fault) -> Stall {
+fn stall(source: &'static str, operation: &'static str, fault: ServerFault) -> Stall {
     Stall {
         source,
         operation,
@@ -30,22 +30,22 @@ fn stall(source: &'static str, operation: &'static str, fault: Fault) -> Stall {
 
 fn stalls() -> Vec<Stall> {
     let mut stalls = vec![
-        stall("s3", "GetObject", Fault::Hang),
-        stall("s3", "GetObject", Fault::HangAfter(50)),
-        stall("s3", "GetObject", Fault::Refuse(503, "SlowDown")),
-        stall("s3", "GetObject", Fault::Refuse(403, "AccessDenied")),
-        stall("sqs", "GetObject", Fault::Hang),
-        stall("sqs", "GetObject", Fault::HangAfter(50)),
-        stall("sqs", "GetObject", Fault::Refuse(503, "SlowDown")),
-        stall("sqs", "GetObject", Fault::Refuse(403, "AccessDenied")),
-        stall("sqs", "ReceiveMessage", Fault::Hang),
-        stall("sqs", "DeleteMessageBatch", Fault::Hang),
+        stall("s3", "GetObject", ServerFault::Hang),
+        stall("s3", "GetObject", ServerFault::HangAfter(50)),
+        stall("s3", "GetObject", ServerFault::Refuse(503, "SlowDown")),
+        stall("s3", "GetObject", ServerFault::Refuse(403, "AccessDenied")),
+        stall("sqs", "GetObject", ServerFault::Hang),
+        stall("sqs", "GetObject", ServerFault::HangAfter(50)),
+        stall("sqs", "GetObject", ServerFault::Refuse(503, "SlowDown")),
+        stall("sqs", "GetObject", ServerFault::Refuse(403, "AccessDenied")),
+        stall("sqs", "ReceiveMessage", ServerFault::Hang),
+        stall("sqs", "DeleteMessageBatch", ServerFault::Hang),
         stall(
             "sqs",
             "DeleteMessageBatch",
-            Fault::Refuse(503, "ServiceUnavailable"),
+            ServerFault::Refuse(503, "ServiceUnavailable"),
         ),
-        stall("sqs", "ChangeMessageVisibilityBatch", Fault::Hang),
+        stall("sqs", "ChangeMessageVisibilityBatch", ServerFault::Hang),
     ];
     for source in ["s3", "sqs"] {
         stalls.push(Stall {
@@ -57,24 +57,27 @@ fn stalls() -> Vec<Stall> {
     stalls
 }
 
-/// How long the close takes.
+/// Measures the close.
 fn close_in(stall: &Stall) -> Duration {
     let server = bucket_and_queue(30, 100);
     send(&server, 0..30);
     if stall.operation == "ChangeMessageVisibilityBatch" {
-        // Else there is nothing to extend.
-        server.fault(Rule::of("GetObject", Fault::Hang));
+        // Otherwise there is nothing to extend.
+        server.fault(ServerRule::of("GetObject", ServerFault::Hang));
     }
     let rule = stall
         .fault
         .clone()
-        .map(|fault| Rule::of(stall.operation, fault));
+        .map(|fault| ServerRule::of(stall.operation, fault));
     match (rule, stall.operation) {
         // Opening receives once.
         (Some(rule), "ReceiveMessage") => server.fault(rule.after(1)),
         (Some(rule), _) => server.fault(rule),
         // The network goes down in the middle of the downloads.
-        (None, _) => server.fault(Rule::of("GetObject", Fault::Delay(Duration::from_secs(1)))),
+        (None, _) => server.fault(ServerRule::of(
+            "GetObject",
+            ServerFault::Delay(Duration::from_secs(1)),
+        )),
     }
     let feed = Feed::new(&settings(&server));
     let params = match stall.source {
@@ -86,7 +89,7 @@ fn close_in(stall: &Stall) -> Duration {
         let seen = server.requests(stall.operation);
         seen.iter().any(|request| request.faulted)
     });
-    assert!(reached, "no {} comes", stall.operation);
+    assert!(reached, "no request {}", stall.operation);
     if stall.fault.is_none() {
         server.set_network(false);
     }
@@ -98,7 +101,7 @@ fn close_in(stall: &Stall) -> Duration {
 
 pub fn is_quick_under_every_stall() {
     let mut slow = Vec::new();
-    // Few at a time, because the time of each is measured.
+    // Few at a time, because each close is timed.
     for some in stalls().chunks(4) {
         thread::scope(|scope| {
             let closes: Vec<_> = some
@@ -118,23 +121,31 @@ pub fn is_quick_under_every_stall() {
     assert!(slow.is_empty(), "{slow:#?}");
 }
 
-/// Objects fail, the source is to end with an error, and the host closes it without asking for a batch.
+/// The source fails on its first object, more failures fill its channels, and the host never calls `next_batch`.
 pub fn without_a_call_of_next_batch() {
-    let server: FaultServer = bucket_and_queue(10, 100);
-    send(&server, 0..10);
-    server.fault(Rule::of("GetObject", Fault::Refuse(404, "NoSuchKey")));
+    let server: FaultServer = bucket_and_queue(40, 100);
+    send(&server, 0..40);
+    server.fault(ServerRule::of(
+        "GetObject",
+        ServerFault::Refuse(404, "NoSuchKey"),
+    ));
     let feed = Feed::new(&settings(&server).with("s3OnError", "fail"));
     for params in [format!("sqs://{NAME}"), format!("s3://{NAME}/logs/")] {
         let reading = feed.open(&params);
-        thread::sleep(Duration::from_secs(3));
+        let before = feed.metric("errors.fetch");
+        wait_for("nine failed objects", Duration::from_secs(20), || {
+            feed.metric("errors.fetch") >= before + 9
+        });
+        thread::sleep(Duration::from_millis(200));
         let start = Instant::now();
         drop(reading);
         let took = start.elapsed();
         assert!(took < LIMIT, "{params}: {took:?}");
+        assert_eq!(feed.metric("buffered_bytes"), 0, "{params}");
     }
 }
 
-/// At the first and second receive at once, later after 60 s for each receive.
+/// Messages of the first and second receive are visible at once, later ones after 60 s per receive.
 pub fn returns_messages() {
     let server = bucket_and_queue(3, 100);
     let names = server.sqs(|queues| {
@@ -144,7 +155,7 @@ pub fn returns_messages() {
         };
         (0..3).map(send).collect::<Vec<_>>()
     });
-    server.fault(Rule::of("GetObject", Fault::Hang));
+    server.fault(ServerRule::of("GetObject", ServerFault::Hang));
     let feed = Feed::new(&settings(&server));
     let reading = feed.open(&format!("sqs://{NAME}"));
     wait_for("a download of each", Duration::from_secs(20), || {
@@ -160,7 +171,7 @@ pub fn returns_messages() {
                 .map(|change| (change.receives, change.timeout, change.error))
         })
     };
-    // The request may be under way when the close returns.
+    // The request may be in progress when the close returns.
     let end = Instant::now() + LIMIT;
     while names.iter().any(|name| last(name).is_none()) && Instant::now() < end {
         thread::sleep(Duration::from_millis(20));

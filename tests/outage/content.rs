@@ -1,4 +1,4 @@
-//! What is read of an object that changes, breaks off or is deleted meanwhile.
+//! Objects that are replaced, cut off or deleted during their download.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::aws::feed::Feed;
 use crate::server::FaultServer;
-use crate::server::fault::{Fault, Rule};
+use crate::server::fault::{ServerFault, ServerRule};
 use crate::server::random::Random;
 use crate::setup::{
     NAME, RECOVERY, Watched, assert_once, bucket, bucket_and_queue, key, object, receives, send,
@@ -16,7 +16,7 @@ use crate::setup::{
 };
 use crate::support::scratch::{gzip, plain_log};
 
-/// An object of 40 records whose eventIDs do not compress, so that its body is long enough to be cut.
+/// An object of 40 records with incompressible texts, so that its body is long enough to be cut.
 fn long_object(seed: u64) -> (Vec<u8>, Vec<String>) {
     let prefix = Random::seeded(seed).hex(24);
     let mut random = Random::seeded(seed + 1);
@@ -33,12 +33,12 @@ fn long_object(seed: u64) -> (Vec<u8>, Vec<String>) {
     (gzip(log.as_bytes()), ids)
 }
 
-/// Puts an object whose first download breaks off after 2,000 bytes and finds another object the next time.
+/// Puts an object whose first download is cut after 2,000 bytes; the object is replaced before the next request.
 fn replace_during_download(server: &FaultServer) -> Vec<String> {
     let (old, _) = long_object(1);
     let (new, ids) = long_object(2);
     server.s3(|store| store.put(NAME, &key(0), old));
-    let rule = Rule::of("GetObject", Fault::ReplaceAfter(2000, Arc::from(new)));
+    let rule = ServerRule::of("GetObject", ServerFault::ReplaceAfter(2000, Arc::from(new)));
     server.fault(rule.path(key(0)).times(1));
     ids
 }
@@ -63,13 +63,13 @@ pub fn object_replaced_during_its_download_of_a_message() {
     assert_eq!(receives(&server), [(1, 1)].into());
 }
 
-/// Every byte is fetched once, however often the connection is reset.
+/// A download of several resets fetches each byte about once.
 pub fn download_is_resumed_after_a_reset() {
     let server = bucket(0);
     let (body, ids) = long_object(3);
     let length = body.len() as u64;
     server.s3(|store| store.put(NAME, &key(0), body));
-    server.fault(Rule::of("GetObject", Fault::ResetAfter(1500)).times(3));
+    server.fault(ServerRule::of("GetObject", ServerFault::ResetAfter(1500)).times(3));
     let feed = Feed::new(&settings(&server));
     let read = feed.read_all(&format!("s3://{NAME}/logs/"));
     assert_once(&read, &ids);
@@ -127,9 +127,9 @@ pub fn version_null_counts_as_none() {
     // The missing object's message goes to the dead-letter queue.
     watched.until_empty(Duration::from_secs(60));
     assert_once(&watched.reading.ids, &[format!("{}#0", key(0))]);
-    let asked = server.requests("GetObject");
+    let requests = server.requests("GetObject");
     assert!(
-        asked
+        requests
             .iter()
             .all(|request| !request.query.contains("versionId=null"))
     );

@@ -1,4 +1,4 @@
-//! When a message that cannot be read is deleted: late, named, and only where no dead-letter queue waits for it.
+//! A message whose object cannot be read is deleted late, with its name logged, and only without a dead-letter queue.
 #![forbid(unsafe_code)]
 
 use std::time::Duration;
@@ -7,7 +7,7 @@ use cloudtrail::host::Severity;
 
 use crate::aws::feed::Feed;
 use crate::server::FaultServer;
-use crate::server::fault::{Fault, Rule};
+use crate::server::fault::{ServerFault, ServerRule};
 use crate::server::queue::now_ms;
 use crate::setup::{
     NAME, RECOVERY, assert_line, assert_once, bucket, id, key, notification, settings,
@@ -22,7 +22,7 @@ fn plain_queue() -> FaultServer {
     server
 }
 
-/// A message about a missing object that was received eight times, first so long ago.
+/// Sends a message for a missing object, received eight times before, the first time `ago`.
 fn send_missing(server: &FaultServer, ago: Duration) -> String {
     server.sqs(|queues| {
         queues.send_as(NAME, notification([MISSING]), |message| {
@@ -41,8 +41,8 @@ fn feed_of(server: &FaultServer) -> Feed {
     Feed::new(&settings(server).with("sqsMaxReceives", 1))
 }
 
-/// Reads for long enough to receive the message several times; it must stay.
-fn stays(server: &FaultServer, name: &str) {
+/// Reads long enough to receive the message several times, and fails if it is deleted.
+fn assert_stays(server: &FaultServer, name: &str) {
     let feed = feed_of(server);
     feed.open(&format!("sqs://{NAME}"))
         .during(Duration::from_secs(14));
@@ -51,7 +51,7 @@ fn stays(server: &FaultServer, name: &str) {
         "{:#?}",
         feed.logged(Severity::Warning)
     );
-    assert!(server.count("GetObject") > 0, "it is not even tried");
+    assert!(server.count("GetObject") > 0, "the object is not requested");
 }
 
 pub fn only_after_15_minutes() {
@@ -63,12 +63,12 @@ pub fn only_after_15_minutes() {
     let mut read = feed.open(&format!("sqs://{NAME}"));
     assert!(
         read.until(RECOVERY, |_| is_deleted(&server, &old)),
-        "it is never given up"
+        "the old message is not deleted"
     );
     read.during(Duration::from_secs(10));
     assert!(
         !is_deleted(&server, &new),
-        "given up a minute after its first receive"
+        "deleted a minute after its first receive"
     );
     assert_once(&read.ids, &[id(0)]);
     let bucket_and_key = format!("s3://{NAME}/{MISSING}");
@@ -82,15 +82,15 @@ pub fn not_with_a_redrive_policy() {
     let server = plain_queue();
     server.sqs(|queues| queues.redrive(NAME, 1000));
     let name = send_missing(&server, Duration::from_secs(20 * 60));
-    stays(&server, &name);
+    assert_stays(&server, &name);
 }
 
 pub fn not_with_unknown_attributes() {
     let server = plain_queue();
-    server.fault(Rule::of(
+    server.fault(ServerRule::of(
         "GetQueueAttributes",
-        Fault::Refuse(403, "AccessDenied"),
+        ServerFault::Refuse(403, "AccessDenied"),
     ));
     let name = send_missing(&server, Duration::from_secs(20 * 60));
-    stays(&server, &name);
+    assert_stays(&server, &name);
 }

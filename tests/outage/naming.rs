@@ -1,4 +1,4 @@
-//! Whatever is lost is named, and costs nothing else: many bad objects and messages beside good ones.
+//! Each lost object or message is named, and affects no other: many bad ones among good ones.
 #![forbid(unsafe_code)]
 
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use cloudtrail::host::{Severity, Status};
 
 use crate::aws::feed::Feed;
-use crate::server::fault::{Fault, Rule};
+use crate::server::fault::{ServerFault, ServerRule};
 use crate::setup::{
     NAME, RECOVERY, Watched, assert_all, assert_named, assert_once, bucket, bucket_and_queue, id,
     ids, key, notification, object, receives, send, settings,
@@ -22,7 +22,9 @@ pub fn sweep_names_500_denied_objects() {
             store.put(NAME, key, object(key, 1));
         }
     });
-    server.fault(Rule::of("GetObject", Fault::Refuse(403, "AccessDenied")).path("denied-"));
+    server.fault(
+        ServerRule::of("GetObject", ServerFault::Refuse(403, "AccessDenied")).path("denied-"),
+    );
     let feed = Feed::new(&settings(&server));
     let mut reading = feed.open(&format!("s3://{NAME}/logs/"));
     reading.until(Duration::from_secs(80), |_| false);
@@ -38,7 +40,7 @@ pub fn sweep_names_500_denied_objects() {
     assert_eq!(feed.metric("errors.fetch"), 500);
 }
 
-/// Bodies of every kind that is no notification.
+/// A body of one of several kinds that are no notifications.
 fn garbage(number: usize) -> String {
     match number % 5 {
         0 => format!("garbage {number}"),
@@ -71,7 +73,8 @@ pub fn garbage_messages_are_named() {
 pub fn one_denied_key_of_fifty() {
     let server = bucket_and_queue(50, 2);
     server.sqs(|queues| queues.send(NAME, notification((0..50).map(key))));
-    server.fault(Rule::of("GetObject", Fault::Refuse(403, "AccessDenied")).path(key(17)));
+    server
+        .fault(ServerRule::of("GetObject", ServerFault::Refuse(403, "AccessDenied")).path(key(17)));
     let feed = Feed::new(&settings(&server));
     let mut watched = Watched::open(&feed, &server);
     // Several visibility timeouts.
@@ -87,7 +90,7 @@ pub fn one_denied_key_of_fifty() {
     assert_eq!(receives(&server), [(1, 1)].into());
 }
 
-pub fn bad_messages_do_not_hold_up_good_ones() {
+pub fn bad_messages_do_not_delay_good_ones() {
     let server = bucket_and_queue(100, 5);
     server.sqs(|queues| {
         for number in 0..1000 {
@@ -100,10 +103,12 @@ pub fn bad_messages_do_not_hold_up_good_ones() {
         }
     });
     send(&server, 0..100);
-    server.fault(Rule::of("GetObject", Fault::Refuse(403, "AccessDenied")).path("denied-"));
+    server.fault(
+        ServerRule::of("GetObject", ServerFault::Refuse(403, "AccessDenied")).path("denied-"),
+    );
     let feed = Feed::new(&settings(&server));
     let mut watched = Watched::open(&feed, &server);
-    // Three seconds on a machine that does nothing else.
+    // Takes three seconds on an idle machine.
     watched.until(Duration::from_secs(8), |ids| ids.len() >= 100);
     assert_all(&watched.reading.ids, &ids(100));
 }

@@ -1,4 +1,4 @@
-//! The server itself: without faults everything arrives, and it answers as S3 and SQS do.
+//! The test server itself: without faults everything is delivered, and it answers as S3 and SQS do.
 #![forbid(unsafe_code)]
 
 use std::net::TcpStream;
@@ -50,7 +50,7 @@ fn get(server: &FaultServer, target: &str, headers: &[(&str, &str)]) -> Message 
     call(server, request)
 }
 
-/// An element's text in each place where it stands.
+/// The text of each occurrence of an element.
 fn elements<'x>(xml: &'x str, name: &str) -> Vec<&'x str> {
     let start = format!("<{name}>");
     let parts = xml.split(start.as_str()).skip(1);
@@ -116,7 +116,7 @@ fn server_lists_in_pages_with_prefixes() {
         let page = get(&server, &target, &[]).text();
         let prefixes = elements(&page, "Prefix");
         listed.extend(elements(&page, "Key").into_iter().map(str::to_owned));
-        // The first one is the page's own.
+        // The first one is the page's own prefix.
         listed.extend(prefixes.into_iter().skip(1).map(str::to_owned));
         match elements(&page, "NextContinuationToken").first() {
             Some(next) => token = format!("&continuation-token={next}"),
@@ -169,7 +169,7 @@ fn server_counts_receives_and_moves_messages_to_the_dead_letter_queue() {
     };
     let first = receive(30);
     assert_eq!(first["Attributes"]["ApproximateReceiveCount"], "1");
-    assert_eq!(receive(30), Value::Null, "it is hidden");
+    assert_eq!(receive(30), Value::Null, "the message is hidden");
     let handle = &first["ReceiptHandle"];
     assert_eq!(change(handle, 43_200).1, "");
     assert_eq!(change(handle, 0).0, 200);

@@ -1,33 +1,35 @@
-//! `sqs://` in an outage that lasts longer than several visibility timeouts: the time of it is all that is lost.
+//! `sqs://` in an outage of several visibility timeouts: it delays records, and loses none.
 #![forbid(unsafe_code)]
 
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use cloudtrail::host::Severity;
+
 use crate::aws::feed::Feed;
-use crate::server::fault::{Fault, Rule};
+use crate::server::fault::{ServerFault, ServerRule};
 use crate::setup::{
-    NAME, RECOVERY, Watched, assert_all, assert_no_dead_letters, assert_once, bucket_and_queue,
-    ids, receives, send, settings,
+    NAME, RECOVERY, Watched, assert_all, assert_line, assert_no_dead_letters, assert_once,
+    bucket_and_queue, complaints, ids, receives, send, settings,
 };
 
-/// Four visibility timeouts: what is not extended is received more often than the queue allows.
+/// Four visibility timeouts: a message that is not extended exceeds the queue's `maxReceiveCount`.
 const OUTAGE: Duration = Duration::from_secs(16);
 
 const MESSAGES: usize = 60;
 
-/// Only S3 fails. The queue works, so no message may be received a second time.
-fn outage_of_s3(fault: Fault, most: u32, length: Duration) {
+/// Only S3 fails. The queue works, so no message may be received a second time. Returns the warnings and errors.
+fn outage_of_s3(fault: ServerFault, most: u32, length: Duration) -> Vec<String> {
     let server = bucket_and_queue(MESSAGES, most);
     send(&server, 0..10);
     let feed = Feed::new(&settings(&server));
     let mut watched = Watched::open(&feed, &server);
     assert!(
         watched.until(RECOVERY, |ids| ids.len() >= 10),
-        "it does not start"
+        "no records before the outage"
     );
-    server.fault(Rule::of("s3", fault));
+    server.fault(ServerRule::of("s3", fault));
     send(&server, 10..40);
     watched.during(length / 2);
     send(&server, 40..MESSAGES);
@@ -35,7 +37,7 @@ fn outage_of_s3(fault: Fault, most: u32, length: Duration) {
     assert_eq!(
         watched.reading.ids.len(),
         10,
-        "the fault lets objects through"
+        "records were delivered during the outage"
     );
     server.end_faults();
     watched.until_empty(RECOVERY);
@@ -46,42 +48,44 @@ fn outage_of_s3(fault: Fault, most: u32, length: Duration) {
         [(1, MESSAGES)].into(),
         "receives of the messages"
     );
+    complaints(&feed)
 }
 
 pub fn s3_answers_503() {
-    outage_of_s3(Fault::Refuse(503, "ServiceUnavailable"), 2, OUTAGE);
+    outage_of_s3(ServerFault::Refuse(503, "ServiceUnavailable"), 2, OUTAGE);
 }
 
 pub fn s3_resets_connections() {
-    outage_of_s3(Fault::Reset, 2, OUTAGE);
+    outage_of_s3(ServerFault::Reset, 2, OUTAGE);
 }
 
-pub fn s3_calls_the_token_expired() {
-    outage_of_s3(Fault::Refuse(400, "ExpiredToken"), 2, OUTAGE);
+pub fn s3_answers_expired_token() {
+    let lines = outage_of_s3(ServerFault::Refuse(400, "ExpiredToken"), 2, OUTAGE);
+    assert_line(&lines, &["bucket trail", "requests fail", "ExpiredToken"]);
 }
 
 pub fn s3_denies_access() {
-    outage_of_s3(Fault::Refuse(403, "AccessDenied"), 2, OUTAGE);
+    outage_of_s3(ServerFault::Refuse(403, "AccessDenied"), 2, OUTAGE);
 }
 
 pub fn kms_key_is_disabled() {
-    outage_of_s3(Fault::Refuse(400, "KMS.DisabledException"), 2, OUTAGE);
+    outage_of_s3(ServerFault::Refuse(400, "KMS.DisabledException"), 2, OUTAGE);
 }
 
 pub fn captive_portal_in_front_of_s3() {
-    outage_of_s3(Fault::Portal, 2, OUTAGE);
+    outage_of_s3(ServerFault::Portal, 2, OUTAGE);
 }
 
-/// As long as eight visibility timeouts, with a queue that allows a single receive.
+/// Eight visibility timeouts, with a queue that allows a single receive.
 pub fn longer_than_all_receives() {
     outage_of_s3(
-        Fault::Refuse(400, "KMS.KMSInvalidStateException"),
+        ServerFault::Refuse(400, "KMS.KMSInvalidStateException"),
         1,
         OUTAGE * 2,
     );
 }
 
-/// Both services fail. Messages in flight lapse because nothing can extend them, which costs at most one receive.
+/// Both services fail. Messages in flight become visible because extensions fail too, which costs at most one receive.
 fn outage_of_everything(
     begin: impl FnOnce(&crate::server::FaultServer),
     end: impl FnOnce(&crate::server::FaultServer),
@@ -92,10 +96,13 @@ fn outage_of_everything(
     let mut watched = Watched::open(&feed, &server);
     assert!(
         watched.until(RECOVERY, |ids| ids.len() >= 10),
-        "it does not start"
+        "no records before the outage"
     );
-    // Some of the messages are in flight when it begins.
-    server.fault(Rule::of("GetObject", Fault::Delay(Duration::from_secs(2))));
+    // Some messages are in flight when the outage begins.
+    server.fault(ServerRule::of(
+        "GetObject",
+        ServerFault::Delay(Duration::from_secs(2)),
+    ));
     send(&server, 10..40);
     watched.until(RECOVERY, |_| server.count("GetObject") > 10);
     begin(&server);
@@ -115,7 +122,7 @@ fn outage_of_everything(
 
 pub fn captive_portal_in_front_of_everything() {
     outage_of_everything(
-        |server| server.fault(Rule::of("", Fault::Portal)),
+        |server| server.fault(ServerRule::of("", ServerFault::Portal)),
         |server| server.end_faults(),
     );
 }
@@ -130,7 +137,7 @@ pub fn network_is_down() {
     );
 }
 
-/// The credentials are refused everywhere until the shared file has others.
+/// Both services refuse the credentials until the shared file has others.
 pub fn credentials_expire_until_the_file_is_rewritten() {
     const OLD: &str = "AKIAOLDEXAMPLE000000";
     let file =
@@ -151,16 +158,17 @@ pub fn credentials_expire_until_the_file_is_rewritten() {
     let mut watched = Watched::open(&feed, &server);
     assert!(
         watched.until(RECOVERY, |ids| ids.len() >= 10),
-        "it does not start"
+        "no records before the outage"
     );
     for (operation, code) in [("s3", "ExpiredToken"), ("sqs", "ExpiredToken")] {
-        server.fault(Rule::of(operation, Fault::Refuse(400, code)).signed_by(OLD));
+        server.fault(ServerRule::of(operation, ServerFault::Refuse(400, code)).signed_by(OLD));
     }
     send(&server, 10..MESSAGES);
     watched.during(OUTAGE / 2);
     assert_eq!(watched.reading.ids.len(), 10, "the old key still works");
     write("AKIANEWEXAMPLE000000");
     watched.until_empty(RECOVERY);
+    assert_line(&feed.logged(Severity::Error), &["ExpiredToken"]);
     let _ = fs::remove_file(&file);
     assert_no_dead_letters(&server);
     assert_all(&watched.reading.ids, &ids(MESSAGES));

@@ -1,4 +1,5 @@
-//! Faults of every kind at random on both services while readers come and go: nothing is deleted undelivered.
+//! Random faults of every kind on both services while readers are stopped and started: no message is deleted before its
+//! records are delivered.
 #![forbid(unsafe_code)]
 
 use std::collections::HashSet;
@@ -9,13 +10,13 @@ use cloudtrail::host::Severity;
 use crate::aws::child::Ctcat;
 use crate::aws::feed::Feed;
 use crate::server::FaultServer;
-use crate::server::fault::{Fault, Rule};
+use crate::server::fault::{ServerFault, ServerRule};
 use crate::server::random::Random;
 use crate::setup::{NAME, RECOVERY, assert_all, bucket, ids, send, settings};
 
 const MESSAGES: usize = 120;
 
-/// How long faults are made and readers are ended.
+/// How long faults are injected and readers are stopped.
 const STORM: Duration = Duration::from_secs(20);
 
 fn queue() -> FaultServer {
@@ -27,36 +28,39 @@ fn queue() -> FaultServer {
 fn make_faults(server: &FaultServer, seed: u64) {
     let quarter_second = Duration::from_millis(250);
     let faults = [
-        ("GetObject", Fault::Refuse(503, "SlowDown")),
-        ("GetObject", Fault::Refuse(500, "InternalError")),
-        ("GetObject", Fault::Refuse(400, "ExpiredToken")),
-        ("GetObject", Fault::Refuse(400, "KMS.ThrottlingException")),
-        ("GetObject", Fault::Refuse(403, "AccessDenied")),
-        ("GetObject", Fault::Portal),
-        ("GetObject", Fault::Reset),
-        ("GetObject", Fault::ResetAfter(40)),
-        ("GetObject", Fault::HangAfter(40)),
-        ("sqs", Fault::Refuse(500, "InternalError")),
-        ("sqs", Fault::Reset),
-        ("sqs", Fault::Delay(quarter_second)),
+        ("GetObject", ServerFault::Refuse(503, "SlowDown")),
+        ("GetObject", ServerFault::Refuse(500, "InternalError")),
+        ("GetObject", ServerFault::Refuse(400, "ExpiredToken")),
+        (
+            "GetObject",
+            ServerFault::Refuse(400, "KMS.ThrottlingException"),
+        ),
+        ("GetObject", ServerFault::Refuse(403, "AccessDenied")),
+        ("GetObject", ServerFault::Portal),
+        ("GetObject", ServerFault::Reset),
+        ("GetObject", ServerFault::ResetAfter(40)),
+        ("GetObject", ServerFault::HangAfter(40)),
+        ("sqs", ServerFault::Refuse(500, "InternalError")),
+        ("sqs", ServerFault::Reset),
+        ("sqs", ServerFault::Delay(quarter_second)),
         (
             "DeleteMessageBatch",
-            Fault::RefuseSomeEntries("InternalError"),
+            ServerFault::RefuseSomeEntries("InternalError"),
         ),
-        ("DeleteMessageBatch", Fault::ResetAfter(5)),
+        ("DeleteMessageBatch", ServerFault::ResetAfter(5)),
         (
             "ChangeMessageVisibilityBatch",
-            Fault::RefuseEntries("InternalError"),
+            ServerFault::RefuseEntries("InternalError"),
         ),
-        ("ChangeMessageVisibilityBatch", Fault::Hang),
-        ("ReceiveMessage", Fault::ResetAfter(10)),
+        ("ChangeMessageVisibilityBatch", ServerFault::Hang),
+        ("ReceiveMessage", ServerFault::ResetAfter(10)),
     ];
     for (place, (operation, fault)) in faults.into_iter().enumerate() {
-        server.fault(Rule::of(operation, fault).chance(0.04, seed + place as u64));
+        server.fault(ServerRule::of(operation, fault).chance(0.04, seed + place as u64));
     }
 }
 
-/// The keys' eventIDs of all messages that are deleted.
+/// The eventIDs of all deleted messages' objects.
 fn deleted(server: &FaultServer) -> Vec<String> {
     server.sqs(|queues| {
         let deleted = queues.messages(NAME).iter().enumerate();
@@ -75,7 +79,7 @@ pub fn with_sources_closed() {
         let more = (sent + 20).min(MESSAGES);
         send(&server, sent..more);
         sent = more;
-        // A source that is being opened may not meet faults: it would not open, and rightly so.
+        // No faults during open, which would fail.
         let mut reading = feed.open(&format!("sqs://{NAME}"));
         make_faults(&server, random.next());
         reading.during(Duration::from_millis(500 + random.below(3000)));
@@ -115,7 +119,7 @@ pub fn with_readers_killed() {
         }
         make_faults(&server, random.next());
         std::thread::sleep(Duration::from_millis(500 + random.below(3000)));
-        assert!(reader.is_running(), "it ended by itself");
+        assert!(reader.is_running(), "the reader ended by itself");
         reader.kill();
         server.end_faults();
         read.extend(reader.ids());

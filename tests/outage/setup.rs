@@ -19,10 +19,10 @@ pub const NAME: &str = "trail";
 /// The dead-letter queue of `NAME`.
 pub const DEAD: &str = "trail-dead";
 
-/// Visibility timeout of the queue, in seconds: stands for the 120 s that the README recommends.
+/// Visibility timeout of the queue, in seconds; simulates the recommended 120 s.
 pub const VISIBILITY: u64 = 4;
 
-/// How long a source may take to deliver everything once an outage is over.
+/// How long a source may take to deliver everything after an outage.
 pub const RECOVERY: Duration = Duration::from_secs(60);
 
 pub fn key(number: usize) -> String {
@@ -64,7 +64,7 @@ pub fn bucket(count: usize) -> FaultServer {
     server
 }
 
-/// As [`bucket`], with a queue without messages that dead-letters at the receive after `most`.
+/// [`bucket`] with an empty queue whose `maxReceiveCount` is `most`.
 pub fn bucket_and_queue(count: usize, most: u32) -> FaultServer {
     let server = bucket(count);
     server.sqs(|queues| {
@@ -88,7 +88,7 @@ pub fn settings(server: &FaultServer) -> Settings {
     Settings::at(server.address).with("sqsWaitSeconds", 1)
 }
 
-/// The eventIDs that the messages of a queue stand for.
+/// The eventIDs of the objects that a message names.
 fn ids_of(body: &str) -> Vec<String> {
     let body: Value = serde_json::from_str(body).unwrap_or_default();
     let keys = body["s3ObjectKey"].as_array().into_iter().flatten();
@@ -96,7 +96,7 @@ fn ids_of(body: &str) -> Vec<String> {
         .collect()
 }
 
-/// A reader of the queue `NAME` that fails the test where a message is deleted before its records arrived.
+/// A reader of the queue `NAME` that fails the test if a message is deleted before its records are delivered.
 pub struct Watched<'f> {
     pub reading: Reading<'f>,
     server: &'f FaultServer,
@@ -116,7 +116,7 @@ impl<'f> Watched<'f> {
         }
     }
 
-    /// Reads until `done` or for so long; answers whether it was done.
+    /// Reads until `done` or for `limit`; returns whether it was done.
     pub fn until(&mut self, limit: Duration, mut done: impl FnMut(&[String]) -> bool) -> bool {
         let end = Instant::now() + limit;
         while !done(&self.reading.ids) {
@@ -157,7 +157,7 @@ impl<'f> Watched<'f> {
         for id in deleted.iter().flat_map(|body| ids_of(body)) {
             assert!(
                 self.seen.contains(&id),
-                "the message of {id} is deleted before its delivery"
+                "the message of {id} is deleted before its records are delivered"
             );
         }
     }
@@ -171,7 +171,7 @@ fn body_of(queues: &Queues, id: &str) -> String {
     message.expect("a message of the queue").body.clone()
 }
 
-/// How many messages were received how often, the dead-letter queue's included.
+/// How many messages were received how often, including those of the dead-letter queue.
 pub fn receives(server: &FaultServer) -> BTreeMap<u32, usize> {
     let mut counts = BTreeMap::new();
     server.sqs(|queues| {
@@ -192,7 +192,7 @@ pub fn assert_no_dead_letters(server: &FaultServer) {
     );
 }
 
-/// Fails where an expected eventID is missing.
+/// Fails if an expected eventID is missing.
 pub fn assert_all(read: &[String], expected: &[String]) {
     let read: HashSet<_> = read.iter().collect();
     let missing: Vec<_> = expected.iter().filter(|id| !read.contains(id)).collect();
@@ -205,7 +205,7 @@ pub fn assert_all(read: &[String], expected: &[String]) {
     );
 }
 
-/// Fails unless exactly these eventIDs arrived, each once.
+/// Fails unless exactly these eventIDs were delivered, each once.
 pub fn assert_once(read: &[String], expected: &[String]) {
     assert_all(read, expected);
     let allowed: HashSet<_> = expected.iter().collect();
@@ -216,7 +216,7 @@ pub fn assert_once(read: &[String], expected: &[String]) {
         .collect();
     assert!(
         extra.is_empty(),
-        "{} more arrived than the {} that are expected, first {:?}",
+        "{} unexpected or repeated records beside the {} expected ones, first {:?}",
         extra.len(),
         expected.len(),
         some(&extra)
@@ -227,7 +227,7 @@ fn some<T>(all: &[T]) -> &[T] {
     &all[..all.len().min(5)]
 }
 
-/// Warnings and errors, but for keys that have no effect for the source: all scenarios share their settings.
+/// Warnings and errors, except those about keys without effect: all scenarios share their settings.
 pub fn complaints(feed: &Feed) -> Vec<String> {
     let lines = feed.logged(Severity::Warning).into_iter();
     lines
@@ -244,7 +244,7 @@ pub fn assert_line(lines: &[String], parts: &[&str]) {
     );
 }
 
-/// Fails unless each name stands in some line.
+/// Fails unless each name is in some line.
 pub fn assert_named(lines: &[String], names: &[String]) {
     let text = lines.join("\n");
     let missing: Vec<_> = names

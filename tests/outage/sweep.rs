@@ -1,11 +1,11 @@
-//! `s3://` in outages: no object is lost, however long it takes up to `s3RetryFor`.
+//! `s3://` in outages: no object is lost in an outage of up to `s3RetryFor`.
 #![forbid(unsafe_code)]
 
 use std::time::{Duration, Instant};
 
 use crate::aws::feed::{Feed, Reading};
 use crate::server::FaultServer;
-use crate::server::fault::{Fault, Rule};
+use crate::server::fault::{ServerFault, ServerRule};
 use crate::server::random::Random;
 use crate::setup::{NAME, RECOVERY, assert_once, bucket, complaints, ids, key, settings};
 use crate::support::scratch::{gzip, plain_log};
@@ -22,7 +22,7 @@ fn read_to_end(reading: &mut Reading<'_>, limit: Duration) {
     );
 }
 
-/// A sweep of 300 objects in pages of 50 that meets an outage after its first objects.
+/// Reads 300 objects in pages of 50 with an outage after the first ones.
 fn outage_in_a_sweep(
     length: Duration,
     begin: impl FnOnce(&FaultServer),
@@ -30,17 +30,20 @@ fn outage_in_a_sweep(
 ) {
     let server = bucket(300);
     server.s3(|store| store.set_page_size(50));
-    // Slow enough for the outage to begin before the end.
-    server.fault(Rule::of("s3", Fault::Delay(Duration::from_millis(100))));
+    // Slow enough that the outage begins before the end.
+    server.fault(ServerRule::of(
+        "s3",
+        ServerFault::Delay(Duration::from_millis(100)),
+    ));
     let feed = Feed::new(&settings(&server).with("s3DownloadConcurrency", 8));
     let mut reading = feed.open(&format!("s3://{NAME}/logs/"));
     assert!(
         reading.until(RECOVERY, |ids| ids.len() >= 20),
-        "it does not start"
+        "no records before the outage"
     );
     begin(&server);
     reading.during(length);
-    assert!(reading.ids.len() < 300, "the outage is too late");
+    assert!(reading.ids.len() < 300, "the outage began after the end");
     server.end_faults();
     end(&server);
     read_to_end(&mut reading, RECOVERY);
@@ -60,7 +63,10 @@ pub fn network_is_down() {
 pub fn s3_answers_503() {
     let begin = |server: &FaultServer| {
         server.end_faults();
-        server.fault(Rule::of("s3", Fault::Refuse(503, "ServiceUnavailable")));
+        server.fault(ServerRule::of(
+            "s3",
+            ServerFault::Refuse(503, "ServiceUnavailable"),
+        ));
     };
     outage_in_a_sweep(Duration::from_secs(20), begin, |_| {});
 }
@@ -68,7 +74,7 @@ pub fn s3_answers_503() {
 pub fn listings_fail() {
     let server = bucket(300);
     server.s3(|store| store.set_page_size(50));
-    let failing = Rule::of("ListObjectsV2", Fault::Refuse(500, "InternalError"));
+    let failing = ServerRule::of("ListObjectsV2", ServerFault::Refuse(500, "InternalError"));
     server.fault(failing.query("continuation-token").after(1));
     let feed = Feed::new(&settings(&server));
     let mut reading = feed.open(&format!("s3://{NAME}/logs/"));
@@ -86,15 +92,23 @@ pub fn listings_fail() {
 
 pub fn slow_down_at_80_percent() {
     let server = bucket(40);
-    server.fault(Rule::of("GetObject", Fault::Refuse(503, "SlowDown")).chance(0.8, 3));
+    server.fault(ServerRule::of("GetObject", ServerFault::Refuse(503, "SlowDown")).chance(0.8, 3));
     let feed = Feed::new(&settings(&server));
     let mut reading = feed.open(&format!("s3://{NAME}/logs/"));
     read_to_end(&mut reading, Duration::from_secs(90));
     assert_once(&reading.ids, &ids(40));
     assert_eq!(feed.metric("errors.fetch"), 0, "{:#?}", complaints(&feed));
+    let requests = server.requests("GetObject");
+    let refused = requests.iter().filter(|request| request.faulted).count() as u64;
+    // A busy machine may time out before an answer.
+    let throttles = feed.metric("throttles");
+    assert!(
+        (refused * 9 / 10..=refused).contains(&throttles),
+        "{throttles} throttles counted of {refused}"
+    );
 }
 
-/// A link on which 20 downloads at once are so slow that each looks as if it stood still.
+/// A link so slow that each of 20 concurrent downloads seems to stall.
 pub fn slow_shared_link_is_used_once() {
     const RATE: u64 = 80_000;
     const COUNT: usize = 20;

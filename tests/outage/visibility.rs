@@ -1,26 +1,26 @@
-//! Extensions of the visibility timeout, and deletions, where the queue is slow or refuses.
+//! Extensions of the visibility timeout, and deletions, with a queue that is slow or refuses them.
 #![forbid(unsafe_code)]
 
 use std::time::{Duration, Instant};
 
 use crate::aws::feed::Feed;
 use crate::server::FaultServer;
-use crate::server::fault::{Fault, Rule};
+use crate::server::fault::{ServerFault, ServerRule};
 use crate::setup::{
     NAME, RECOVERY, Watched, assert_all, assert_line, assert_no_dead_letters, assert_once, bucket,
     bucket_and_queue, complaints, ids, key, notification, receives, send, settings,
 };
 
-/// Longer than the visibility timeout, shorter than any client waits for an answer.
+/// Longer than the visibility timeout, shorter than any client's timeout.
 const LONG: Duration = Duration::from_secs(7);
 
-/// One request for extensions never ends. Only its own messages may lapse.
+/// One extension request never ends. Only its own messages may become visible.
 pub fn request_is_stuck() {
     let server = bucket_and_queue(30, 100);
     send(&server, 0..30);
-    server.fault(Rule::of("GetObject", Fault::Delay(LONG)));
+    server.fault(ServerRule::of("GetObject", ServerFault::Delay(LONG)));
     for operation in ["ChangeMessageVisibilityBatch", "ChangeMessageVisibility"] {
-        server.fault(Rule::of(operation, Fault::Hang).times(1));
+        server.fault(ServerRule::of(operation, ServerFault::Hang).times(1));
     }
     let feed = Feed::new(&settings(&server));
     let mut watched = Watched::open(&feed, &server);
@@ -33,23 +33,29 @@ pub fn request_is_stuck() {
         .filter(|request| request.faulted)
         .map(|request| request.body)
         .collect();
-    assert!(!stuck.is_empty(), "nothing is extended");
+    assert!(!stuck.is_empty(), "no extension was requested");
     let lapsed = server.sqs(|queues| {
         let messages = queues.messages(NAME).iter();
         let others =
             messages.filter(|message| !stuck.iter().any(|body| body.contains(&message.id)));
         others.filter(|message| message.receives > 1).count()
     });
-    assert_eq!(lapsed, 0, "messages lapse behind a stuck request of others");
+    assert_eq!(
+        lapsed, 0,
+        "other messages became visible because of the stuck request"
+    );
 }
 
 pub fn extension_is_denied() {
     let server = bucket_and_queue(3, 100);
     send(&server, 0..3);
     // The first download takes longer than the visibility timeout, later ones do not.
-    server.fault(Rule::of("GetObject", Fault::Delay(LONG)).times(3));
+    server.fault(ServerRule::of("GetObject", ServerFault::Delay(LONG)).times(3));
     for operation in ["ChangeMessageVisibilityBatch", "ChangeMessageVisibility"] {
-        server.fault(Rule::of(operation, Fault::Refuse(403, "AccessDenied")));
+        server.fault(ServerRule::of(
+            operation,
+            ServerFault::Refuse(403, "AccessDenied"),
+        ));
     }
     let feed = Feed::new(&settings(&server));
     let mut watched = Watched::open(&feed, &server);
@@ -71,7 +77,7 @@ pub fn extension_is_denied() {
     );
 }
 
-/// A FIFO queue refuses to delete by a handle that has expired: the message comes again.
+/// A FIFO queue refuses a deletion with an expired handle: the message is received again.
 pub fn lapses_in_a_fifo_queue() {
     const FIFO: &str = "trail.fifo";
     let server = bucket(4);
@@ -83,10 +89,10 @@ pub fn lapses_in_a_fifo_queue() {
             queues.send_as(FIFO, body, |message| message.group = Some(group));
         }
     });
-    server.fault(Rule::of("GetObject", Fault::Delay(Duration::from_secs(7))).times(1));
+    server.fault(ServerRule::of("GetObject", ServerFault::Delay(Duration::from_secs(7))).times(1));
     for operation in ["ChangeMessageVisibilityBatch", "ChangeMessageVisibility"] {
         server.fault(
-            Rule::of(operation, Fault::Refuse(500, "InternalError"))
+            ServerRule::of(operation, ServerFault::Refuse(500, "InternalError"))
                 .within(Duration::ZERO..Duration::from_secs(9)),
         );
     }
@@ -102,11 +108,11 @@ fn received_mode(server: &FaultServer) -> Feed {
     Feed::new(&settings(server).with("sqsDeleteWhen", "received"))
 }
 
-/// What is deleted has no visibility: extending it is an error at the queue.
+/// Extending a deleted message is an error at the queue.
 pub fn of_deleted_messages_is_left_alone() {
     let server = bucket_and_queue(12, 100);
     send(&server, 0..12);
-    server.fault(Rule::of("GetObject", Fault::Delay(LONG)));
+    server.fault(ServerRule::of("GetObject", ServerFault::Delay(LONG)));
     let feed = received_mode(&server);
     let mut reading = feed.open(&format!("sqs://{NAME}"));
     reading.until(RECOVERY, |ids| ids.len() >= 12);
@@ -121,14 +127,14 @@ pub fn of_deleted_messages_is_left_alone() {
     assert_eq!(feed.metric("messages.lost"), 0, "{:#?}", complaints(&feed));
 }
 
-/// A deletion that takes longer than opening may takes nothing away.
+/// A deletion that takes longer than the limit of open loses no record.
 pub fn received_mode_with_slow_deletions() {
     let server = bucket(40);
     server.sqs(|queues| queues.create(NAME, Duration::from_secs(60)));
     send(&server, 0..20);
-    let slow = Fault::Delay(Duration::from_secs(7));
-    server.fault(Rule::of("DeleteMessageBatch", slow.clone()));
-    server.fault(Rule::of("DeleteMessage", slow));
+    let slow = ServerFault::Delay(Duration::from_secs(7));
+    server.fault(ServerRule::of("DeleteMessageBatch", slow.clone()));
+    server.fault(ServerRule::of("DeleteMessage", slow));
     let feed = received_mode(&server);
     let mut reading = feed.open(&format!("sqs://{NAME}"));
     send(&server, 20..40);
@@ -140,8 +146,8 @@ pub fn received_mode_with_slow_deletions() {
 pub fn deletions_fail_in_part() {
     let server = bucket_and_queue(40, 2);
     send(&server, 0..40);
-    let refused = Fault::RefuseSomeEntries("InternalError");
-    server.fault(Rule::of("DeleteMessageBatch", refused).times(4));
+    let refused = ServerFault::RefuseSomeEntries("InternalError");
+    server.fault(ServerRule::of("DeleteMessageBatch", refused).times(4));
     let feed = Feed::new(&settings(&server));
     let mut watched = Watched::open(&feed, &server);
     watched.until_empty(RECOVERY);
@@ -149,12 +155,16 @@ pub fn deletions_fail_in_part() {
     assert_no_dead_letters(&server);
     assert_eq!(receives(&server), [(1, 40)].into());
     assert_line(&complaints(&feed), &["InternalError"]);
+    assert_eq!(feed.metric("messages.deleted"), 40);
 }
 
 pub fn messages_without_receipt_handles() {
     let server = bucket_and_queue(5, 100_000);
     send(&server, 0..5);
-    server.fault(Rule::of("ReceiveMessage", Fault::NoReceiptHandles));
+    server.fault(ServerRule::of(
+        "ReceiveMessage",
+        ServerFault::NoReceiptHandles,
+    ));
     let feed = Feed::new(&settings(&server));
     let mut watched = Watched::open(&feed, &server);
     let (start, before) = (Instant::now(), server.count("ReceiveMessage"));

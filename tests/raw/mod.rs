@@ -1,4 +1,4 @@
-//! The plugin's functions as they are, for what a well-behaved host hides.
+//! Direct calls of the plugin's functions, for cases that a well-behaved host does not produce.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 use std::ffi::{CStr, CString, c_char};
@@ -8,7 +8,7 @@ use std::ptr::{null, null_mut};
 use falco_plugin_api as api;
 use libloading::Library;
 
-/// A loaded library and an initialised plugin.
+/// A loaded library and an initialized plugin.
 pub struct Raw {
     pub state: *mut api::ss_plugin_t,
     init: unsafe extern "C-unwind" fn(
@@ -48,7 +48,7 @@ pub struct Raw {
     fields: unsafe extern "C-unwind" fn() -> *const c_char,
     params:
         unsafe extern "C-unwind" fn(*mut api::ss_plugin_t, *mut api::ss_plugin_rc) -> *const c_char,
-    /// Last: the code of everything above.
+    /// The last field, so that the code above outlives its users.
     library: Option<Library>,
 }
 
@@ -56,7 +56,7 @@ pub const SUCCESS: api::ss_plugin_rc = api::ss_plugin_rc_SS_PLUGIN_SUCCESS;
 pub const TIMEOUT: api::ss_plugin_rc = api::ss_plugin_rc_SS_PLUGIN_TIMEOUT;
 
 /// A field to extract: its number, and a key if it takes one.
-pub type Question<'a> = (u32, Option<&'a CStr>);
+pub type RawField<'a> = (u32, Option<&'a CStr>);
 
 // SAFETY (of every call below): state and instances are alive, pointers outlive the calls, and the types are the API's.
 impl Raw {
@@ -116,11 +116,11 @@ impl Raw {
     }
 
     pub fn close(&self, opened: *mut api::ss_instance_t) {
-        // SAFETY: see above; the tests give each instance back once.
+        // SAFETY: see above; the tests close each instance once.
         unsafe { (self.close)(self.state, opened) };
     }
 
-    /// Closes as a host does that has no state at hand.
+    /// Closes with a NULL state.
     pub fn close_without_state(&self, opened: *mut api::ss_instance_t) {
         // SAFETY: as for `close`; the state may be NULL.
         unsafe { (self.close)(null_mut(), opened) };
@@ -135,7 +135,7 @@ impl Raw {
             if rc == TIMEOUT {
                 continue;
             }
-            // SAFETY: the plugin gives an array of that many pointers.
+            // SAFETY: the plugin returns an array of `count` pointers.
             return (0..count as usize)
                 .map(|place| unsafe { *events.add(place) })
                 .collect();
@@ -162,12 +162,12 @@ impl Raw {
     pub fn extract(
         &self,
         event: *const api::ss_plugin_event,
-        questions: &[Question<'_>],
+        requests: &[RawField<'_>],
     ) -> Vec<*const c_char> {
-        let mut fields: Vec<_> = questions
+        let mut fields: Vec<_> = requests
             .iter()
             .map(|&(field, key)| {
-                // SAFETY: zero is a value of every member.
+                // SAFETY: all-zero bytes are valid for every member.
                 let mut request: api::ss_plugin_extract_field = unsafe { std::mem::zeroed() };
                 request.field_id = field;
                 request.arg_key = key.map_or(null(), CStr::as_ptr);
@@ -175,7 +175,7 @@ impl Raw {
                 request
             })
             .collect();
-        let questions = api::ss_plugin_field_extract_input {
+        let requests = api::ss_plugin_field_extract_input {
             owner: null_mut(),
             get_owner_last_error: None,
             num_fields: fields.len() as u32,
@@ -190,11 +190,11 @@ impl Raw {
             value_offsets: null_mut(),
         };
         // SAFETY: see above.
-        let rc = unsafe { (self.extract)(self.state, &input(event), &questions) };
+        let rc = unsafe { (self.extract)(self.state, &input(event), &requests) };
         assert_eq!(rc, SUCCESS);
         let texts = fields.iter().map(|field| match field.res_len {
             0 => null(),
-            // SAFETY: the tests ask for texts, and there is at least one.
+            // SAFETY: the requested fields are strings, and `res_len` is at least one.
             _ => unsafe { *field.res.str_ },
         });
         texts.collect()
@@ -202,7 +202,7 @@ impl Raw {
 
     pub fn metric(&self, name: &str) -> u64 {
         let mut count = 0;
-        // SAFETY: see above; the plugin gives an array of that many.
+        // SAFETY: see above; the plugin returns an array of `count` metrics.
         unsafe {
             let metrics = (self.metrics)(self.state, &mut count);
             let all = std::slice::from_raw_parts(metrics, count as usize);
@@ -211,7 +211,7 @@ impl Raw {
         }
     }
 
-    /// Calls that give texts which never change.
+    /// Makes the calls that return constant texts.
     pub fn fixed_texts(&self) {
         let mut rc = SUCCESS;
         // SAFETY: see above.
@@ -221,7 +221,7 @@ impl Raw {
         }
     }
 
-    /// The number of a field.
+    /// The index of a field.
     pub fn field(&self, name: &str) -> u32 {
         // SAFETY: see above.
         let json = text(unsafe { (self.fields)() });
@@ -234,7 +234,7 @@ impl Raw {
 
 impl Drop for Raw {
     fn drop(&mut self) {
-        // SAFETY: see above; nothing is called behind this.
+        // SAFETY: see above; no call follows.
         unsafe { (self.destroy)(self.state) };
     }
 }
@@ -247,10 +247,10 @@ fn input(event: *const api::ss_plugin_event) -> api::ss_plugin_event_input {
     }
 }
 
-/// What stands behind a pointer of the plugin's.
+/// Copies a text that the plugin returned.
 pub fn text(at: *const c_char) -> String {
     assert!(!at.is_null(), "NULL");
-    // SAFETY: not NULL, and what the plugin gives ends with a NUL.
+    // SAFETY: not NULL, and the plugin's texts end with a NUL.
     let text = unsafe { CStr::from_ptr(at) };
     text.to_string_lossy().into_owned()
 }

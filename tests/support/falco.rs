@@ -1,4 +1,4 @@
-//! A real Falco, the one that the environment variable `FALCO` names, with a configuration of its own.
+//! Runs the Falco in the environment variable `FALCO` with a configuration of its own.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
@@ -13,10 +13,10 @@ use serde_json::{Value, json};
 use super::rules;
 use super::scratch::Scratch;
 
-/// Longer than Falco takes for anything in the tests, on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+/// Limit for every step of Falco; only a hang takes longer.
+pub const STEP_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The program. Panics if none is named: tests that need it must not pass without it.
+/// The program. Panics if `FALCO` is not set: tests that need it must not pass without it.
 pub fn program() -> PathBuf {
     let Some(program) = std::env::var_os("FALCO").map(PathBuf::from) else {
         panic!(
@@ -32,7 +32,7 @@ pub fn program() -> PathBuf {
     program
 }
 
-/// A configuration with which this project's rules are tried on `open_params`.
+/// A configuration with this project's rules and `open_params`.
 pub fn config(open_params: &str) -> Value {
     json!({
         "plugins": [{
@@ -57,7 +57,7 @@ pub fn config(open_params: &str) -> Value {
     })
 }
 
-/// A Falco at work, or one that has ended; killed when it is dropped.
+/// A Falco process; killed on drop.
 pub struct Falco {
     process: Child,
     output: PathBuf,
@@ -65,7 +65,7 @@ pub struct Falco {
 }
 
 impl Falco {
-    /// Starts reading. Its files are in `scratch`, so there is one at a time for each.
+    /// Starts Falco with its files in `scratch`; one at a time for each scratch folder.
     pub fn start(scratch: &Scratch, config: &Value) -> Falco {
         Falco::start_with(scratch, config, &["--enable-source", "aws_cloudtrail"])
     }
@@ -100,35 +100,35 @@ impl Falco {
                 return status;
             }
             assert!(
-                started.elapsed() < PATIENCE,
-                "no end after {PATIENCE:?}:\n{}",
+                started.elapsed() < STEP_TIMEOUT,
+                "no end after {STEP_TIMEOUT:?}:\n{}",
                 self.log()
             );
             thread::sleep(Duration::from_millis(20));
         }
     }
 
-    /// Waits for its end, which must be a good one.
+    /// Waits for its end, which must be successful.
     pub fn succeed(&mut self) {
         let status = self.end();
         assert!(status.success(), "{status}:\n{}", self.log());
     }
 
-    /// Waits until `done` holds.
+    /// Waits until `done` returns true.
     pub fn until(&mut self, what: &str, done: impl Fn(&Falco) -> bool) {
         let started = Instant::now();
         while !done(self) {
             let ended = self.process.try_wait().expect("a child");
             assert!(
-                ended.is_none() && started.elapsed() < PATIENCE,
-                "{what}: not so, Falco's end is {ended:?}:\n{}",
+                ended.is_none() && started.elapsed() < STEP_TIMEOUT,
+                "{what}: not reached, Falco's exit: {ended:?}:\n{}",
                 self.log()
             );
             thread::sleep(Duration::from_millis(20));
         }
     }
 
-    /// Sends a signal, by the name that `kill` has for it.
+    /// Sends a signal by its name for `kill`.
     pub fn signal(&self, name: &str) {
         let sent = Command::new("kill")
             .args(["-s", name, &self.process.id().to_string()])
@@ -176,7 +176,7 @@ impl Drop for Falco {
     }
 }
 
-/// An alert as Falco writes it in JSON.
+/// An alert in Falco's JSON format.
 pub struct Alert(pub Value);
 
 impl Alert {
@@ -207,7 +207,7 @@ pub fn rule_for_everything(scratch: &Scratch) -> PathBuf {
     scratch.write("everything.yaml", rule.to_string().as_bytes())
 }
 
-/// A path as a text, for open parameters.
+/// A path as text, for open parameters.
 pub fn text(path: &Path) -> &str {
     path.to_str().expect("a path that is UTF-8")
 }

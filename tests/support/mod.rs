@@ -1,9 +1,9 @@
-//! What all tests through the plugin library share: finding and loading it, and reading a source to its end.
+//! Shared by all tests of the plugin library: finds and loads it, and reads a source to its end.
 #![forbid(unsafe_code)]
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
-pub mod asker;
 pub mod falco;
+pub mod field_reader;
 pub mod rules;
 pub mod scratch;
 
@@ -15,10 +15,10 @@ use cloudtrail::host::{Event, Plugin, Status, library_beside};
 /// The plugin library that was built with this test.
 pub fn library() -> PathBuf {
     let exe = std::env::current_exe().expect("the path of this test");
-    let path = library_beside(&exe);
+    let path = library_beside(&exe, "cloudtrail");
     assert!(
         path.is_file(),
-        "{} is missing, it is what this test is about: run `cargo build --lib`",
+        "{} is missing; run `cargo build --lib`",
         path.display()
     );
     path
@@ -49,7 +49,7 @@ pub fn files_below(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// Opens `path`, shows every event to `visit` while it is alive, and returns how many there were.
+/// Opens `path`, passes every event to `visit`, and returns their number.
 pub fn each_event(plugin: &Plugin, path: &Path, mut visit: impl FnMut(Event)) -> usize {
     let open_params = path.to_str().expect("a path that is UTF-8");
     let mut capture = plugin

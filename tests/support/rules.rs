@@ -1,4 +1,4 @@
-//! The rules file, read line by line as far as the tests need it, and the records that go with its rules.
+//! The rules file, parsed line by line as far as the tests need it, and the sample records of its rules.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
@@ -15,12 +15,12 @@ pub struct Item {
     keys: BTreeMap<String, String>,
 }
 
-/// What the records in a file are there for.
+/// The purpose of the records in a file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Records {
-    /// Each of them makes the rule raise an alert, and no other rule.
+    /// Each record raises an alert of the rule, and of no other.
     Match,
-    /// They are near to what the rule looks for, but no rule raises an alert.
+    /// Each record almost matches the rule, and raises no alert.
     Miss,
 }
 
@@ -60,7 +60,7 @@ pub fn items() -> Vec<Item> {
         }
         let item = items.last_mut().expect("an item before its keys");
         let before = item.keys.insert(key.to_owned(), value);
-        assert!(before.is_none(), "{}: {key} stands twice", item.name);
+        assert!(before.is_none(), "{}: {key} appears twice", item.name);
     }
     items.retain(|item| item.kind != "required_plugin_versions");
     items
@@ -80,7 +80,7 @@ impl Item {
         value.unwrap_or_else(|| panic!("{} {:?} has no {key}", self.kind, self.name))
     }
 
-    /// The words of a condition, without texts in quotes, operators and brackets.
+    /// The words of a condition, without quoted texts, operators and brackets.
     pub fn words(&self) -> Vec<String> {
         let outside_quotes = without_quoted(self.value("condition"));
         outside_quotes
@@ -90,7 +90,7 @@ impl Item {
             .collect()
     }
 
-    /// The fields that the condition asks for.
+    /// The fields in the condition.
     pub fn condition_fields(&self) -> Vec<String> {
         let is_field = |word: &String| {
             let class = word.split('.').next().unwrap_or_default();
@@ -103,7 +103,7 @@ impl Item {
         words
     }
 
-    /// The fields that a rule's output shows.
+    /// The fields in a rule's output.
     pub fn output_fields(&self) -> Vec<String> {
         let fields = self.value("output").split('%').skip(1).map(|rest| {
             let end = rest.find([' ', ')', ',']).unwrap_or(rest.len());

@@ -1,4 +1,4 @@
-//! A folder for the files of one test, deleted when it is done.
+//! A folder for the files of one test, deleted on drop.
 #![forbid(unsafe_code)]
 
 use std::fs;
@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-/// A folder of its own.
+/// A temporary folder.
 pub struct Scratch {
     path: PathBuf,
 }
 
 impl Scratch {
-    /// An empty folder; `name` is that of the test.
+    /// Creates an empty folder with the name of the test.
     pub fn new(name: &str) -> Scratch {
         let path =
             Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
@@ -27,7 +27,7 @@ impl Scratch {
         &self.path
     }
 
-    /// Writes a file into it, with the folders that `name` asks for, and returns its path.
+    /// Writes a file, creates the folders in `name`, and returns its path.
     pub fn write(&self, name: &str, content: &[u8]) -> PathBuf {
         let path = self.path.join(name);
         fs::create_dir_all(path.parent().expect("it is below the folder")).expect("a folder");

@@ -1,4 +1,4 @@
-//! The command line's grammar and help.
+//! The command line: commands, options and their help.
 #![forbid(unsafe_code)]
 
 use std::env;
@@ -7,6 +7,7 @@ use std::fs;
 use std::iter;
 use std::path::PathBuf;
 
+use clap::builder::PossibleValue;
 use clap::{Arg, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use cloudtrail::host::Severity;
@@ -15,27 +16,55 @@ use crate::Stop;
 
 const EXAMPLES: &str = "\
 Examples:
-  ctcat logs/                                    every event of a folder of logs, one line each
-  ctcat -f ct.user,ct.name,ct.srcip logs/        chosen fields
+  ctcat logs/                                    print all events of a directory, one line each
+  ctcat -f ct.user,ct.name,ct.srcip logs/        print selected fields
+  ctcat -f 'ct.user*,s3.*' logs/                 print fields that match patterns
   ctcat -f 'ct.value[/requestParameters/bucketName]' -o json logs/ | jq .
   ctcat -f all -o tsv trail.json.gz > events.tsv
-  ctcat -f 'ct.user*,s3.*' logs/                 fields by pattern
-  ctcat --count --stats logs/                    how many, and how fast
+  ctcat --count --stats logs/                    count events and measure speed
   ctcat -c '{\"s3Interval\":\"2d\"}' s3://my-trail-bucket/AWSLogs/
   ctcat -c @config.json sqs://my-queue           follow a queue until Ctrl-C
-  ctcat check sqs://my-queue                     is everything right for Falco to read this?
-  ctcat fields                                   what can be asked for
+  ctcat check sqs://my-queue                     test whether Falco can read a source
+  ctcat fields                                   list all fields
 
 Exit codes:
-  0    the source ended, --max-events were read, or the reader of the output went away
+  0    the source ended, --max-events was reached, or the reader of the output closed it
   1    the plugin or its source failed, or a field could not be extracted
-  2    the command line is wrong
+  2    the command line is invalid
   130  Ctrl-C";
 
-/// Read AWS CloudTrail logs with the Falco plugin, outside of Falco.
+const READ_EXAMPLES: &str = "\
+Examples:
+  ctcat read logs/                               the same as `ctcat logs/`
+  ctcat read check                               read a file that has the name of a command
+  ctcat read -n 3 -o json --payload logs/        print three events with their records";
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  ctcat check s3://my-trail-bucket/AWSLogs/
+  ctcat check --wait 120 -c @init_config.json sqs://my-queue
+
+Exit codes:
+  0    the source could be opened and no errors occurred
+  1    a step failed, or the plugin counted errors
+  2    the command line is invalid
+  130  Ctrl-C";
+
+const FIELDS_EXAMPLES: &str = "\
+Examples:
+  ctcat fields
+  ctcat fields -o json | jq -r '.[].name'";
+
+const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  ctcat completions bash > ~/.local/share/bash-completion/completions/ctcat
+  ctcat completions fish > ~/.config/fish/completions/ctcat.fish";
+
+/// Read AWS CloudTrail logs on the command line through the Falco plugin.
 ///
-/// ctcat loads the plugin's library and drives it as Falco does, so what it prints is what rules see. A path, an
-/// s3:// or an sqs:// address is read at once; commands tell about the plugin.
+/// ctcat loads the plugin library and calls it as Falco does, so it prints exactly what rules see. Given a path, an
+/// s3:// or an sqs:// address, it prints the events. The commands test a configuration and print the plugin's
+/// declarations.
 #[derive(Parser)]
 #[command(
     name = "ctcat",
@@ -55,43 +84,62 @@ pub struct Cli {
 
 #[derive(Subcommand)]
 pub enum Command {
-    /// Read events and print them; the same as no command (and the way to read a path that is named like one)
-    #[command(after_help = EXAMPLES)]
+    /// Print events (the default command)
+    ///
+    /// Reads the sources in order and prints one line per event. `read` can be omitted, unless the first source has
+    /// the name of a command.
+    #[command(after_help = READ_EXAMPLES)]
     Read(ReadArgs),
-    /// Try a configuration and a source step by step, down to the first events, and say what is wrong
+    /// Test a configuration and a source
+    ///
+    /// Loads the plugin with the configuration, opens the source and waits for the first events. Prints the result
+    /// of each step, and the plugin's log to stderr. Deletes nothing: messages received from a queue are returned
+    /// to it, but SQS counts one receive for each.
+    #[command(after_help = CHECK_EXAMPLES)]
     Check(CheckArgs),
-    /// List the fields with their types, arguments and meanings
+    /// List all fields with type, argument and description
+    #[command(after_help = FIELDS_EXAMPLES)]
     Fields(FieldsArgs),
     /// Print the JSON schema of the plugin's configuration
     Schema(LibraryArgs),
-    /// Tell the plugin's name, version, event source and plugin API
+    /// Print the plugin's name, version, event source and API version
     Info(InfoArgs),
     /// List the open parameters that the plugin suggests
     Params(ParamsArgs),
-    /// Print a script that completes this program's arguments in a shell
+    /// Print a completion script for a shell
+    #[command(after_help = COMPLETIONS_EXAMPLES)]
     Completions(CompletionsArgs),
 }
 
 #[derive(Args)]
 pub struct ReadArgs {
-    /// What to read, one after the other: a file, a folder, s3://BUCKET/PREFIX, sqs://QUEUE
+    /// Sources to read, in order: files, directories, s3://BUCKET/PREFIX, sqs://QUEUE
+    ///
+    /// The same text as `open_params` in Falco's configuration. A directory is read with all its subdirectories. A
+    /// queue has no end: stop with Ctrl-C or --max-events.
     #[arg(required = true, value_name = "OPEN_PARAMS")]
     pub sources: Vec<String>,
 
-    /// Fields to print, separated by commas; may be repeated; `*` in a name stands for any text, `all` is every
-    /// field that needs no argument
+    /// Fields to print, separated by commas
+    ///
+    /// May be repeated. `*` in a name matches any text, and `all` selects every field that needs no argument. An
+    /// argument follows in brackets, as in rules: `ec2.imageids[0]`, `ct.value[/userIdentity/arn]`. Without this
+    /// option, the plugin's one-line summary is printed.
     #[arg(short, long, value_name = "FIELDS")]
     pub fields: Vec<String>,
 
-    /// How to print an event
-    #[arg(short, long, value_enum, default_value_t = Output::Text)]
-    pub output: Output,
+    /// Output format
+    #[arg(short, long, value_enum, default_value_t = OutputFormat::Text)]
+    pub output: OutputFormat,
 
-    /// Print the record itself too
+    /// Print the complete record of each event as well
     #[arg(short, long)]
     pub payload: bool,
 
-    /// Print only the number of events; given --fields are extracted all the same
+    /// Print only the number of events
+    ///
+    /// The fields of --fields are extracted but not printed, which measures the speed of extraction together with
+    /// --stats.
     #[arg(long, conflicts_with = "payload")]
     pub count: bool,
 
@@ -99,20 +147,21 @@ pub struct ReadArgs {
     #[arg(short = 'n', long, value_name = "N")]
     pub max_events: Option<u64>,
 
-    /// Tell at the end on stderr: speed, CPU time, memory, the plugin's metrics
+    /// Print statistics to stderr at the end: speed, CPU time, memory, the plugin's metrics
     #[arg(long)]
     pub stats: bool,
 
-    /// Ask for all fields in one call, as Stratoshark does; Falco asks for each in a call of its own
+    /// Extract all fields in one call
+    ///
+    /// As Stratoshark does. By default each field is extracted in a call of its own, as Falco does.
     #[arg(long, alias = "together", requires = "fields")]
     pub single_call: bool,
 
-    /// Plugin configuration: a JSON object, or @FILE to read it from a file
-    #[arg(short, long, value_name = "JSON|@FILE")]
-    pub config: Option<String>,
+    #[command(flatten)]
+    pub config: ConfigArgs,
 
-    /// The plugin's log lines to show on stderr: this severity and worse
-    #[arg(long, value_enum, value_name = "LEVEL", default_value_t = LogLevel::Warning)]
+    /// Least severe log lines of the plugin to print to stderr
+    #[arg(long, value_enum, value_name = "LEVEL", default_value_t = LogLevel::DEFAULT)]
     pub log_level: LogLevel,
 
     #[command(flatten)]
@@ -121,7 +170,7 @@ pub struct ReadArgs {
 
 #[derive(Args)]
 pub struct CheckArgs {
-    /// What Falco is to read: a file, a folder, s3://BUCKET/PREFIX, sqs://QUEUE
+    /// Source to test: a file, a directory, s3://BUCKET/PREFIX or sqs://QUEUE
     #[arg(value_name = "OPEN_PARAMS")]
     pub source: String,
 
@@ -129,9 +178,8 @@ pub struct CheckArgs {
     #[arg(short, long, value_name = "SECONDS", default_value_t = 30)]
     pub wait: u64,
 
-    /// Plugin configuration: a JSON object, or @FILE to read it from a file
-    #[arg(short, long, value_name = "JSON|@FILE")]
-    pub config: Option<String>,
+    #[command(flatten)]
+    pub config: ConfigArgs,
 
     #[command(flatten)]
     pub library: LibraryArgs,
@@ -139,15 +187,15 @@ pub struct CheckArgs {
 
 #[derive(Args)]
 pub struct CompletionsArgs {
-    /// The shell that is to read it
+    /// Shell to print the script for
     pub shell: Shell,
 }
 
 #[derive(Args)]
 pub struct FieldsArgs {
-    /// How to print the list
-    #[arg(short, long, value_enum, default_value_t = ListOutput::Text)]
-    pub output: ListOutput,
+    /// Output format
+    #[arg(short, long, value_enum, default_value_t = ListFormat::Text)]
+    pub output: ListFormat,
 
     #[command(flatten)]
     pub library: LibraryArgs,
@@ -165,81 +213,108 @@ pub struct InfoArgs {
 
 #[derive(Args)]
 pub struct ParamsArgs {
-    /// Plugin configuration: a JSON object, or @FILE to read it from a file
-    #[arg(short, long, value_name = "JSON|@FILE")]
-    pub config: Option<String>,
+    #[command(flatten)]
+    pub config: ConfigArgs,
 
     #[command(flatten)]
     pub library: LibraryArgs,
 }
 
 #[derive(Args)]
+pub struct ConfigArgs {
+    /// Plugin configuration: a JSON object, or @FILE to read it from a file
+    ///
+    /// The same object as `init_config` in Falco's configuration. `ctcat schema` prints its schema.
+    #[arg(short, long, value_name = "JSON|@FILE")]
+    config: Option<String>,
+}
+
+#[derive(Args)]
 pub struct LibraryArgs {
-    /// The plugin's library [default: the libcloudtrail that was built or installed with this program]
+    /// Plugin library [default: the one built or installed with this program]
+    ///
+    /// Loading a library runs its code: name only libraries that you trust.
     #[arg(short, long, value_name = "PATH")]
     pub library: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Output {
-    /// A line to read: the time, then the plugin's summary of the event, or field=value for each value there is
+pub enum OutputFormat {
+    /// A line for people: the time, then the plugin's summary or field=value for each value
     Text,
-    /// An object per line; null where there is no value
+    /// One JSON object per line; null for fields without a value
     Json,
-    /// A header, then columns; \N where there is no value; \t \n \r \\ and other controls escaped; lists joined by commas
+    /// Tab-separated columns with a header; \N for fields without a value; backslashes and control characters escaped; list elements separated by commas
     Tsv,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ListOutput {
+pub enum ListFormat {
     /// Aligned columns
     Text,
-    /// An array of objects
+    /// An array of JSON objects
     Json,
-    /// A header, then columns
+    /// Tab-separated columns with a header
     Tsv,
-    /// A table
+    /// A Markdown table
     Markdown,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
-pub enum LogLevel {
-    Off,
-    Fatal,
-    Critical,
-    Error,
-    Warning,
-    Notice,
-    Info,
-    Debug,
-    Trace,
-}
+/// Least severe log lines to show; `None` shows none.
+#[derive(Clone, Copy)]
+pub struct LogLevel(Option<Severity>);
 
 impl LogLevel {
+    const DEFAULT: LogLevel = LogLevel(Some(Severity::Warning));
+
+    /// Whether a line of `severity` is shown.
     pub fn shows(self, severity: Severity) -> bool {
-        let least = match severity {
-            Severity::Fatal => LogLevel::Fatal,
-            Severity::Critical => LogLevel::Critical,
-            Severity::Error => LogLevel::Error,
-            Severity::Warning => LogLevel::Warning,
-            Severity::Notice => LogLevel::Notice,
-            Severity::Info => LogLevel::Info,
-            Severity::Debug => LogLevel::Debug,
-            Severity::Trace => LogLevel::Trace,
+        self.0.is_some_and(|least| severity <= least)
+    }
+}
+
+impl ValueEnum for LogLevel {
+    fn value_variants<'a>() -> &'a [Self] {
+        static LEVELS: [LogLevel; Severity::ALL.len() + 1] = {
+            let mut levels = [LogLevel(None); Severity::ALL.len() + 1];
+            let mut i = 0;
+            while i < Severity::ALL.len() {
+                levels[i + 1] = LogLevel(Some(Severity::ALL[i]));
+                i += 1;
+            }
+            levels
         };
-        self >= least
+        &LEVELS
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let name = self.0.map_or("off", Severity::name);
+        Some(PossibleValue::new(name))
+    }
+}
+
+impl ConfigArgs {
+    /// The configuration as JSON text; empty if the option is absent.
+    pub fn load(&self) -> Result<String, Stop> {
+        let text = self.config.as_deref().unwrap_or_default();
+        match text.strip_prefix('@') {
+            None => Ok(text.to_owned()),
+            Some(path) => fs::read_to_string(path).map_err(|e| {
+                Stop::Usage(format!("cannot read the configuration file {path}: {e}"))
+            }),
+        }
     }
 }
 
 impl Cli {
-    /// Parses the command line; ends the program where it is wrong, or asks for help.
+    /// Parses the command line. Exits with a message if it is invalid, or if it requests help.
     pub fn parse_command() -> Command {
         let cli = Cli::parse_from(command_first(env::args_os().collect()));
         cli.command.unwrap_or(Command::Read(cli.read))
     }
 }
 
-/// The arguments with a command's name that follows options moved before them: otherwise it would be read as a path.
+/// Moves a command's name before the options that precede it. Clap would otherwise take it for a source.
 fn command_first(mut arguments: Vec<OsString>) -> Vec<OsString> {
     let cli = Cli::command();
     let mut at = 1;
@@ -259,45 +334,35 @@ fn command_first(mut arguments: Vec<OsString>) -> Vec<OsString> {
     arguments
 }
 
-/// Whether the next argument is the value of this option, which may be one of a command.
+/// Whether the next argument is the value of `option`, which may belong to any command.
 fn value_follows(cli: &clap::Command, option: &str) -> bool {
-    let takes_value = |same: &dyn Fn(&Arg) -> bool| {
+    let takes_value = |matches: &dyn Fn(&Arg) -> bool| {
         let commands = iter::once(cli).chain(cli.get_subcommands());
         let option = commands
             .flat_map(|command| command.get_arguments())
-            .find(|arg| same(arg));
+            .find(|arg| matches(arg));
         option.is_some_and(|option| option.get_action().takes_values())
     };
     if let Some(long) = option.strip_prefix("--") {
         return !long.contains('=') && takes_value(&|arg| arg.get_long() == Some(long));
     }
     let mut shorts = option.chars().skip(1);
-    // The rest of a group of short options belongs to the first that takes a value.
+    // In a group of short options, the first one that takes a value takes the rest of the group, if there is any.
     let with_value = shorts.find(|short| takes_value(&|arg| arg.get_short() == Some(*short)));
     with_value.is_some() && shorts.next().is_none()
 }
 
-/// The script that completes this program's arguments.
+/// The completion script for `shell`.
 pub fn completions(shell: Shell) -> Vec<u8> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "ctcat", &mut script);
     script
 }
 
-/// The configuration itself, read from its file if it is given as one.
-pub fn config(given: Option<&str>) -> Result<String, Stop> {
-    let given = given.unwrap_or_default();
-    match given.strip_prefix('@') {
-        None => Ok(given.to_owned()),
-        Some(path) => fs::read_to_string(path)
-            .map_err(|e| Stop::Usage(format!("cannot read the configuration file {path}: {e}"))),
-    }
-}
-
-/// The fields in the values of `--fields`: separated by commas, but not by those inside brackets.
-pub fn field_specs(given: &[String]) -> Vec<&str> {
+/// Splits the values of `--fields` at commas, except inside brackets.
+pub fn field_specs(values: &[String]) -> Vec<&str> {
     let mut specs = Vec::new();
-    for list in given {
+    for list in values {
         let (mut start, mut depth) = (0, 0usize);
         for (at, byte) in list.bytes().enumerate() {
             match byte {
@@ -321,12 +386,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_grammar_is_consistent() {
+    fn command_line_is_consistent() {
         Cli::command().debug_assert();
     }
 
     #[test]
-    fn a_command_behind_its_options_is_the_command() {
+    fn commands_and_arguments_have_help_texts() {
+        let mut cli = Cli::command();
+        cli.build();
+        for command in iter::once(&cli).chain(cli.get_subcommands()) {
+            assert!(command.get_about().is_some(), "{}", command.get_name());
+            for arg in command.get_arguments() {
+                assert!(arg.get_help().is_some(), "{} {arg}", command.get_name());
+            }
+        }
+    }
+
+    #[test]
+    fn a_command_may_follow_its_options() {
         for (line, expected) in [
             ("ctcat --library x check s", "ctcat check --library x s"),
             ("ctcat -l x -w 5 check s", "ctcat check -l x -w 5 s"),
@@ -341,7 +418,7 @@ mod tests {
             ),
             ("ctcat -pf check check s", "ctcat check -pf check s"),
             ("ctcat -p check s", "ctcat check -p s"),
-            // What is no command in the first place stays.
+            // Only the first word without a dash can be a command.
             ("ctcat -f check logs check", "ctcat -f check logs check"),
             ("ctcat --library x -- check", "ctcat --library x -- check"),
             ("ctcat read check", "ctcat read check"),
@@ -357,15 +434,16 @@ mod tests {
 
     #[test]
     fn commas_inside_brackets_do_not_separate_fields() {
-        let given = ["a, b.c[/x,y],".to_owned(), "d[0]".to_owned()];
-        assert_eq!(field_specs(&given), ["a", "b.c[/x,y]", "d[0]"]);
+        let values = ["a, b.c[/x,y],".to_owned(), "d[0]".to_owned()];
+        assert_eq!(field_specs(&values), ["a", "b.c[/x,y]", "d[0]"]);
     }
 
     #[test]
-    fn a_log_level_shows_what_is_as_grave_or_graver() {
-        assert!(LogLevel::Warning.shows(Severity::Warning));
-        assert!(LogLevel::Warning.shows(Severity::Fatal));
-        assert!(!LogLevel::Warning.shows(Severity::Notice));
-        assert!(!LogLevel::Off.shows(Severity::Fatal));
+    fn log_level_shows_its_severity_and_worse() {
+        let level = |name: &str| LogLevel::from_str(name, false).expect("a level");
+        assert!(level("warning").shows(Severity::Warning));
+        assert!(level("warning").shows(Severity::Fatal));
+        assert!(!level("warning").shows(Severity::Notice));
+        assert!(!level("off").shows(Severity::Fatal));
     }
 }

@@ -1,4 +1,4 @@
-//! `ctcat check`: a configuration and a source, step by step, down to the first events.
+//! `ctcat check`: tests a configuration and a source step by step, up to the first events.
 #![forbid(unsafe_code)]
 
 use std::io::{self, Write};
@@ -10,22 +10,22 @@ use std::time::{Duration, Instant};
 use cloudtrail::host::{Capture, MetricKind, Plugin, Status};
 use serde_json::{Map, Value};
 
-use crate::args::{self, CheckArgs, Output};
+use crate::args::{CheckArgs, OutputFormat};
 use crate::print::Printer;
-use crate::{Stop, interrupt, library, terminal};
+use crate::{Stop, escape, handle_interrupts, interrupt, library, terminal};
 
-/// Starts of the names of metrics that count what went wrong.
-const PROBLEMS: [&str; 3] = ["errors.", "damaged.", "skipped."];
+/// Name prefixes of metrics that count errors and losses.
+const PROBLEM_PREFIXES: [&str; 3] = ["errors.", "damaged.", "skipped."];
 
-/// Keys that a check of a queue sets, so that it deletes nothing.
+/// Configuration keys, with their values, that keep a check from deleting messages.
 const WITHOUT_DELETION: [(&str, &str); 2] =
     [("sqsDelete", "false"), ("sqsDeleteWhen", "\"delivered\"")];
 
-/// Runs `ctcat check`, which changes nothing. What the plugin logs goes to stderr, as Falco would log it.
+/// Runs `ctcat check`, which deletes nothing. The plugin's log goes to stderr.
 pub fn check(args: CheckArgs) -> Result<(), Stop> {
-    let config = args::config(args.config.as_deref())?;
+    let config = args.config.load()?;
     let library = library(&args.library)?;
-    interrupt::watch();
+    handle_interrupts()?;
     let plugin = Plugin::load_with_log(&library, &config, terminal::log_line)?;
     step("configuration", "accepted")?;
     let is_queue = is_queue(&args.source);
@@ -38,29 +38,29 @@ pub fn check(args: CheckArgs) -> Result<(), Stop> {
     };
     let mut capture = plugin.open(&args.source)?;
     step("source", &format!("{} is open", args.source))?;
-    let found = first_events(&plugin, &mut capture, Duration::from_secs(args.wait));
-    // Hands received messages back to the queue, also after a failure.
+    let events = first_events(&plugin, &mut capture, Duration::from_secs(args.wait));
+    // Returns received messages to the queue, also after a failure.
     drop(capture);
     if is_queue {
         step("messages", &received(&plugin))?;
     }
-    let found = found?;
+    let has_events = events?;
     let problems = problems(&plugin);
     for problem in &problems {
         step("problem", problem)?;
     }
-    match (found, problems.is_empty()) {
+    match (has_events, problems.is_empty()) {
         (true, true) => step("result", "Falco can read this"),
         (false, true) => step(
             "result",
             &format!(
-                "nothing came within {} s, and nothing is wrong: there may be no logs now",
+                "no errors, but no events within {} s; there may be no new logs",
                 args.wait
             ),
         ),
         (_, false) => {
-            step("result", "see above")?;
-            Err(Stop::Failed)
+            step("result", "there are problems, see above")?;
+            Err(Stop::Reported)
         }
     }
 }
@@ -70,13 +70,13 @@ fn is_queue(source: &str) -> bool {
     scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("sqs://"))
 }
 
-/// The plugin with a configuration that was accepted, but for the deletion of messages.
+/// Reloads the plugin with an accepted configuration, changed so that no message is deleted.
 fn without_deletion(library: &Path, config: &str) -> Result<Plugin, Stop> {
-    // What it says of the configuration was said before.
+    // Messages about the configuration were logged at the first load.
     let loaded = Arc::new(AtomicBool::new(false));
-    let speaks = Arc::clone(&loaded);
+    let is_loaded = Arc::clone(&loaded);
     let log = move |severity, message: &str| {
-        if speaks.load(Ordering::Relaxed) {
+        if is_loaded.load(Ordering::Relaxed) {
             terminal::log_line(severity, message);
         }
     };
@@ -85,24 +85,26 @@ fn without_deletion(library: &Path, config: &str) -> Result<Plugin, Stop> {
     Ok(plugin)
 }
 
-/// The configuration with [`WITHOUT_DELETION`]. Its keys match in any case; the last of several counts.
+/// Sets the keys of [`WITHOUT_DELETION`] in `config`. Keys are case-insensitive, and the last of several equal ones
+/// counts.
 fn with_deletion_off(config: &str) -> String {
     let members: Option<Map<String, Value>> = serde_json::from_str(config).ok();
     let mut members = members.unwrap_or_default();
     members.retain(|key, _| {
-        let mut own = WITHOUT_DELETION.iter();
-        !own.any(|(name, _)| name.eq_ignore_ascii_case(key))
+        let mut overrides = WITHOUT_DELETION.iter();
+        !overrides.any(|(name, _)| name.eq_ignore_ascii_case(key))
     });
     let others = members
         .iter()
         .map(|(key, value)| format!("{}:{value}", Value::from(key.as_str())));
-    let own = WITHOUT_DELETION.iter();
-    let own = own.map(|(key, value)| format!("\"{key}\":{value}"));
-    let all: Vec<String> = others.chain(own).collect();
+    let overrides = WITHOUT_DELETION
+        .iter()
+        .map(|(key, value)| format!("\"{key}\":{value}"));
+    let all: Vec<String> = others.chain(overrides).collect();
     format!("{{{}}}", all.join(","))
 }
 
-/// How many messages the check has received, and what that means for the queue.
+/// Number of messages that the check has received, and the consequence for the queue.
 fn received(plugin: &Plugin) -> String {
     let metrics = plugin.metrics().into_iter();
     let count = metrics
@@ -110,19 +112,19 @@ fn received(plugin: &Plugin) -> String {
         .map(|metric| metric.value.to_string())
         .next();
     match count.as_deref().unwrap_or("0") {
-        "0" => "none received; the queue is as it was".to_owned(),
+        "0" => "none received, the queue is unchanged".to_owned(),
         count => format!(
-            "{count} received, none deleted: they go back to the queue, which has counted one receive of each toward maxReceiveCount"
+            "{count} received, none deleted: returned to the queue; each counts as one receive toward maxReceiveCount"
         ),
     }
 }
 
-/// Waits for events and shows the first; `false` if none came.
+/// Waits for events and prints the first. Returns `false` after `wait` without any.
 fn first_events(plugin: &Plugin, capture: &mut Capture<'_>, wait: Duration) -> Result<bool, Stop> {
-    let mut printer = Printer::new(plugin, Output::Text, false, Vec::new(), false)?;
+    let mut printer = Printer::new(plugin, OutputFormat::Text, false, Vec::new(), false)?;
     let started = Instant::now();
     loop {
-        if interrupt::asked() {
+        if interrupt::is_requested() {
             return Err(Stop::Interrupted);
         }
         let (status, mut events) = capture.next_batch()?;
@@ -131,12 +133,15 @@ fn first_events(plugin: &Plugin, capture: &mut Capture<'_>, wait: Duration) -> R
             let mut line = Vec::new();
             printer.event(event, &mut line);
             let line = String::from_utf8_lossy(&line);
-            step("events", &format!("{count} at first, the first of them:"))?;
+            step(
+                "events",
+                &format!("{count} in the first batch, starting with:"),
+            )?;
             step("", line.trim_end())?;
             return Ok(true);
         }
         if status == Status::Eof {
-            return Err(Stop::Error("the source ends without an event".to_owned()));
+            return Err(Stop::Error("the source has no events".to_owned()));
         }
         if started.elapsed() >= wait {
             return Ok(false);
@@ -144,21 +149,25 @@ fn first_events(plugin: &Plugin, capture: &mut Capture<'_>, wait: Duration) -> R
     }
 }
 
-/// What the plugin counted of what went wrong.
+/// The plugin's counters of errors and losses that are not 0.
 fn problems(plugin: &Plugin) -> Vec<String> {
     let metrics = plugin.metrics().into_iter();
     metrics
         .filter(|metric| metric.kind == MetricKind::Monotonic)
-        .filter(|metric| PROBLEMS.iter().any(|start| metric.name.starts_with(start)))
+        .filter(|metric| {
+            let mut prefixes = PROBLEM_PREFIXES.iter();
+            prefixes.any(|prefix| metric.name.starts_with(prefix))
+        })
         .map(|metric| (metric.value.to_string(), metric.name))
         .filter(|(value, _)| value != "0")
         .map(|(value, name)| format!("{name} is {value}"))
         .collect()
 }
 
-fn step(name: &str, what: &str) -> Result<(), Stop> {
+/// Prints the result of a step.
+fn step(name: &str, result: &str) -> Result<(), Stop> {
     let mut line = Vec::new();
-    crate::escape::plain(&mut line, what.as_bytes());
+    escape::plain(&mut line, result.as_bytes());
     let mut out = io::stdout().lock();
     write!(out, "{name:<15}")?;
     out.write_all(&line)?;
@@ -170,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_check_never_deletes_whatever_is_configured() {
+    fn deletion_is_off_whatever_the_configuration() {
         const OFF: &str = r#""sqsDelete":false,"sqsDeleteWhen":"delivered""#;
         for (config, expected) in [
             ("", format!("{{{OFF}}}")),
@@ -189,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_queue_is_told_by_its_scheme() {
+    fn the_scheme_identifies_a_queue() {
         assert!(is_queue("sqs://q") && is_queue(" SQS://q"));
         assert!(!is_queue("s3://b") && !is_queue("sqs:/") && !is_queue("é"));
     }

@@ -1,11 +1,11 @@
-//! Event times as text.
+//! Formats event times.
 #![forbid(unsafe_code)]
 
 use std::io::Write;
 
 const NS: u64 = 1_000_000_000;
 
-/// Appends `2023-07-10T21:42:36Z`, with nine more digits if `ts` (ns since 1970) is no whole second.
+/// Appends `ts` (nanoseconds since 1970) as `2023-07-10T21:42:36Z`, with nine decimals if it is not a whole second.
 pub fn write_utc(out: &mut Vec<u8>, ts: u64) {
     let (seconds, ns) = (ts / NS, ts % NS);
     let (days, second) = (seconds / 86_400, seconds % 86_400);
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn known_moments() {
+    fn known_times_are_formatted() {
         for (seconds, ns, text) in [
             (0, 0, "1970-01-01T00:00:00Z"),
             (951_782_399, 0, "2000-02-28T23:59:59Z"),

@@ -1,4 +1,4 @@
-//! What the plugin says about itself: fields, schema, identity, open parameters.
+//! `ctcat fields`, `schema`, `info` and `params`: print the plugin's declarations.
 #![forbid(unsafe_code)]
 
 use std::fmt::Write as _;
@@ -8,17 +8,17 @@ use cloudtrail::host::{Description, Field, Plugin};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::args::{self, FieldsArgs, InfoArgs, LibraryArgs, ListOutput, ParamsArgs};
+use crate::args::{FieldsArgs, InfoArgs, LibraryArgs, ListFormat, ParamsArgs};
 use crate::{Stop, library};
 
 /// Runs `ctcat fields`.
 pub fn fields(args: FieldsArgs) -> Result<(), Stop> {
     let fields = Description::read(&library(&args.library)?)?.fields;
     print(&match args.output {
-        ListOutput::Text => text_table(&fields),
-        ListOutput::Json => pretty(&Value::from_iter(fields.iter().map(field_json))),
-        ListOutput::Tsv => tsv_table(&fields),
-        ListOutput::Markdown => markdown_table(&fields),
+        ListFormat::Text => text_table(&fields),
+        ListFormat::Json => pretty(&Value::from_iter(fields.iter().map(field_json))),
+        ListFormat::Tsv => tsv_table(&fields),
+        ListFormat::Markdown => markdown_table(&fields),
     })
 }
 
@@ -69,7 +69,7 @@ pub fn params(args: ParamsArgs) -> Result<(), Stop> {
         #[serde(default)]
         desc: String,
     }
-    let config = args::config(args.config.as_deref())?;
+    let config = args.config.load()?;
     let plugin = Plugin::load(&library(&args.library)?, &config)?;
     let params: Vec<Param> = serde_json::from_str(&plugin.open_params()?).map_err(|e| {
         Stop::Error(format!(
@@ -137,7 +137,7 @@ fn markdown_table(fields: &[Field]) -> String {
 fn field_json(field: &Field) -> Value {
     json!({
         "name": field.name,
-        "type": field.kind.name(),
+        "type": field.field_type.name(),
         "isList": field.is_list,
         "arg": field.arg.map(|arg| json!({
             "isIndex": arg.is_index,
@@ -150,19 +150,19 @@ fn field_json(field: &Field) -> Value {
     })
 }
 
-/// How the field is written: `name`, `name[key]`, `name[index]?` where the argument can be left out.
+/// The field's syntax: `name`, `name[key]`, or `name[index]?` if the argument is optional.
 fn usage(field: &Field) -> String {
     let Some(arg) = field.arg else {
         return field.name.clone();
     };
-    let kind = if arg.is_key { "key" } else { "index" };
+    let argument = if arg.is_key { "key" } else { "index" };
     let mark = if arg.is_required { "" } else { "?" };
-    format!("{}[{kind}]{mark}", field.name)
+    format!("{}[{argument}]{mark}", field.name)
 }
 
 fn type_name(field: &Field) -> String {
     let list = if field.is_list { " list" } else { "" };
-    format!("{}{list}", field.kind.name())
+    format!("{}{list}", field.field_type.name())
 }
 
 fn argument(field: &Field) -> String {
@@ -170,12 +170,12 @@ fn argument(field: &Field) -> String {
         return String::new();
     };
     let kind = if arg.is_key { "key" } else { "index" };
-    let need = if arg.is_required {
+    let presence = if arg.is_required {
         "required"
     } else {
         "optional"
     };
-    format!("{kind}, {need}")
+    format!("{kind}, {presence}")
 }
 
 fn pretty(value: &Value) -> String {

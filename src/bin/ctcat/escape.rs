@@ -1,22 +1,22 @@
-//! Text that strangers wrote, made harmless for terminals, tables and JSON.
+//! Escapes untrusted text for terminals, tables and JSON.
 //!
-//! User agents and names come from whoever calls AWS. Printed as they are, control characters could write to the
-//! terminal and bidirectional marks could reorder a line; here they become visible escapes.
+//! Every caller of AWS chooses user agents and names in the logs. Control characters could take over the terminal,
+//! and bidirectional marks could reorder a line, so both become visible escapes.
 #![forbid(unsafe_code)]
 
 use std::io::Write;
 
-/// Appends `text` for people. A backslash of its own stays one: what follows is not meant to be parsed.
+/// Appends `text` for a person to read. Backslashes stay as they are, so the result cannot be parsed back.
 pub fn plain(out: &mut Vec<u8>, text: &[u8]) {
     escaped(out, text, |_| false);
 }
 
-/// Appends `text` as a column: every backslash starts an escape.
+/// Appends `text` as a column of a table. Backslashes are escaped, so the result can be parsed back.
 pub fn column(out: &mut Vec<u8>, text: &[u8]) {
     escaped(out, text, |byte| byte == b'\\');
 }
 
-/// Appends `text` as the value in `field=value`: in quotes where it would else not be clear where it ends.
+/// Appends `text` as the value in `field=value`, in quotes if its end would be ambiguous.
 pub fn word(out: &mut Vec<u8>, text: &[u8]) {
     let needs_quotes = text.is_empty()
         || text
@@ -30,7 +30,7 @@ pub fn word(out: &mut Vec<u8>, text: &[u8]) {
     out.push(b'\'');
 }
 
-/// Appends `text` as a JSON string with its quotes; bytes that are no UTF-8 become U+FFFD.
+/// Appends `text` as a JSON string with quotes. Invalid UTF-8 becomes U+FFFD.
 pub fn json_string(out: &mut Vec<u8>, text: &[u8]) {
     out.push(b'"');
     if text
@@ -57,7 +57,7 @@ pub fn json_string(out: &mut Vec<u8>, text: &[u8]) {
     out.push(b'"');
 }
 
-/// Appends a record: the JSON value that it is, on one line, or a JSON string if it is not valid JSON.
+/// Appends a record as a JSON value on one line, or as a JSON string if it is not valid JSON.
 pub fn json_record(out: &mut Vec<u8>, record: &[u8]) {
     let valid = std::str::from_utf8(record)
         .ok()
@@ -67,7 +67,7 @@ pub fn json_record(out: &mut Vec<u8>, record: &[u8]) {
     };
     for c in text.chars() {
         match c {
-            // Valid JSON has these between its tokens only.
+            // Valid JSON contains these only between tokens.
             '\n' | '\r' | '\t' => out.push(b' '),
             c => json_char(out, c),
         }
@@ -75,10 +75,10 @@ pub fn json_record(out: &mut Vec<u8>, record: &[u8]) {
 }
 
 fn json_char(out: &mut Vec<u8>, c: char) {
-    if is_harmless(c) {
+    if is_safe(c) {
         push_char(out, c);
     } else {
-        // All harmful ones are below U+10000. Writing into a Vec cannot fail.
+        // All unsafe characters are below U+10000. Writing into a Vec cannot fail.
         let _ = write!(out, "\\u{:04x}", u32::from(c));
     }
 }
@@ -94,7 +94,7 @@ fn escaped(out: &mut Vec<u8>, text: &[u8], needs_backslash: impl Fn(u8) -> bool)
                 '\t' => out.extend(br"\t"),
                 '\r' => out.extend(br"\r"),
                 c if c.is_ascii() && needs_backslash(c as u8) => out.extend([b'\\', c as u8]),
-                c if is_harmless(c) => push_char(out, c),
+                c if is_safe(c) => push_char(out, c),
                 c => {
                     let _ = write!(out, "{}", c.escape_unicode());
                 }
@@ -111,7 +111,8 @@ fn is_plain(byte: u8) -> bool {
     matches!(byte, 0x20..=0x7e)
 }
 
-fn is_harmless(c: char) -> bool {
+/// Whether `c` can neither control the terminal nor reorder or break the line.
+fn is_safe(c: char) -> bool {
     let reorders = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let breaks_lines = matches!(c, '\u{2028}' | '\u{2029}');
     !(c.is_control() || reorders || breaks_lines)
@@ -125,7 +126,7 @@ fn push_char(out: &mut Vec<u8>, c: char) {
 mod tests {
     use super::*;
 
-    fn of(write: impl Fn(&mut Vec<u8>, &[u8]), text: &[u8]) -> String {
+    fn escaped_by(write: impl Fn(&mut Vec<u8>, &[u8]), text: &[u8]) -> String {
         let mut out = Vec::new();
         write(&mut out, text);
         String::from_utf8(out).expect("UTF-8")
@@ -134,16 +135,16 @@ mod tests {
     const HOSTILE: &[u8] = b"a\x1b[2J\x7f\xc2\x9b\xe2\x80\xae\n\t\\ \xff\xc3\xa9";
 
     #[test]
-    fn nothing_reaches_a_terminal_that_is_not_text() {
+    fn control_and_bidirectional_characters_are_escaped() {
         assert_eq!(
-            of(plain, HOSTILE),
+            escaped_by(plain, HOSTILE),
             r"a\u{1b}[2J\u{7f}\u{9b}\u{202e}\n\t\ \xffé"
         );
         assert_eq!(
-            of(column, HOSTILE),
+            escaped_by(column, HOSTILE),
             r"a\u{1b}[2J\u{7f}\u{9b}\u{202e}\n\t\\ \xffé"
         );
-        let json = of(json_string, HOSTILE);
+        let json = escaped_by(json_string, HOSTILE);
         assert_eq!(json, r#""a\u001b[2J\u007f\u009b\u202e\n\t\\ �é""#);
         assert_eq!(
             serde_json::from_str::<String>(&json).expect("JSON"),
@@ -152,19 +153,22 @@ mod tests {
     }
 
     #[test]
-    fn a_value_cannot_look_like_another_field() {
-        assert_eq!(of(word, b"curl/8"), "curl/8");
-        assert_eq!(of(word, b"x ct.user=root"), "'x ct.user=root'");
-        assert_eq!(of(word, b"it's"), r"'it\'s'");
-        assert_eq!(of(word, b""), "''");
+    fn values_with_ambiguous_ends_are_quoted() {
+        assert_eq!(escaped_by(word, b"curl/8"), "curl/8");
+        assert_eq!(escaped_by(word, b"x ct.user=root"), "'x ct.user=root'");
+        assert_eq!(escaped_by(word, b"it's"), r"'it\'s'");
+        assert_eq!(escaped_by(word, b""), "''");
     }
 
     #[test]
-    fn a_record_is_embedded_on_one_line_if_it_is_json() {
+    fn records_are_embedded_on_one_line_and_quoted_if_not_json() {
         let pretty = b"{\n \"a\":\t\"\xc2\x9b\\n\" }";
-        let line = of(json_record, pretty);
+        let line = escaped_by(json_record, pretty);
         assert_eq!(line, r#"{  "a": "\u009b\n" }"#);
-        assert_eq!(of(json_record, b"{\"a\":\"\xff\"}"), r#""{\"a\":\"�\"}""#);
-        assert_eq!(of(json_record, b"{\"a\":"), r#""{\"a\":""#);
+        assert_eq!(
+            escaped_by(json_record, b"{\"a\":\"\xff\"}"),
+            r#""{\"a\":\"�\"}""#
+        );
+        assert_eq!(escaped_by(json_record, b"{\"a\":"), r#""{\"a\":""#);
     }
 }

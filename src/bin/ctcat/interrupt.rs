@@ -1,28 +1,26 @@
-//! Ctrl-C as a flag, so that reading can end in order.
+//! Turns Ctrl-C into a flag, so that reading stops between two batches and the sources are closed.
+#![forbid(unsafe_code)]
 
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 
-static ASKED: AtomicBool = AtomicBool::new(false);
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
 
-/// From here on the first Ctrl-C (or SIGTERM) sets the flag and the second one ends the process at once.
-pub fn watch() {
-    for signal in [libc::SIGINT, libc::SIGTERM] {
-        // SAFETY: an all-zero sigaction is a valid one, and the handler does nothing but an atomic store, which
-        // is allowed in a signal handler.
-        unsafe {
-            let mut action: libc::sigaction = std::mem::zeroed();
-            action.sa_sigaction = on_signal as extern "C" fn(libc::c_int) as libc::sighandler_t;
-            action.sa_flags = libc::SA_RESETHAND | libc::SA_RESTART;
-            libc::sigaction(signal, &action, std::ptr::null_mut());
-        }
+static REQUESTED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
+
+/// Installs handlers for SIGINT and SIGTERM: the first signal sets the flag, a second one ends the process at once.
+pub fn install() -> io::Result<()> {
+    for signal in [SIGINT, SIGTERM] {
+        // Actions run in the order of their registration: this one must see the flag of an earlier signal only.
+        flag::register_conditional_default(signal, Arc::clone(&REQUESTED))?;
+        flag::register(signal, Arc::clone(&REQUESTED))?;
     }
+    Ok(())
 }
 
-/// Whether the user asked to stop.
-pub fn asked() -> bool {
-    ASKED.load(Ordering::Relaxed)
-}
-
-extern "C" fn on_signal(_: libc::c_int) {
-    ASKED.store(true, Ordering::Relaxed);
+/// Whether a signal requested the end of the program.
+pub fn is_requested() -> bool {
+    REQUESTED.load(Ordering::Relaxed)
 }

@@ -1,4 +1,14 @@
-//! `ctcat`: reads CloudTrail logs on the command line through the plugin's C interface, as Falco would.
+//! `ctcat`: reads CloudTrail logs on the command line through the plugin's C interface, as Falco does.
+//!
+//! | File | Content |
+//! |---|---|
+//! | `args` | the command line |
+//! | `read`, `print` | `ctcat read`: the loop over batches, the lines of output |
+//! | `check` | `ctcat check` |
+//! | `describe` | `ctcat fields`, `schema`, `info` and `params` |
+//! | `clock`, `escape` | times and untrusted text as text |
+//! | `terminal`, `stats` | what goes to stderr: log, progress bar, statistics |
+//! | `interrupt` | Ctrl-C |
 
 mod args;
 mod check;
@@ -17,9 +27,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use cloudtrail::error::Error;
-use cloudtrail::host;
+use cloudtrail::host::{self, Severity};
 
 use args::{Cli, Command, LibraryArgs};
+
+/// Name of the plugin library, without prefix and suffix.
+const PLUGIN: &str = "cloudtrail";
 
 fn main() -> ExitCode {
     let run = |command| match command {
@@ -31,26 +44,24 @@ fn main() -> ExitCode {
         Command::Params(args) => describe::params(args),
         Command::Completions(args) => Ok(io::stdout().write_all(&args::completions(args.shell))?),
     };
-    let done = run(Cli::parse_command());
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(Stop::Quiet) => ExitCode::SUCCESS,
+    match run(Cli::parse_command()) {
+        Ok(()) | Err(Stop::BrokenPipe) => ExitCode::SUCCESS,
         Err(Stop::Interrupted) => ExitCode::from(130),
-        Err(Stop::Failed) => ExitCode::from(1),
-        Err(Stop::Usage(why)) => fail(&why, 2),
-        Err(Stop::Error(why)) => fail(&why, 1),
+        Err(Stop::Reported) => ExitCode::from(1),
+        Err(Stop::Usage(message)) => fail(&message, 2),
+        Err(Stop::Error(message)) => fail(&message, 1),
     }
 }
 
-/// Why a command ended before its work was complete.
+/// Reason why a command ended early.
 enum Stop {
-    /// The reader of the output went away, as `head` does: nothing to say.
-    Quiet,
+    /// The reader of standard output has closed it, as `head` does. Not an error.
+    BrokenPipe,
     /// Ctrl-C.
     Interrupted,
-    /// Something failed that was told already.
-    Failed,
-    /// The command line asks for something that does not exist.
+    /// A failure that the command has already reported.
+    Reported,
+    /// An argument is wrong, such as an unknown field.
     Usage(String),
     /// The plugin, its source or the output failed.
     Error(String),
@@ -63,33 +74,38 @@ impl From<Error> for Stop {
 }
 
 impl From<io::Error> for Stop {
-    /// Only the output is written with plain I/O here.
+    /// For errors of writing to standard output, the only I/O that commands do directly.
     fn from(error: io::Error) -> Stop {
         match error.kind() {
-            io::ErrorKind::BrokenPipe => Stop::Quiet,
+            io::ErrorKind::BrokenPipe => Stop::BrokenPipe,
             _ => Stop::Error(format!("cannot write the output: {error}")),
         }
     }
 }
 
-fn fail(why: &str, code: u8) -> ExitCode {
-    terminal::error_line(why);
+fn fail(message: &str, code: u8) -> ExitCode {
+    terminal::log_line(Severity::Error, message);
     ExitCode::from(code)
 }
 
-/// The library that the arguments name, else the one that belongs to this program.
+/// Path of the plugin library: `--library`, or the one that was built or installed with this program.
 fn library(args: &LibraryArgs) -> Result<PathBuf, Stop> {
     if let Some(path) = &args.library {
         return Ok(path.clone());
     }
-    let own = env::current_exe().unwrap_or_default();
-    let path = host::library_beside(&own);
+    let exe = env::current_exe().unwrap_or_default();
+    let path = host::library_beside(&exe, PLUGIN);
     if !path.exists() {
         let file = path.file_name().map(Path::new).unwrap_or(&path).display();
         return Err(Stop::Error(format!(
-            "no {file} beside {}: build it with `cargo build --release` or name one with --library",
-            own.display()
+            "no {file} next to {}: build it with `cargo build --release` or name one with --library",
+            exe.display()
         )));
     }
     Ok(path)
+}
+
+/// Installs the Ctrl-C handler; without one, Ctrl-C would leave received messages invisible in their queue.
+fn handle_interrupts() -> Result<(), Stop> {
+    interrupt::install().map_err(|e| Stop::Error(format!("cannot install signal handlers: {e}")))
 }

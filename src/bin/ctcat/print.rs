@@ -1,4 +1,4 @@
-//! One event as one line.
+//! Formats an event as a line of text, JSON or TSV.
 #![forbid(unsafe_code)]
 
 use std::io::Write;
@@ -7,41 +7,42 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use cloudtrail::error::{Error, Result};
 use cloudtrail::host::{Event, FieldValues, Plugin, Request, Requests, ValueRef};
 
-use crate::args::Output;
+use crate::args::OutputFormat;
 use crate::clock;
 use crate::escape;
 
-/// Extracts and prints; allocates nothing per event.
+/// Extracts fields and formats events. Does not allocate per event.
 pub struct Printer<'p> {
     plugin: &'p Plugin,
-    output: Output,
+    format: OutputFormat,
     payload: bool,
-    /// One set per extraction call.
+    /// One set of requests per extraction call.
     calls: Vec<Requests>,
-    /// The fields' names in the form that the output wants in front of a value.
+    /// Field names in the form that precedes a value, or the column's name for TSV.
     labels: Vec<Vec<u8>>,
-    /// The plugin's own summary of an event.
+    /// The plugin's one-line text of the current event.
     text: Vec<u8>,
 }
 
-/// What went wrong with the extraction of one event.
+/// Failed extraction calls for one event.
+#[derive(Default)]
 pub struct Failures {
-    /// Calls that failed.
+    /// Number of failed calls.
     pub calls: u64,
-    /// The last one's reason.
+    /// Error of the last failed call.
     pub reason: Option<Error>,
 }
 
 impl<'p> Printer<'p> {
-    /// `requests` are printed in their order, in one extraction call if `single_call`, else in one call each.
+    /// Prints the fields `requests` in this order. Extracts them in one call if `single_call`, else in one call each.
     pub fn new(
         plugin: &'p Plugin,
-        output: Output,
+        format: OutputFormat,
         payload: bool,
         requests: Vec<Request>,
         single_call: bool,
     ) -> Result<Printer<'p>> {
-        let labels = requests.iter().map(|r| label(output, r.spec())).collect();
+        let labels = requests.iter().map(|r| label(format, r.spec())).collect();
         let calls = match (requests.is_empty(), single_call) {
             (true, _) => Vec::new(),
             (false, true) => vec![Requests::new(requests)?],
@@ -52,7 +53,7 @@ impl<'p> Printer<'p> {
         };
         Ok(Printer {
             plugin,
-            output,
+            format,
             payload,
             calls,
             labels,
@@ -60,9 +61,9 @@ impl<'p> Printer<'p> {
         })
     }
 
-    /// Appends what stands above the first event.
+    /// Appends the header of a TSV table.
     pub fn header(&self, out: &mut Vec<u8>) {
-        if self.output != Output::Tsv {
+        if self.format != OutputFormat::Tsv {
             return;
         }
         out.extend(b"time");
@@ -79,51 +80,45 @@ impl<'p> Printer<'p> {
         out.push(b'\n');
     }
 
-    /// Appends the line of `event`. A field whose extraction fails is printed as if it had no value.
+    /// Appends the line of `event`. A field whose extraction fails is printed as a field without a value.
     pub fn event(&mut self, event: Event<'_>, out: &mut Vec<u8>) -> Failures {
         self.time(event, out);
-        let mut failures = Failures {
-            calls: 0,
-            reason: None,
-        };
+        let mut failures = Failures::default();
         if self.calls.is_empty() {
             self.summary(event, out);
         }
-        let mut place = 0;
+        let mut labels = &self.labels[..];
         for call in &mut self.calls {
-            let count = call.as_slice().len();
+            let (own, others) = labels.split_at(call.as_slice().len());
+            labels = others;
             match self.plugin.extract(event, call, false) {
                 Ok(values) => {
-                    for i in 0..count {
-                        field(self.output, &self.labels[place + i], values.field(i), out);
+                    for (i, label) in own.iter().enumerate() {
+                        field(self.format, label, values.field(i), out);
                     }
                 }
                 Err(error) => {
                     failures.calls += 1;
                     failures.reason = Some(error);
-                    for i in 0..count {
-                        absent(self.output, &self.labels[place + i], out);
+                    for label in own {
+                        absent(self.format, label, out);
                     }
                 }
             }
-            place += count;
         }
         if self.payload {
             self.record(event, out);
         }
-        if self.output == Output::Json {
+        if self.format == OutputFormat::Json {
             out.push(b'}');
         }
         out.push(b'\n');
         failures
     }
 
-    /// Extracts as [`Printer::event`] does but prints nothing.
+    /// Extracts the fields as [`Printer::event`] does, without formatting.
     pub fn extract_only(&mut self, event: Event<'_>) -> Failures {
-        let mut failures = Failures {
-            calls: 0,
-            reason: None,
-        };
+        let mut failures = Failures::default();
         for call in &mut self.calls {
             if let Err(error) = self.plugin.extract(event, call, false) {
                 failures.calls += 1;
@@ -134,9 +129,9 @@ impl<'p> Printer<'p> {
     }
 
     fn time(&self, event: Event<'_>, out: &mut Vec<u8>) {
-        match self.output {
-            Output::Text | Output::Tsv => clock::write_utc(out, event.ts()),
-            Output::Json => {
+        match self.format {
+            OutputFormat::Text | OutputFormat::Tsv => clock::write_utc(out, event.ts()),
+            OutputFormat::Json => {
                 out.extend(br#"{"time":""#);
                 clock::write_utc(out, event.ts());
                 out.push(b'"');
@@ -146,37 +141,37 @@ impl<'p> Printer<'p> {
 
     fn summary(&mut self, event: Event<'_>, out: &mut Vec<u8>) {
         self.text.clear();
-        let there = self.plugin.append_event_text(event, &mut self.text);
-        match (self.output, there) {
-            (Output::Text, true) => {
+        let has_text = self.plugin.append_event_text(event, &mut self.text);
+        match (self.format, has_text) {
+            (OutputFormat::Text, true) => {
                 out.push(b' ');
                 escape::plain(out, &self.text);
             }
-            (Output::Text, false) => {}
-            (Output::Json, true) => {
+            (OutputFormat::Text, false) => {}
+            (OutputFormat::Json, true) => {
                 out.extend(br#","text":"#);
                 escape::json_string(out, &self.text);
             }
-            (Output::Json, false) => out.extend(br#","text":null"#),
-            (Output::Tsv, true) => {
+            (OutputFormat::Json, false) => out.extend(br#","text":null"#),
+            (OutputFormat::Tsv, true) => {
                 out.push(b'\t');
                 escape::column(out, &self.text);
             }
-            (Output::Tsv, false) => out.extend(br"	\N"),
+            (OutputFormat::Tsv, false) => out.extend(br"	\N"),
         }
     }
 
     fn record(&self, event: Event<'_>, out: &mut Vec<u8>) {
-        match self.output {
-            Output::Text => {
+        match self.format {
+            OutputFormat::Text => {
                 out.push(b' ');
                 escape::plain(out, event.payload());
             }
-            Output::Json => {
+            OutputFormat::Json => {
                 out.extend(br#","payload":"#);
                 escape::json_record(out, event.payload());
             }
-            Output::Tsv => {
+            OutputFormat::Tsv => {
                 out.push(b'\t');
                 escape::column(out, event.payload());
             }
@@ -184,72 +179,75 @@ impl<'p> Printer<'p> {
     }
 }
 
-fn label(output: Output, spec: &str) -> Vec<u8> {
+fn label(format: OutputFormat, spec: &str) -> Vec<u8> {
     let mut label = Vec::new();
-    match output {
-        Output::Text => {
+    match format {
+        OutputFormat::Text => {
             label.push(b' ');
             escape::plain(&mut label, spec.as_bytes());
             label.push(b'=');
         }
-        Output::Json => {
+        OutputFormat::Json => {
             label.push(b',');
             escape::json_string(&mut label, spec.as_bytes());
             label.push(b':');
         }
-        Output::Tsv => escape::column(&mut label, spec.as_bytes()),
+        OutputFormat::Tsv => escape::column(&mut label, spec.as_bytes()),
     }
     label
 }
 
-fn field(output: Output, label: &[u8], values: FieldValues<'_>, out: &mut Vec<u8>) {
+fn field(format: OutputFormat, label: &[u8], values: FieldValues<'_>, out: &mut Vec<u8>) {
     if values.len() == 0 {
-        return absent(output, label, out);
+        return absent(format, label, out);
     }
-    let (open, close): (&[u8], &[u8]) = match (output, values.is_list()) {
-        (_, false) | (Output::Tsv, true) => (b"", b""),
-        (Output::Text, true) => (b"(", b")"),
-        (Output::Json, true) => (b"[", b"]"),
+    let (open, close): (&[u8], &[u8]) = match (format, values.is_list()) {
+        (_, false) | (OutputFormat::Tsv, true) => (b"", b""),
+        (OutputFormat::Text, true) => (b"(", b")"),
+        (OutputFormat::Json, true) => (b"[", b"]"),
     };
-    match output {
-        Output::Text | Output::Json => out.extend_from_slice(label),
-        Output::Tsv => out.push(b'\t'),
+    match format {
+        OutputFormat::Text | OutputFormat::Json => out.extend_from_slice(label),
+        OutputFormat::Tsv => out.push(b'\t'),
     }
     out.extend_from_slice(open);
     for (i, value) in values.enumerate() {
         if i > 0 {
             out.push(b',');
         }
-        scalar(output, value, out);
+        scalar(format, value, out);
     }
     out.extend_from_slice(close);
 }
 
-fn absent(output: Output, label: &[u8], out: &mut Vec<u8>) {
-    match output {
-        Output::Text => {}
-        Output::Json => {
+fn absent(format: OutputFormat, label: &[u8], out: &mut Vec<u8>) {
+    match format {
+        OutputFormat::Text => {}
+        OutputFormat::Json => {
             out.extend_from_slice(label);
             out.extend_from_slice(b"null");
         }
-        Output::Tsv => out.extend_from_slice(br"	\N"),
+        OutputFormat::Tsv => out.extend_from_slice(br"	\N"),
     }
 }
 
-fn scalar(output: Output, value: ValueRef<'_>, out: &mut Vec<u8>) {
+fn scalar(format: OutputFormat, value: ValueRef<'_>, out: &mut Vec<u8>) {
     // Writing into a Vec cannot fail.
     match value {
-        ValueRef::Str(text) => match output {
-            Output::Text => escape::word(out, text),
-            Output::Json => escape::json_string(out, text),
-            Output::Tsv => escape::column(out, text),
+        ValueRef::Str(text) => match format {
+            OutputFormat::Text => escape::word(out, text),
+            OutputFormat::Json => escape::json_string(out, text),
+            OutputFormat::Tsv => escape::column(out, text),
         },
         ValueRef::U64(number) => {
             let _ = write!(out, "{number}");
         }
-        ValueRef::Bool(yes) => out.extend_from_slice(if yes { b"true" } else { b"false" }),
+        ValueRef::Bool(flag) => out.extend_from_slice(if flag { b"true" } else { b"false" }),
         ValueRef::Bytes(bytes) => {
-            let quote: &[u8] = if output == Output::Json { b"\"" } else { b"" };
+            let quote: &[u8] = match format {
+                OutputFormat::Json => b"\"",
+                OutputFormat::Text | OutputFormat::Tsv => b"",
+            };
             out.extend_from_slice(quote);
             address(bytes, out);
             out.extend_from_slice(quote);
@@ -257,7 +255,7 @@ fn scalar(output: Output, value: ValueRef<'_>, out: &mut Vec<u8>) {
     }
 }
 
-/// An IP address in its usual form, anything else in hex.
+/// Appends an IP address, or anything else in hexadecimal.
 fn address(bytes: &[u8], out: &mut Vec<u8>) {
     let _ = if let Ok(v4) = <[u8; 4]>::try_from(bytes) {
         write!(out, "{}", Ipv4Addr::from(v4))

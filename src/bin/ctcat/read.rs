@@ -1,4 +1,4 @@
-//! The reading loop: batches in, lines out.
+//! `ctcat read`: reads batches and prints a line per event.
 #![forbid(unsafe_code)]
 
 use std::io::{self, Write};
@@ -9,13 +9,13 @@ use cloudtrail::host::{Events, Plugin, Request, Severity, Status};
 use crate::args::{self, ReadArgs};
 use crate::print::{Failures, Printer};
 use crate::stats::Stats;
-use crate::terminal::{self, Progress};
-use crate::{Stop, interrupt, library};
+use crate::terminal::{self, ProgressDisplay};
+use crate::{Stop, handle_interrupts, interrupt, library};
 
 /// Runs `ctcat read`.
 pub fn read(args: ReadArgs) -> Result<(), Stop> {
-    let config = args::config(args.config.as_deref())?;
-    let mut progress = Progress::new(!args.count);
+    let config = args.config.load()?;
+    let mut progress = ProgressDisplay::new(!args.count);
     let (bar, level) = (progress.bar(), args.log_level);
     let plugin = Plugin::load_with_log(
         &library(&args.library)?,
@@ -38,52 +38,53 @@ pub fn read(args: ReadArgs) -> Result<(), Stop> {
         lines: (!args.count).then(Lines::new),
         printer,
         stats: Stats::start(),
-        left: args.max_events.unwrap_or(u64::MAX),
+        remaining: args.max_events.unwrap_or(u64::MAX),
     };
-    interrupt::watch();
-    let mut ended = reader.all(&plugin, &args.sources, &mut progress);
+    handle_interrupts()?;
+    let mut result = reader.read_sources(&plugin, &args.sources, &mut progress);
     progress.clear();
-    if args.count && !matches!(ended, Err(Stop::Error(_))) {
-        let counted = writeln!(io::stdout(), "{}", reader.stats.events);
-        ended = ended.and_then(|()| Ok(counted?));
+    if args.count && !matches!(result, Err(Stop::Error(_))) {
+        let written = writeln!(io::stdout(), "{}", reader.stats.events);
+        result = result.and_then(|()| Ok(written?));
     }
     if args.stats {
-        // Whatever ended the reading matters more than a closed stderr.
+        // Ignored: the result of reading matters more than a closed stderr.
         let _ = reader.stats.report(&plugin);
     }
-    ended?;
+    result?;
     if reader.stats.failures > 0 {
-        return Err(Stop::Failed);
+        return Err(Stop::Reported);
     }
     Ok(())
 }
 
-/// The fields that are asked for, each once.
+/// Parses the requested fields and expands patterns. Each field appears once.
 fn requests(plugin: &Plugin, specs: &[&str]) -> Result<Vec<Request>, Stop> {
-    let mut wanted: Vec<&str> = Vec::new();
+    let mut expanded: Vec<&str> = Vec::new();
     for spec in specs {
         let pattern = match *spec {
             "all" => "*",
             spec if spec.contains('*') && !spec.contains('[') => spec,
             spec => {
-                wanted.push(spec);
+                expanded.push(spec);
                 continue;
             }
         };
-        let bare = plugin.fields().iter().filter(|f| !f.needs_argument());
-        let before = wanted.len();
-        wanted.extend(
-            bare.map(|f| f.name.as_str())
+        let candidates = plugin.fields().iter().filter(|f| !f.needs_argument());
+        let before = expanded.len();
+        expanded.extend(
+            candidates
+                .map(|f| f.name.as_str())
                 .filter(|name| matches(pattern, name)),
         );
-        if wanted.len() == before {
+        if expanded.len() == before {
             return Err(Stop::Usage(format!(
-                "no field that needs no argument is named like {spec:?}; `ctcat fields` lists them"
+                "no field without a required argument matches {spec:?}; `ctcat fields` lists them"
             )));
         }
     }
-    let mut requests: Vec<Request> = Vec::with_capacity(wanted.len());
-    for spec in wanted {
+    let mut requests: Vec<Request> = Vec::with_capacity(expanded.len());
+    for spec in expanded {
         if requests.iter().any(|r| r.spec() == spec) {
             continue;
         }
@@ -95,7 +96,7 @@ fn requests(plugin: &Plugin, specs: &[&str]) -> Result<Vec<Request>, Stop> {
     Ok(requests)
 }
 
-/// Whether `name` reads as `pattern`, in which each `*` stands for any text.
+/// Whether `name` matches `pattern`, in which each `*` matches any text.
 fn matches(pattern: &str, name: &str) -> bool {
     let Some((start, rest)) = pattern.split_once('*') else {
         return pattern == name;
@@ -108,65 +109,74 @@ fn matches(pattern: &str, name: &str) -> bool {
 }
 
 struct Reader<'p> {
-    /// Nothing is printed if there are none.
+    /// Output; `None` if only the number of events is printed.
     lines: Option<Lines>,
     printer: Printer<'p>,
     stats: Stats,
-    /// Events still wanted.
-    left: u64,
+    /// Number of events left to read.
+    remaining: u64,
 }
 
 impl Reader<'_> {
-    /// Reads one source after the other; what was printed is written out whatever ends it.
-    fn all(
+    /// Reads the sources in order. Flushes the output even after a failure.
+    fn read_sources(
         &mut self,
         plugin: &Plugin,
         sources: &[String],
-        progress: &mut Progress,
+        progress: &mut ProgressDisplay,
     ) -> Result<(), Stop> {
         if let Some(lines) = &mut self.lines {
             self.printer.header(&mut lines.pending);
         }
-        let mut ended = Ok(());
+        let mut result = Ok(());
         for source in sources {
-            ended = self.one(plugin, source, progress);
-            if ended.is_err() || self.left == 0 {
+            result = self.read_source(plugin, source, progress);
+            if result.is_err() || self.remaining == 0 {
                 break;
             }
         }
         match &mut self.lines {
-            // The output is gone already.
-            Some(_) if matches!(ended, Err(Stop::Quiet)) => ended,
-            Some(lines) => lines.flush().map_err(Stop::from).and(ended),
-            None => ended,
+            // Standard output is closed.
+            Some(_) if matches!(result, Err(Stop::BrokenPipe)) => result,
+            Some(lines) => lines.flush().map_err(Stop::from).and(result),
+            None => result,
         }
     }
 
-    fn one(&mut self, plugin: &Plugin, source: &str, progress: &mut Progress) -> Result<(), Stop> {
+    fn read_source(
+        &mut self,
+        plugin: &Plugin,
+        source: &str,
+        progress: &mut ProgressDisplay,
+    ) -> Result<(), Stop> {
         let mut capture = plugin.open(source)?;
         loop {
-            if interrupt::asked() {
+            if interrupt::is_requested() {
                 return Err(Stop::Interrupted);
             }
             let (status, events) = capture.next_batch()?;
-            if self.batch(events, progress)?.is_break() || status == Status::Eof {
+            if self.process(events, progress)?.is_break() || status == Status::Eof {
                 return Ok(());
             }
             if let Some(lines) = &mut self.lines {
-                // Asking for more tells the source that these events are processed.
+                // The next call acknowledges these events, so they must be written first.
                 lines.flush()?;
             }
             progress.update(&capture, self.stats.events);
         }
     }
 
-    /// Breaks when as many events as wanted were read.
-    fn batch(&mut self, events: Events<'_>, progress: &Progress) -> Result<ControlFlow<()>, Stop> {
+    /// Prints a batch. Breaks after the last of `--max-events`.
+    fn process(
+        &mut self,
+        events: Events<'_>,
+        progress: &ProgressDisplay,
+    ) -> Result<ControlFlow<()>, Stop> {
         for event in events {
-            if self.left == 0 {
+            if self.remaining == 0 {
                 break;
             }
-            self.left -= 1;
+            self.remaining -= 1;
             self.stats.events += 1;
             self.stats.bytes += event.payload().len() as u64;
             let failures = match &mut self.lines {
@@ -178,22 +188,22 @@ impl Reader<'_> {
                 None => self.printer.extract_only(event),
             };
             if failures.calls > 0 {
-                self.note(&failures, progress);
+                self.record_failures(&failures, progress);
             }
         }
-        Ok(match self.left {
+        Ok(match self.remaining {
             0 => ControlFlow::Break(()),
             _ => ControlFlow::Continue(()),
         })
     }
 
-    /// Tells the first failure; Falco goes on after one too.
-    fn note(&mut self, failures: &Failures, progress: &Progress) {
+    /// Logs the first failure and counts all. Reading continues after a failure, as in Falco.
+    fn record_failures(&mut self, failures: &Failures, progress: &ProgressDisplay) {
         if self.stats.failures == 0
             && let Some(reason) = &failures.reason
         {
             let line = format!(
-                "a field of event {} could not be extracted, further failures are only counted: {reason}",
+                "cannot extract a field of event {}: {reason}; further failures are counted, not logged",
                 self.stats.events
             );
             terminal::log(&progress.bar(), Severity::Error, &line);
@@ -202,22 +212,23 @@ impl Reader<'_> {
     }
 }
 
-/// Standard output with a large buffer.
+/// Buffered standard output.
 struct Lines {
     pending: Vec<u8>,
 }
 
-const FULL: usize = 64 * 1024;
+/// Buffered bytes at which to write: few system calls, and still cheap to allocate.
+const FLUSH_BYTES: usize = 64 * 1024;
 
 impl Lines {
     fn new() -> Lines {
         Lines {
-            pending: Vec::with_capacity(2 * FULL),
+            pending: Vec::with_capacity(2 * FLUSH_BYTES),
         }
     }
 
     fn flush_if_full(&mut self) -> io::Result<()> {
-        if self.pending.len() >= FULL {
+        if self.pending.len() >= FLUSH_BYTES {
             self.flush()?;
         }
         Ok(())
@@ -240,7 +251,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_star_stands_for_any_text() {
+    fn star_matches_any_text() {
         for (pattern, name, expected) in [
             ("ct.*", "ct.user", true),
             ("*", "ct.user", true),

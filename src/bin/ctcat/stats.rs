@@ -1,4 +1,4 @@
-//! What reading took, told at the end.
+//! `--stats`: speed, CPU time, memory and the plugin's metrics.
 
 use std::io::{self, Write};
 use std::mem::MaybeUninit;
@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 use cloudtrail::host::Plugin;
 use indicatif::DecimalBytes;
 
-/// Running totals of a reading.
+/// Running totals since the start of reading.
 pub struct Stats {
     started: Instant,
     before: Usage,
-    /// Events that were delivered.
+    /// Number of events.
     pub events: u64,
-    /// Bytes of their records.
+    /// Bytes of the events' records.
     pub bytes: u64,
-    /// Extraction calls that failed.
+    /// Failed extraction calls.
     pub failures: u64,
 }
 
@@ -47,7 +47,7 @@ impl Stats {
         )?;
         writeln!(
             err,
-            "CPU {:.3} s user + {:.3} s system ({:.2} µs an event), peak memory {:.1} MB",
+            "CPU {:.3} s user + {:.3} s system ({:.2} µs/event), peak memory {:.1} MB",
             user.as_secs_f64(),
             system.as_secs_f64(),
             (user + system).as_secs_f64() * 1e6 / events,
@@ -72,7 +72,7 @@ struct Usage {
     peak_bytes: u64,
 }
 
-/// CPU time of all threads and the largest resident size so far.
+/// CPU time of all threads and the peak resident size of this process so far.
 fn usage() -> Usage {
     let mut usage = MaybeUninit::<libc::rusage>::uninit();
     // SAFETY: the pointer is valid for a write of the struct.
@@ -80,12 +80,12 @@ fn usage() -> Usage {
     if rc != 0 {
         return Usage::default();
     }
-    // SAFETY: the call filled it, as its result was just seen to be 0.
+    // SAFETY: `getrusage` returned 0, so it has initialized the struct.
     let usage = unsafe { usage.assume_init() };
     let duration = |t: libc::timeval| {
         Duration::from_secs(t.tv_sec as u64) + Duration::from_micros(t.tv_usec as u64)
     };
-    // macOS counts in bytes, others in KiB.
+    // `ru_maxrss` is in bytes on macOS, in KiB elsewhere.
     let unit = if cfg!(target_os = "macos") { 1 } else { 1024 };
     Usage {
         user: duration(usage.ru_utime),

@@ -9,7 +9,9 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::in_flight::Entry;
 use super::process::ObjectKey;
+use super::requests::Deletion;
 use super::{Queue, Redrive};
+use crate::aws::backoff::Backoff;
 use crate::log::{Escaped, Severity};
 use crate::object::ack::{Failure, Settled};
 
@@ -24,6 +26,10 @@ const BATCHING: Duration = Duration::from_millis(50);
 
 /// Time since its first receive before which no message is given up.
 const MIN_AGE: Duration = Duration::from_secs(15 * 60);
+
+/// Pauses between tries of failed deletions.
+const FIRST_RETRY: Duration = Duration::from_millis(200);
+const LONGEST_RETRY: Duration = Duration::from_secs(15);
 
 /// Pause of a failed message for each time that it was received.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -51,41 +57,51 @@ pub(super) enum Done {
         objects: Vec<ObjectKey>,
         outcome: Settled,
     },
+    /// A processed message was received again: its deletion failed or was too late.
+    ReceivedAgain(u64),
     /// The source closes: settle what was sent before, return the rest, and say when that is done.
     Close(oneshot::Sender<()>),
 }
 
 /// What is to be requested of the queue.
-#[derive(Default)]
 struct Pending {
-    deletes: Vec<String>,
+    /// Numbers of messages in flight.
+    deletes: Vec<u64>,
     returns: Vec<(String, Duration)>,
     /// When the first of them has waited long enough.
     deadline: Option<Instant>,
+    /// Deletions that failed, and when they are tried again.
+    failed: Vec<u64>,
+    retry: Option<Instant>,
+    backoff: Backoff,
 }
 
 /// Settles messages for as long as the runtime lives. Requests take ten messages each, and run concurrently.
 pub(super) async fn run(queue: Arc<Queue>, mut done: mpsc::UnboundedReceiver<Done>) {
     let mut requests = JoinSet::new();
-    let mut pending = Pending::default();
+    let mut pending = Pending::new();
     loop {
-        let deadline = pending.deadline.unwrap_or_else(Instant::now);
         let may_request = requests.len() < REQUESTS;
+        let next_deadline = pending.next_deadline();
+        let deadline = next_deadline.unwrap_or_else(Instant::now);
         tokio::select! {
             next = done.recv() => match next {
                 None => return,
                 Some(Done::Message { number, objects, outcome }) => {
                     pending.add(queue.settle(number, &objects, outcome));
                 }
+                Some(Done::ReceivedAgain(number)) => pending.add(Fate::Delete(number)),
                 Some(Done::Close(closed)) => {
-                    close(&queue, &mut requests, std::mem::take(&mut pending)).await;
+                    close(&queue, &mut requests, pending).await;
                     // The caller may have stopped waiting.
                     let _ = closed.send(());
+                    pending = Pending::new();
                 }
             },
-            Some(_) = requests.join_next() => {}
-            () = sleep_until(deadline), if pending.deadline.is_some() && may_request => {}
+            Some(failed) = requests.join_next() => pending.answered(failed.unwrap_or_default()),
+            () = sleep_until(deadline), if next_deadline.is_some() && may_request => {}
         }
+        pending.retry_failed();
         while requests.len() < REQUESTS && pending.is_due() {
             pending.request(&queue, &mut requests);
         }
@@ -93,14 +109,49 @@ pub(super) async fn run(queue: Arc<Queue>, mut done: mpsc::UnboundedReceiver<Don
 }
 
 impl Pending {
+    fn new() -> Self {
+        Pending {
+            deletes: Vec::new(),
+            returns: Vec::new(),
+            deadline: None,
+            failed: Vec::new(),
+            retry: None,
+            backoff: Backoff::new(FIRST_RETRY, LONGEST_RETRY),
+        }
+    }
+
     fn add(&mut self, fate: Fate) {
         match fate {
-            Fate::Delete(receipt) => self.deletes.push(receipt),
+            Fate::Delete(number) => self.deletes.push(number),
             Fate::Return(receipt, pause) => self.returns.push((receipt, pause)),
             Fate::Nothing => return,
         }
         self.deadline
             .get_or_insert_with(|| Instant::now() + BATCHING);
+    }
+
+    /// A request was answered; these are the messages that it failed to delete.
+    fn answered(&mut self, failed: Vec<u64>) {
+        if failed.is_empty() {
+            self.backoff.reset();
+            return;
+        }
+        self.failed.extend(failed);
+        if self.retry.is_none() {
+            self.retry = Some(Instant::now() + self.backoff.pause());
+        }
+    }
+
+    fn retry_failed(&mut self) {
+        if self.retry.is_some_and(|retry| retry <= Instant::now()) {
+            self.retry = None;
+            self.deletes.append(&mut self.failed);
+            self.deadline = Some(Instant::now());
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        [self.deadline, self.retry].into_iter().flatten().min()
     }
 
     fn is_due(&self) -> bool {
@@ -112,21 +163,45 @@ impl Pending {
     }
 
     /// Starts one request of each kind.
-    fn request(&mut self, queue: &Arc<Queue>, requests: &mut JoinSet<()>) {
+    fn request(&mut self, queue: &Arc<Queue>, requests: &mut JoinSet<Vec<u64>>) {
         let deletes = first_of(&mut self.deletes);
         if !deletes.is_empty() {
-            let queue = Arc::clone(queue);
-            requests.spawn(async move { queue.delete(deletes).await });
+            requests.spawn(delete(Arc::clone(queue), deletes));
         }
         let returns = first_of(&mut self.returns);
         if !returns.is_empty() {
             let queue = Arc::clone(queue);
-            requests.spawn(async move { queue.return_messages(&returns).await });
+            requests.spawn(async move {
+                queue.return_messages(&returns).await;
+                Vec::new()
+            });
         }
         if self.deletes.is_empty() && self.returns.is_empty() {
             self.deadline = None;
         }
     }
+}
+
+/// Deletes processed messages; the numbers of those that are to be tried again.
+async fn delete(queue: Arc<Queue>, numbers: Vec<u64>) -> Vec<u64> {
+    let (numbers, receipts): (Vec<_>, Vec<_>) =
+        queue.in_flight.receipts(&numbers).into_iter().unzip();
+    if numbers.is_empty() {
+        return Vec::new();
+    }
+    let deletions = queue.delete(&receipts).await;
+    let mut failed = Vec::new();
+    for (number, deletion) in numbers.into_iter().zip(deletions) {
+        match deletion {
+            Deletion::Deleted => {
+                queue.in_flight.remove(number);
+            }
+            Deletion::Failed => failed.push(number),
+            // It stays in the table, so that its next receive only deletes it.
+            Deletion::Refused => {}
+        }
+    }
+    failed
 }
 
 /// Takes as many entries as one request can have.
@@ -136,11 +211,17 @@ fn first_of<T>(entries: &mut Vec<T>) -> Vec<T> {
 }
 
 /// Deletes what is processed and returns what is not, all at the same time.
-async fn close(queue: &Arc<Queue>, requests: &mut JoinSet<()>, mut pending: Pending) {
+async fn close(queue: &Arc<Queue>, requests: &mut JoinSet<Vec<u64>>, mut pending: Pending) {
     queue.closing.send_replace(true);
     // Until the receivers have ended.
     let _ = timeout(RECEIVERS_END, queue.closing.closed()).await;
-    let returned = queue.in_flight.drain();
+    pending.deletes.append(&mut pending.failed);
+    while !pending.deletes.is_empty() {
+        pending.request(queue, requests);
+    }
+    // The deletions read their receipts first, which draining takes away.
+    tokio::task::yield_now().await;
+    let returned = queue.in_flight.drain(!queue.rules.delete);
     queue.metrics.messages_returned.add(returned.len() as u64);
     pending.returns.extend(returned.into_iter().map(|entry| {
         let pause = match queue.rules.delete {
@@ -150,7 +231,7 @@ async fn close(queue: &Arc<Queue>, requests: &mut JoinSet<()>, mut pending: Pend
         };
         (entry.receipt, pause)
     }));
-    while !(pending.deletes.is_empty() && pending.returns.is_empty()) {
+    while !pending.returns.is_empty() {
         pending.request(queue, requests);
     }
     while requests.join_next().await.is_some() {}
@@ -165,7 +246,8 @@ fn pause_at_close(receives: u32) -> Duration {
 
 /// What is done with a settled message.
 enum Fate {
-    Delete(String),
+    /// The message with this number in flight.
+    Delete(u64),
     /// It is visible again after this pause.
     Return(String, Duration),
     /// It is deleted already, stays hidden until its visibility timeout expires, or is returned later.
@@ -176,41 +258,36 @@ impl Queue {
     fn settle(&self, number: u64, objects: &[ObjectKey], outcome: Settled) -> Fate {
         let rules = &self.rules;
         if rules.delete && rules.delete_on_receipt {
-            self.in_flight.remove(number);
+            if let (Some(entry), Some(Failure::Permanent(why))) =
+                (self.in_flight.remove(number), outcome.failure)
+            {
+                let name = format!("{}: message {}", self.shown, Escaped(&entry.id));
+                self.log
+                    .lost(&name, &why, "deleted on receipt (sqsDeleteWhen)");
+            }
             return Fate::Nothing;
         }
         let Some(failure) = outcome.failure else {
-            if !rules.delete {
-                self.in_flight.leave(number);
-                return Fate::Nothing;
+            if let Some(id) = self.in_flight.with(number, |entry| entry.id.clone()) {
+                self.delivered.forget(&id);
             }
-            let Some(entry) = self.in_flight.remove(number) else {
-                return Fate::Nothing;
+            self.in_flight.processed(number);
+            return match rules.delete {
+                true => Fate::Delete(number),
+                false => Fate::Nothing,
             };
-            self.delivered.forget(&entry.id);
-            return Fate::Delete(entry.receipt);
         };
-        let give_up = match &failure {
-            Failure::Permanent(why) => self
-                .in_flight
-                .with(number, |entry| {
-                    self.may_give_up(entry).then(|| entry.id.clone())
-                })
-                .flatten()
-                .map(|id| (id, why)),
-            Failure::Transient => None,
-        };
-        if let Some((id, why)) = give_up
-            && let Some(entry) = self.in_flight.remove(number)
-        {
-            self.delivered.forget(&id);
-            let receives = entry.receives;
-            self.log.lost(
-                &format!("{}: message {}", self.shown, Escaped(&id)),
-                why,
-                &format!("deleted after {receives} receives (sqsMaxReceives)"),
-            );
-            return Fate::Delete(entry.receipt);
+        if let Failure::Permanent(why) = &failure {
+            let given_up = self.in_flight.with(number, |entry| {
+                let given_up = self.may_give_up(entry);
+                self.report(entry, why, given_up);
+                given_up.then(|| entry.id.clone())
+            });
+            if let Some(id) = given_up.flatten() {
+                self.delivered.forget(&id);
+                self.in_flight.processed(number);
+                return Fate::Delete(number);
+            }
         }
         let Some((id, pause)) = self.in_flight.with(number, |entry| {
             let pause = self.pause(entry, &failure);
@@ -226,6 +303,26 @@ impl Queue {
         match self.in_flight.remove_to_return(number, pause) {
             Some(entry) => Fate::Return(entry.receipt, pause),
             None => Fate::Nothing,
+        }
+    }
+
+    /// Names a message that failed permanently, and what happens to it next. The line is suppressed only at later receives.
+    fn report(&self, entry: &Entry, why: &str, given_up: bool) {
+        let name = format!("{}: message {}", self.shown, Escaped(&entry.id));
+        let (receives, max) = (entry.receives, self.rules.max_receives);
+        let outcome = match self.rules.redrive {
+            _ if given_up => format!("deleted after {receives} receives (sqsMaxReceives)"),
+            Redrive::Policy => format!("left to the queue's redrive policy (receive {receives})"),
+            Redrive::None => format!("left to sqsMaxReceives (receive {receives} of {max})"),
+            Redrive::Unknown => format!("left in the queue (receive {receives})"),
+        };
+        match receives <= 1 || given_up {
+            true => self.log.lost(&name, why, &outcome),
+            false => self.log.limited(
+                "failed messages",
+                Severity::Error,
+                format_args!("{name}: {why}; {outcome}"),
+            ),
         }
     }
 
@@ -245,7 +342,7 @@ impl Queue {
     fn pause(&self, entry: &Entry, failure: &Failure) -> Duration {
         if entry.evicted {
             self.log.limited(
-                "queue_evicted",
+                "evicted messages",
                 Severity::Warning,
                 format_args!(
                     "{}: message {} has waited too long, or too many messages wait: it is returned to the queue, which costs a receive",

@@ -16,8 +16,16 @@ const LONGEST_VISIBILITY: Duration = Duration::from_secs(12 * 3600);
 /// Distance kept from [`LONGEST_VISIBILITY`], for the time that requests take.
 const MARGIN: Duration = Duration::from_secs(60);
 
-/// Messages kept that are neither deleted nor returned until their visibility timeout expires (`sqsDelete: false`).
-const MAX_LEFT: usize = 10_000;
+/// Processed messages that are kept: until they are deleted, or, with `sqsDelete: false`, until their visibility timeout
+/// expires.
+const MAX_PROCESSED: usize = 10_000;
+
+/// Objects of a message that are in work at the same time.
+pub(super) const OBJECTS: usize = 100;
+
+/// Bytes of a message's body that a parked message may have for nothing, and further ones for each unit of weight.
+const FREE_BYTES: usize = 4096;
+const WEIGHT_BYTES: usize = 512;
 
 /// A message as it was received.
 #[derive(Debug)]
@@ -36,7 +44,12 @@ pub(super) struct Received {
     pub(super) permit: Option<OwnedSemaphorePermit>,
 }
 
-/// All messages in flight, by a number of their own: a message that was received twice is in flight twice.
+/// What a parked message counts for, so that few large messages take no more memory than many small ones.
+pub(super) fn weight(body: usize, objects: usize) -> usize {
+    objects.clamp(1, OBJECTS) + body.saturating_sub(FREE_BYTES) / WEIGHT_BYTES
+}
+
+/// All messages in flight, by a number of their own.
 #[derive(Debug)]
 pub(super) struct InFlight {
     table: Mutex<Table>,
@@ -49,10 +62,12 @@ pub(super) struct InFlight {
 struct Table {
     next: u64,
     entries: HashMap<u64, Entry>,
-    /// Messages that wait for a retry, oldest first.
+    by_id: HashMap<String, u64>,
+    /// Messages that wait for a retry, oldest first, and what they weigh in all.
     parked: BTreeSet<u64>,
-    /// Messages that were processed and are not to be deleted, oldest first.
-    left: BTreeSet<u64>,
+    parked_weight: usize,
+    /// Messages that were processed, oldest first.
+    processed: BTreeSet<u64>,
 }
 
 /// One message in flight.
@@ -77,6 +92,20 @@ pub(super) struct Entry {
     return_after: Option<Duration>,
     task: Option<AbortHandle>,
     permit: Option<OwnedSemaphorePermit>,
+    /// The permit for what its body expands to.
+    expansion: Option<OwnedSemaphorePermit>,
+    weight: usize,
+}
+
+/// What [`InFlight::add`] found.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Added {
+    /// The message is to be processed, under this number.
+    New(u64),
+    /// The message is being processed already, since an earlier receive. The new receipt handle replaces the old one.
+    InWork,
+    /// The message with this number was processed already, and is to be deleted by its new receipt handle.
+    Processed(u64),
 }
 
 /// A message whose visibility timeout is to be extended.
@@ -106,9 +135,24 @@ impl InFlight {
         }
     }
 
-    /// Adds a message that was just received.
-    pub(super) fn add(&self, message: &mut Received) -> u64 {
+    /// Adds a message that was just received, unless an earlier receive of it is still in flight here.
+    pub(super) fn add(&self, message: &mut Received) -> Added {
         let now = Instant::now();
+        let mut table = self.table();
+        if let Some(number) = table.by_id.get(&message.id).copied()
+            && let Some(entry) = table.entries.get_mut(&number)
+        {
+            entry.receipt.clone_from(&message.receipt);
+            entry.receives = entry.receives.max(message.receives);
+            entry.received = now;
+            entry.renewed = now;
+            entry.visible_at = now + self.visibility;
+            entry.lapsed = false;
+            return match table.processed.contains(&number) {
+                true => Added::Processed(number),
+                false => Added::InWork,
+            };
+        }
         let entry = Entry {
             id: message.id.clone(),
             receipt: message.receipt.clone(),
@@ -124,13 +168,30 @@ impl InFlight {
             return_after: None,
             task: None,
             permit: message.permit.take(),
+            expansion: None,
+            weight: 1,
         };
-        let mut table = self.table();
         let number = table.next;
         table.next += 1;
         table.entries.insert(number, entry);
+        if !message.id.is_empty() {
+            table.by_id.insert(message.id.clone(), number);
+        }
         self.metrics.messages_in_flight.add(1);
-        number
+        Added::New(number)
+    }
+
+    /// Sets what the message counts for when it is parked, and the permit that it holds until then.
+    pub(super) fn expanded(
+        &self,
+        number: u64,
+        weight: usize,
+        permit: Option<OwnedSemaphorePermit>,
+    ) {
+        if let Some(entry) = self.table().entries.get_mut(&number) {
+            entry.weight = weight;
+            entry.expansion = permit;
+        }
     }
 
     /// Sets the task that processes a message, which is aborted when the message is evicted.
@@ -147,12 +208,15 @@ impl InFlight {
         let Some(entry) = table.entries.get_mut(&number) else {
             return;
         };
-        drop(entry.permit.take());
-        if !table.parked.insert(number) {
+        drop((entry.permit.take(), entry.expansion.take()));
+        let weight = entry.weight;
+        if table.processed.contains(&number) || !table.parked.insert(number) {
             return;
         }
+        table.parked_weight += weight;
         self.metrics.messages_parked.add(1);
-        if table.parked.len() > self.max_parked
+        while table.parked_weight > self.max_parked
+            && table.parked.len() > 1
             && let Some(oldest) = table.parked.first().copied()
         {
             self.evict(&mut table, oldest);
@@ -184,35 +248,46 @@ impl InFlight {
         self.take(&mut table, number)
     }
 
-    /// The message was processed and is not to be deleted: it is no longer extended.
-    pub(super) fn leave(&self, number: u64) {
+    /// The message was processed: it stays until it is deleted, or until its visibility timeout expires.
+    pub(super) fn processed(&self, number: u64) {
         let mut table = self.table();
         self.unpark(&mut table, number);
         let Some(entry) = table.entries.get_mut(&number) else {
             return;
         };
-        drop(entry.permit.take());
-        table.left.insert(number);
-        if table.left.len() > MAX_LEFT
-            && let Some(oldest) = table.left.pop_first()
+        drop((entry.permit.take(), entry.expansion.take()));
+        table.processed.insert(number);
+        if table.processed.len() > MAX_PROCESSED
+            && let Some(oldest) = table.processed.first().copied()
         {
             self.take(&mut table, oldest);
         }
     }
 
+    /// How many processed messages are kept.
+    pub(super) fn count_processed(&self) -> usize {
+        self.table().processed.len()
+    }
+
+    /// The receipt handles of these messages, without those that are gone.
+    pub(super) fn receipts(&self, numbers: &[u64]) -> Vec<(u64, String)> {
+        let table = self.table();
+        let receipt = |number: &u64| Some((*number, table.entries.get(number)?.receipt.clone()));
+        numbers.iter().filter_map(receipt).collect()
+    }
+
     /// Takes all messages out that can be returned: at close.
-    pub(super) fn drain(&self) -> Vec<Entry> {
+    pub(super) fn drain(&self, with_processed: bool) -> Vec<Entry> {
         let mut table = self.table();
         let numbers: Vec<u64> = table.entries.keys().copied().collect();
-        for number in &numbers {
-            self.unpark(&mut table, *number);
+        let mut entries = Vec::new();
+        for number in numbers {
+            self.unpark(&mut table, number);
+            let returned = with_processed || !table.processed.contains(&number);
+            let entry = self.take(&mut table, number);
+            entries.extend(entry.filter(|entry| returned && !entry.deleted && !entry.lapsed));
         }
-        let entries = numbers
-            .iter()
-            .filter_map(|number| self.take(&mut table, *number));
         entries
-            .filter(|entry| !entry.deleted && !entry.lapsed)
-            .collect()
     }
 
     /// A message's state, without taking it out.
@@ -221,29 +296,40 @@ impl InFlight {
     }
 
     /// What has to be done now: messages of which half of the visibility timeout is over, and those for which all is.
-    pub(super) fn due(&self) -> Due {
+    ///
+    /// Processed messages are extended too if they are `to_delete`.
+    pub(super) fn due(&self, to_delete: bool) -> Due {
         let now = Instant::now();
         let mut due = Due::default();
         let mut table = self.table();
-        let Table { entries, left, .. } = &mut *table;
+        let Table {
+            entries, processed, ..
+        } = &mut *table;
         let mut too_long = Vec::new();
         let mut expired = Vec::new();
         for (&number, entry) in entries.iter_mut() {
             if entry.deleted {
                 continue;
             }
-            if left.contains(&number) {
+            let processed = processed.contains(&number);
+            if processed && !to_delete {
                 if now >= entry.visible_at {
                     expired.push(number);
                 }
                 continue;
             }
             if entry.lapsed {
+                // A processed message is remembered for its next receive, which only deletes it.
+                if processed && now.duration_since(entry.received) >= LONGEST_VISIBILITY {
+                    expired.push(number);
+                }
                 continue;
             }
             if now >= entry.visible_at {
                 entry.lapsed = true;
-                due.lapsed.push(entry.id.clone());
+                if !processed {
+                    due.lapsed.push(entry.id.clone());
+                }
                 continue;
             }
             if entry.extending || now.duration_since(entry.renewed) < self.visibility / 2 {
@@ -252,7 +338,9 @@ impl InFlight {
             let latest = LONGEST_VISIBILITY - MARGIN;
             let rest = latest.saturating_sub(now.duration_since(entry.received));
             if rest <= self.visibility / 2 {
-                too_long.push(number);
+                if !processed {
+                    too_long.push(number);
+                }
                 continue;
             }
             entry.extending = true;
@@ -263,7 +351,6 @@ impl InFlight {
             });
         }
         for number in expired {
-            table.left.remove(&number);
             self.take(&mut table, number);
         }
         for number in too_long {
@@ -282,10 +369,16 @@ impl InFlight {
     ) -> ExtensionEffect {
         let mut table = self.table();
         // A message that is gone was settled in the meantime, and its extension does not matter.
+        let table = &mut *table;
         let Some(entry) = table.entries.get_mut(&extension.number) else {
             return ExtensionEffect::None;
         };
         entry.extending = false;
+        if entry.receipt != extension.receipt {
+            // The message was received again meanwhile.
+            return ExtensionEffect::None;
+        }
+        let processed = table.processed.contains(&extension.number);
         match outcome {
             ExtensionOutcome::Extended => {
                 entry.renewed = requested;
@@ -295,7 +388,7 @@ impl InFlight {
             ExtensionOutcome::NotInFlight if entry.lapsed => {}
             ExtensionOutcome::NotInFlight => {
                 entry.lapsed = true;
-                if entry.return_after.is_none() {
+                if entry.return_after.is_none() && !processed {
                     return ExtensionEffect::Lapsed(entry.id.clone());
                 }
             }
@@ -303,7 +396,7 @@ impl InFlight {
         let Some(pause) = entry.return_after else {
             return ExtensionEffect::None;
         };
-        match self.take(&mut table, extension.number) {
+        match self.take(table, extension.number) {
             Some(entry) => ExtensionEffect::Return(entry, pause),
             None => ExtensionEffect::None,
         }
@@ -323,12 +416,17 @@ impl InFlight {
     fn unpark(&self, table: &mut Table, number: u64) {
         if table.parked.remove(&number) {
             self.metrics.messages_parked.sub(1);
+            let weight = table.entries.get(&number).map_or(0, |entry| entry.weight);
+            table.parked_weight = table.parked_weight.saturating_sub(weight);
         }
     }
 
     fn take(&self, table: &mut Table, number: u64) -> Option<Entry> {
         let entry = table.entries.remove(&number)?;
-        table.left.remove(&number);
+        table.processed.remove(&number);
+        if table.by_id.get(&entry.id) == Some(&number) {
+            table.by_id.remove(&entry.id);
+        }
         self.metrics.messages_in_flight.sub(1);
         Some(entry)
     }
@@ -376,16 +474,23 @@ mod tests {
         InFlight::new(VISIBILITY, max_parked, Arc::default())
     }
 
-    fn add(in_flight: &InFlight, id: &str) -> u64 {
-        in_flight.add(&mut Received {
+    fn received(id: &str, receipt: &str) -> Received {
+        Received {
             id: id.to_owned(),
-            receipt: format!("receipt of {id}"),
+            receipt: receipt.to_owned(),
             body: String::new(),
             receives: 1,
             first_received: None,
             deleted: id == "deleted",
             permit: None,
-        })
+        }
+    }
+
+    fn add(in_flight: &InFlight, id: &str) -> u64 {
+        match in_flight.add(&mut received(id, "first receipt")) {
+            Added::New(number) => number,
+            other => panic!("{other:?}"),
+        }
     }
 
     fn age(in_flight: &InFlight, number: u64, age: Duration) {
@@ -400,14 +505,17 @@ mod tests {
     fn visibility_is_extended_at_half_of_its_time_by_one_request() {
         let in_flight = in_flight(10);
         let number = add(&in_flight, "a");
-        assert!(in_flight.due().extensions.is_empty());
+        assert!(in_flight.due(true).extensions.is_empty());
         age(&in_flight, number, VISIBILITY / 2);
-        let due = in_flight.due().extensions;
+        let due = in_flight.due(true).extensions;
         assert_eq!(due.len(), 1);
         assert_eq!(due[0].timeout, VISIBILITY);
-        assert!(in_flight.due().extensions.is_empty(), "one is under way");
+        assert!(
+            in_flight.due(true).extensions.is_empty(),
+            "one is under way"
+        );
         in_flight.extended(&due[0], Instant::now(), ExtensionOutcome::Failed);
-        assert_eq!(in_flight.due().extensions.len(), 1, "it is tried again");
+        assert_eq!(in_flight.due(true).extensions.len(), 1, "it is tried again");
     }
 
     #[test]
@@ -415,12 +523,12 @@ mod tests {
         let in_flight = in_flight(10);
         let number = add(&in_flight, "deleted");
         age(&in_flight, number, 2 * VISIBILITY);
-        let due = in_flight.due();
+        let due = in_flight.due(true);
         assert!(
             due.extensions.is_empty() && due.lapsed.is_empty(),
             "{due:?}"
         );
-        assert!(in_flight.drain().is_empty());
+        assert!(in_flight.drain(true).is_empty());
     }
 
     #[test]
@@ -428,8 +536,8 @@ mod tests {
         let in_flight = in_flight(10);
         let number = add(&in_flight, "a");
         age(&in_flight, number, VISIBILITY);
-        assert_eq!(in_flight.due().lapsed, ["a"]);
-        assert!(in_flight.due().lapsed.is_empty());
+        assert_eq!(in_flight.due(true).lapsed, ["a"]);
+        assert!(in_flight.due(true).lapsed.is_empty());
         assert!(
             in_flight.remove(number).is_some(),
             "it is still settled here"
@@ -441,7 +549,7 @@ mod tests {
         let in_flight = in_flight(10);
         let number = add(&in_flight, "a");
         age(&in_flight, number, VISIBILITY / 2);
-        let due = in_flight.due().extensions;
+        let due = in_flight.due(true).extensions;
         in_flight.remove(number);
         let effect = in_flight.extended(&due[0], Instant::now(), ExtensionOutcome::NotInFlight);
         assert!(matches!(effect, ExtensionEffect::None), "{effect:?}");
@@ -452,12 +560,12 @@ mod tests {
         let in_flight = in_flight(10);
         let number = add(&in_flight, "a");
         age(&in_flight, number, VISIBILITY / 2);
-        let due = in_flight.due().extensions;
+        let due = in_flight.due(true).extensions;
         let pause = Duration::from_secs(5);
         assert!(in_flight.remove_to_return(number, pause).is_none());
         let effect = in_flight.extended(&due[0], Instant::now(), ExtensionOutcome::Extended);
         assert!(matches!(effect, ExtensionEffect::Return(_, after) if after == pause));
-        assert!(in_flight.drain().is_empty());
+        assert!(in_flight.drain(true).is_empty());
     }
 
     #[test]
@@ -471,7 +579,7 @@ mod tests {
             .get_mut(&number)
             .expect("in flight")
             .received -= LONGEST_VISIBILITY - MARGIN - VISIBILITY - Duration::from_secs(10);
-        let due = in_flight.due().extensions;
+        let due = in_flight.due(true).extensions;
         assert!(due[0].timeout < VISIBILITY, "{due:?}");
         in_flight.extended(&due[0], Instant::now(), ExtensionOutcome::Failed);
         in_flight
@@ -480,7 +588,7 @@ mod tests {
             .get_mut(&number)
             .expect("in flight")
             .received -= VISIBILITY;
-        assert!(in_flight.due().extensions.is_empty());
+        assert!(in_flight.due(true).extensions.is_empty());
         assert_eq!(in_flight.with(number, |entry| entry.evicted), Some(true));
     }
 
@@ -505,8 +613,8 @@ mod tests {
         for id in ["a", "b", "deleted"] {
             in_flight.park(add(&in_flight, id));
         }
-        in_flight.leave(add(&in_flight, "left"));
-        assert_eq!(in_flight.drain().len(), 3);
+        in_flight.processed(add(&in_flight, "left"));
+        assert_eq!(in_flight.drain(true).len(), 3);
         assert_eq!(in_flight.metrics.messages_in_flight.value(), 0);
         assert_eq!(in_flight.metrics.messages_parked.value(), 0);
     }
@@ -515,11 +623,56 @@ mod tests {
     fn messages_that_are_not_to_be_deleted_are_forgotten_when_visible_again() {
         let in_flight = in_flight(10);
         let number = add(&in_flight, "a");
-        in_flight.leave(number);
+        in_flight.processed(number);
         age(&in_flight, number, VISIBILITY / 2);
-        assert!(in_flight.due().extensions.is_empty());
+        assert!(in_flight.due(false).extensions.is_empty());
         age(&in_flight, number, VISIBILITY);
-        assert!(in_flight.due().lapsed.is_empty());
-        assert!(in_flight.drain().is_empty());
+        assert!(in_flight.due(false).lapsed.is_empty());
+        assert!(in_flight.drain(true).is_empty());
+    }
+
+    #[test]
+    fn processed_message_is_extended_until_it_is_deleted() {
+        let in_flight = in_flight(10);
+        let number = add(&in_flight, "a");
+        in_flight.processed(number);
+        age(&in_flight, number, VISIBILITY / 2);
+        assert_eq!(in_flight.due(true).extensions.len(), 1);
+        assert!(in_flight.drain(false).is_empty(), "it is not returned");
+    }
+
+    #[test]
+    fn message_that_is_received_again_is_not_processed_twice() {
+        let in_flight = in_flight(10);
+        let number = add(&in_flight, "a");
+        age(&in_flight, number, VISIBILITY / 2);
+        let due = in_flight.due(true).extensions;
+        let again = in_flight.add(&mut received("a", "second receipt"));
+        assert_eq!(again, Added::InWork);
+        assert_eq!(
+            in_flight.receipts(&[number]),
+            [(number, "second receipt".to_owned())]
+        );
+        in_flight.extended(&due[0], Instant::now(), ExtensionOutcome::NotInFlight);
+        assert!(
+            !in_flight.drain(false).is_empty(),
+            "the old receipt does not matter"
+        );
+        let number = add(&in_flight, "a");
+        in_flight.processed(number);
+        let again = in_flight.add(&mut received("a", "third receipt"));
+        assert_eq!(again, Added::Processed(number));
+    }
+
+    #[test]
+    fn large_messages_are_parked_in_small_numbers() {
+        let in_flight = in_flight(1000);
+        for id in ["a", "b", "c"] {
+            let number = add(&in_flight, id);
+            in_flight.expanded(number, weight(300 << 10, 5000), None);
+            in_flight.park(number);
+        }
+        assert_eq!(in_flight.metrics.messages_parked.value(), 1);
+        assert_eq!(weight(1500, 1), 1, "a normal message");
     }
 }

@@ -11,6 +11,7 @@
 
 mod ack;
 mod delivered;
+mod failure_report;
 mod in_flight;
 pub(crate) mod notification;
 mod process;
@@ -29,6 +30,7 @@ use tokio::task::JoinSet;
 
 use self::ack::Done;
 use self::delivered::DeliveredObjects;
+use self::failure_report::FailureReport;
 use self::in_flight::{InFlight, Received};
 use self::process::Processor;
 use crate::aws::backoff::Backoff;
@@ -50,6 +52,9 @@ const MAX_PARKED: usize = 10_000;
 /// The same of a FIFO queue, whose groups wait for each of their messages.
 const MAX_PARKED_FIFO: usize = 100;
 
+/// Bodies of messages being processed, in KiB. In memory, a message takes some 15 times its body.
+const EXPANSION_KIB: usize = 4096;
+
 /// A queue that was found and can be read.
 #[derive(Debug)]
 pub struct Queue {
@@ -61,6 +66,10 @@ pub struct Queue {
     in_flight: InFlight,
     delivered: DeliveredObjects,
     outage_pauses: Mutex<Backoff>,
+    /// Bounds what the bodies of messages expand to, in KiB of body.
+    expansion: Arc<Semaphore>,
+    receives: FailureReport,
+    deletions: FailureReport,
     /// Whether the source closes, which ends the receivers.
     closing: watch::Sender<bool>,
     metrics: Arc<Metrics>,
@@ -155,6 +164,17 @@ impl Queue {
             in_flight: InFlight::new(visibility, max_parked, Arc::clone(&metrics)),
             delivered: DeliveredObjects::default(),
             outage_pauses: Mutex::new(receive::outage_pauses()),
+            expansion: Arc::new(Semaphore::new(EXPANSION_KIB)),
+            receives: FailureReport::new(
+                "messages cannot be received, retrying",
+                "sqs:ReceiveMessage",
+                "messages are received",
+            ),
+            deletions: FailureReport::new(
+                "processed messages cannot be deleted, they are kept hidden and the deletion is retried",
+                "sqs:DeleteMessage",
+                "messages are deleted",
+            ),
             closing: watch::Sender::new(false),
             metrics,
             log,

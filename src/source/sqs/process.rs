@@ -6,9 +6,9 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::ack::Done;
-use super::in_flight::Received;
-use super::{Queue, Redrive};
-use crate::aws::{AwsError, ErrorCause, ObjectId};
+use super::in_flight::{Added, OBJECTS, Received, weight};
+use super::{EXPANSION_KIB, Queue};
+use crate::aws::{ErrorCause, ObjectId};
 use crate::error::{Error, ErrorKind};
 use crate::log::quote::quoted;
 use crate::log::{Escaped, Severity};
@@ -17,14 +17,11 @@ use crate::object::ack::{AckHandle, Failure, Settled, ack_handles};
 use crate::object::memory_budget::UNORDERED;
 use crate::object_key;
 use crate::pipeline::UnorderedSender;
-use crate::source::fetch::{Account, Fetched, Fetcher};
+use crate::source::fetch::{Account, Fetched, Fetcher, Waits};
 use crate::source::sqs::notification::{self, Notification, ObjectRef, Parsed};
 
 /// Identifies an object among those of a message.
 pub(super) type ObjectKey = u64;
-
-/// Objects of one message that are downloaded, or wait for a retry, at the same time.
-const OBJECTS: usize = 1000;
 
 /// Size up to which a message is believed: a download that reserves more would keep others out for a made-up object.
 const MAX_BELIEVED: u64 = 1 << 20;
@@ -41,34 +38,43 @@ pub(super) struct Processor {
 impl Processor {
     /// Adds a message to those in flight and starts its downloads.
     pub(super) fn start(&self, mut message: Received) {
-        let number = self.queue.in_flight.add(&mut message);
-        let task = tokio::spawn(self.clone().process(number, message));
-        self.queue.in_flight.set_task(number, task.abort_handle());
+        match self.queue.in_flight.add(&mut message) {
+            Added::New(number) => {
+                let task = tokio::spawn(self.clone().process(number, message));
+                self.queue.in_flight.set_task(number, task.abort_handle());
+            }
+            Added::InWork => {}
+            Added::Processed(number) => {
+                // Without a receiver the source is closed.
+                let _ = self.done.send(Done::ReceivedAgain(number));
+            }
+        }
     }
 
     /// Downloads what a message names, and hands it to the decode threads.
-    async fn process(self, number: u64, message: Received) {
+    async fn process(self, number: u64, mut message: Received) {
         let queue = &self.queue;
-        let parsed = match notification::parse(&message.body) {
+        let body = std::mem::take(&mut message.body);
+        let kib = (body.len() / 1024 + 1).min(EXPANSION_KIB) as u32;
+        // The semaphore is never closed.
+        let permit = Arc::clone(&queue.expansion)
+            .acquire_many_owned(kib)
+            .await
+            .ok();
+        let parsed = match notification::parse(&body) {
             Notification::Objects(parsed) => parsed,
             Notification::Ignored => Parsed::default(),
             Notification::Unknown(kind) => {
                 queue.metrics.messages_unknown.add(1);
-                queue.report(
-                    &message,
-                    &format!(
-                        "not a notification of a log file ({kind}): {}",
-                        quoted(&message.body)
-                    ),
+                let excerpt = quoted(&body);
+                self.settle_failed(
+                    number,
+                    format!("not a notification of a log file ({kind}): {excerpt}"),
                 );
-                self.settle_failed(number, format!("not a notification of a log file ({kind})"));
                 return;
             }
         };
         let reason = (!parsed.problems.is_empty()).then(|| parsed.reason());
-        if let Some(reason) = &reason {
-            queue.report(&message, reason);
-        }
         let objects: Vec<(ObjectKey, ObjectRef)> = parsed
             .objects
             .into_iter()
@@ -79,6 +85,10 @@ impl Processor {
             self.settle_failed(number, reason.clone());
             return;
         }
+        queue
+            .in_flight
+            .expanded(number, weight(body.len(), objects.len()), permit);
+        drop(body);
         let keys: Vec<ObjectKey> = objects.iter().map(|(key, _)| *key).collect();
         let done = self.done.clone();
         let ack_handles = ack_handles(objects.len(), move |mut outcome| {
@@ -142,12 +152,15 @@ impl Processor {
             size: object.size.filter(|size| *size <= MAX_BELIEVED),
         };
         let mut reported = false;
-        let retrying = |error: &AwsError| {
+        let waits = |waits: Waits<'_>| {
             queue.in_flight.park(number);
+            let Waits::Retry(error) = waits else {
+                return;
+            };
             let of_object = !error.cause.is_outage() && error.cause != ErrorCause::NotFound;
             if of_object && !std::mem::replace(&mut reported, true) {
                 queue.log.limited(
-                    "object_retry",
+                    "object retries",
                     Severity::Warning,
                     format_args!(
                         "{}: {error}; message {} is kept and the object retried",
@@ -157,7 +170,7 @@ impl Processor {
                 );
             }
         };
-        match self.fetcher.fetch(&id, account, retrying).await {
+        match self.fetcher.fetch(&id, account, waits).await {
             Fetched::Content(content) => {
                 // A closed source drops the object, and with it the ticket.
                 let _ = self.feed.submit(vec![Object {
@@ -174,11 +187,14 @@ impl Processor {
                 } else if failed.transient {
                     queue.in_flight.give_up(number);
                 } else {
-                    queue.log.lost(
-                        &id.url(),
-                        &failed.error.to_string(),
-                        &queue.outcome(&message),
+                    let outcome = format!(
+                        "message {}, receive {}",
+                        Escaped(&message.id),
+                        message.receives
                     );
+                    queue
+                        .log
+                        .lost(&id.url(), &failed.error.to_string(), &outcome);
                     ticket.failed(Failure::Permanent(line));
                 }
             }
@@ -221,37 +237,5 @@ impl Queue {
     fn object_key(&self, object: &ObjectRef) -> ObjectKey {
         self.delivered
             .key(&object.bucket, &object.key, object.version.as_deref())
-    }
-
-    /// Names a message that cannot be used, or a part of it. At the first receive the line is never suppressed.
-    fn report(&self, message: &Received, what: &str) {
-        let name = format!("{}: message {}", self.shown, Escaped(&message.id));
-        match message.receives <= 1 {
-            true => self.log.lost(&name, what, &self.outcome(message)),
-            false => self.log.limited(
-                "message_unusable",
-                Severity::Error,
-                format_args!("{name}: {what}; {}", self.outcome(message)),
-            ),
-        }
-    }
-
-    /// What happens next to a message that failed permanently.
-    fn outcome(&self, message: &Received) -> String {
-        let receives = message.receives;
-        match (
-            self.rules.delete_on_receipt && self.rules.delete,
-            self.rules.redrive,
-        ) {
-            (true, _) => "skipped (sqsDeleteWhen: received)".to_owned(),
-            (false, Redrive::Policy) => {
-                format!("left to the queue's redrive policy (receive {receives})")
-            }
-            (false, Redrive::None) => format!(
-                "left to sqsMaxReceives (receive {receives} of {})",
-                self.rules.max_receives
-            ),
-            (false, Redrive::Unknown) => format!("left in the queue (receive {receives})"),
-        }
     }
 }

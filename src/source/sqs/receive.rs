@@ -10,8 +10,8 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::Queue;
 use super::in_flight::Received;
-use crate::aws::AwsError;
 use crate::aws::backoff::Backoff;
+use crate::aws::{AwsError, ErrorCause};
 use crate::error::Result;
 use crate::log::Severity;
 
@@ -27,8 +27,11 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// Time between two requests that brought nothing, where the queue does not hold them open.
 const BETWEEN: Duration = Duration::from_secs(1);
 
-/// Interval of the log lines of an outage.
-const REPORT: Duration = Duration::from_secs(60);
+/// How long an answer may take beyond the long poll.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// Processed messages that wait for their deletion, from which on no more are received while deletions fail.
+const MAX_UNDELETED: usize = 5_000;
 
 /// How long the first request may delay the opening of a source.
 const FIRST: Duration = Duration::from_secs(5);
@@ -113,25 +116,15 @@ impl Receiver {
     /// The number of usable messages received. Outages and errors are waited out.
     async fn receive(&self, wait_seconds: i32) -> usize {
         self.wait_out_outage().await;
+        let queue = &self.queue;
         let mut backoff = Backoff::new(Duration::from_millis(250), LONGEST_PAUSE);
-        let mut reported: Option<(String, Instant)> = None;
         loop {
-            let failure = match self.receive_once(wait_seconds).await {
+            match self.receive_once(wait_seconds).await {
                 Ok(count) => {
-                    if reported.is_some() {
-                        self.report(Severity::Info, "messages are received again");
-                    }
+                    queue.receives.succeeded(queue);
                     return count;
                 }
-                Err(failure) => failure,
-            };
-            // One line for each cause of an outage and each minute, not for each try.
-            let known =
-                |(code, at): &(String, Instant)| *code == failure.code && at.elapsed() < REPORT;
-            if !reported.as_ref().is_some_and(known) {
-                let line = format!("messages cannot be received: {failure}; retrying");
-                self.report(Severity::Error, &line);
-                reported = Some((failure.code, Instant::now()));
+                Err(failure) => queue.receives.failed(queue, failure.is_denied(), &failure),
             }
             sleep(backoff.pause()).await;
         }
@@ -139,6 +132,11 @@ impl Receiver {
 
     /// Pauses while downloads fail as a whole. What is received then would only have to wait.
     async fn wait_out_outage(&self) {
+        while self.queue.deletions.is_outage()
+            && self.queue.in_flight.count_processed() >= MAX_UNDELETED
+        {
+            sleep(BETWEEN).await;
+        }
         let breakers = self.queue.clients.breakers();
         if !breakers.is_outage() {
             return;
@@ -153,11 +151,6 @@ impl Receiver {
         }
     }
 
-    fn report(&self, severity: Severity, what: &str) {
-        let line = format!("{}: {what}", self.queue.shown);
-        self.queue.log.limited("queue_receive", severity, line);
-    }
-
     /// One request, for as many messages as may be processed.
     async fn receive_once(&self, wait_seconds: i32) -> std::result::Result<usize, AwsError> {
         let queue = &self.queue;
@@ -167,7 +160,7 @@ impl Receiver {
             .acquire_many_owned(MESSAGES)
             .await
             .ok();
-        let reply = queue
+        let request = queue
             .clients
             .sqs
             .receive_message()
@@ -183,9 +176,16 @@ impl Receiver {
             .message_system_attribute_names(
                 MessageSystemAttributeName::ApproximateFirstReceiveTimestamp,
             )
-            .send()
-            .await
-            .map_err(|error| queue.failed(&error))?;
+            .send();
+        let limit = Duration::from_secs(wait_seconds.unsigned_abs().into()) + ANSWER;
+        let reply = match timeout(limit, request).await {
+            Ok(reply) => reply.map_err(|error| queue.failed(&error))?,
+            Err(_) => {
+                queue.metrics.errors_queue.add(1);
+                let message = format!("no answer within {} s", limit.as_secs());
+                return Err(AwsError::new(ErrorCause::Timeout, "Timeout", message));
+            }
+        };
         let messages = reply.messages.unwrap_or_default();
         let count = messages.len();
         queue.metrics.messages_received.add(count as u64);
@@ -205,7 +205,7 @@ impl Receiver {
         // A batch without entries is an error to the queue.
         if deleted && usable > 0 {
             let queue = Arc::clone(queue);
-            tokio::spawn(async move { queue.delete(receipts).await });
+            tokio::spawn(async move { queue.delete_on_receipt(receipts).await });
         }
         if count == MESSAGES as usize {
             self.deep.notify_one();

@@ -6,6 +6,8 @@ use aws_sdk_sqs::types::{
     BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry,
 };
 
+use tokio::time::timeout;
+
 use super::Queue;
 use super::in_flight::ExtensionOutcome;
 use crate::aws::AwsError;
@@ -15,52 +17,49 @@ use crate::log::{Escaped, Severity};
 /// Entries of one request.
 const ENTRIES: usize = 10;
 
-/// Codes of failed entries that no further try changes.
+/// Codes of failed entries that no further try with the same receipt handle changes.
 const FINAL_CODES: [&str; 3] = [
     "ReceiptHandleIsInvalid",
     "InvalidParameterValue",
     "InvalidIdFormat",
 ];
 
-/// Tries to delete before the messages are left to be received again.
+/// How long a deletion may take.
+const DELETE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Tries to delete messages on receipt, before they are left to be received again.
 const TRIES: u32 = 5;
 
+/// What became of a message that was to be deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Deletion {
+    Deleted,
+    /// It can be tried again.
+    Failed,
+    /// The receipt handle is of no use any more: the message was received again, or a FIFO queue refuses a late deletion.
+    Refused,
+}
+
 impl Queue {
-    /// Deletes messages; what cannot be deleted is received again.
-    pub(super) async fn delete(&self, receipts: Vec<String>) {
-        let mut left = receipts;
+    /// Deletes messages on receipt; what cannot be deleted is received again.
+    pub(super) async fn delete_on_receipt(&self, mut receipts: Vec<String>) {
         let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
-        for attempt in 1..=TRIES {
-            let cause = match self.delete_once(&mut left).await {
-                Ok(None) => return,
-                Ok(Some(cause)) => cause,
-                Err(failure) => failure.to_string(),
-            };
-            let last = attempt == TRIES;
-            let next = match last {
-                true => "they will be received again",
-                false => "retrying",
-            };
-            if last || attempt == 1 {
-                self.log.limited(
-                    "queue_delete",
-                    Severity::Warning,
-                    format_args!(
-                        "{}: {} processed messages cannot be deleted: {cause}; {next}",
-                        self.shown,
-                        left.len()
-                    ),
-                );
-            }
-            if last {
+        for _ in 0..TRIES {
+            let deletions = self.delete(&receipts).await;
+            let mut failed = deletions
+                .iter()
+                .map(|deletion| *deletion == Deletion::Failed);
+            receipts.retain(|_| failed.next() == Some(true));
+            if receipts.is_empty() {
                 return;
             }
             tokio::time::sleep(backoff.pause()).await;
         }
     }
 
-    /// Leaves those in `receipts` that can be tried again, and says why.
-    async fn delete_once(&self, receipts: &mut Vec<String>) -> Result<Option<String>, AwsError> {
+    /// Deletes at most ten messages by their receipt handles; the outcomes are in their order.
+    pub(super) async fn delete(&self, receipts: &[String]) -> Vec<Deletion> {
+        let mut outcomes = vec![Deletion::Failed; receipts.len()];
         let entries = receipts.iter().enumerate().filter_map(|(number, receipt)| {
             DeleteMessageBatchRequestEntry::builder()
                 .id(number.to_string())
@@ -68,40 +67,60 @@ impl Queue {
                 .build()
                 .ok()
         });
-        let reply = self
+        let request = self
             .clients
             .sqs
             .delete_message_batch()
             .queue_url(&self.url)
             .set_entries(Some(entries.collect()))
-            .send()
-            .await
-            .map_err(|error| self.failed(&error))?;
+            .send();
+        let reply = match timeout(DELETE_TIMEOUT, request).await {
+            Ok(Ok(reply)) => reply,
+            Ok(Err(error)) => {
+                let failure = self.failed(&error);
+                self.deletions.failed(self, failure.is_denied(), &failure);
+                return outcomes;
+            }
+            Err(_) => {
+                let seconds = DELETE_TIMEOUT.as_secs();
+                let failure = format!("no answer within {seconds} s");
+                self.metrics.errors_queue.add(1);
+                self.deletions.failed(self, false, &failure);
+                return outcomes;
+            }
+        };
         self.metrics
             .messages_deleted
             .add(reply.successful().len() as u64);
-        let mut again = Vec::new();
+        for deleted in reply.successful() {
+            set(&mut outcomes, deleted.id(), Deletion::Deleted);
+        }
         let mut cause = None;
         for failed in reply.failed() {
             self.metrics.errors_queue.add(1);
             if FINAL_CODES.iter().any(|code| failed.code().ends_with(code)) {
-                // A FIFO queue refuses to delete a message whose visibility timeout expired.
+                set(&mut outcomes, failed.id(), Deletion::Refused);
                 self.log.limited(
-                    "queue_delete",
+                    "refused deletions",
                     Severity::Warning,
                     format_args!(
-                        "{}: a processed message cannot be deleted: {}; it may be received again",
+                        "{}: a processed message cannot be deleted: {}; it is deleted when it is received again",
                         self.shown,
                         reason(failed)
                     ),
                 );
             } else {
-                again.extend(receipt_of(failed, receipts));
                 cause = Some(reason(failed));
             }
         }
-        *receipts = again;
-        Ok(cause.filter(|_| !receipts.is_empty()))
+        match outcomes.contains(&Deletion::Failed) {
+            true => {
+                let cause = cause.unwrap_or_else(|| "the answer leaves messages out".to_owned());
+                self.deletions.failed(self, false, &cause);
+            }
+            false => self.deletions.succeeded(self),
+        }
+        outcomes
     }
 
     /// Makes messages visible after a pause each. Best effort: otherwise they are when their visibility timeout expires.
@@ -112,7 +131,7 @@ impl Queue {
                 .map(|(receipt, pause)| (receipt.as_str(), *pause));
             if let Err(failure) = self.change_visibility(entries).await {
                 self.log.limited(
-                    "queue_return",
+                    "message returns",
                     Severity::Warning,
                     format_args!("{}: messages cannot be returned: {failure}; they are visible again when their visibility timeout expires", self.shown),
                 );
@@ -150,32 +169,21 @@ impl Queue {
             .await
             .map_err(|error| self.failed(&error))?;
         for extended in reply.successful() {
-            if let Some(outcome) = extended
-                .id()
-                .parse()
-                .ok()
-                .and_then(|number: usize| outcomes.get_mut(number))
-            {
-                *outcome = ExtensionOutcome::Extended;
-            }
+            set(&mut outcomes, extended.id(), ExtensionOutcome::Extended);
         }
-        for failed in reply.failed() {
-            if let Some(outcome) = failed
-                .id()
-                .parse()
-                .ok()
-                .and_then(|number: usize| outcomes.get_mut(number))
-                && failed.sender_fault()
-            {
-                *outcome = ExtensionOutcome::NotInFlight;
-            }
+        for failed in reply.failed().iter().filter(|failed| failed.sender_fault()) {
+            set(&mut outcomes, failed.id(), ExtensionOutcome::NotInFlight);
         }
         Ok(outcomes)
     }
 }
 
-fn receipt_of(failed: &BatchResultErrorEntry, receipts: &[String]) -> Option<String> {
-    receipts.get(failed.id().parse::<usize>().ok()?).cloned()
+/// Sets the outcome of the entry with this id.
+fn set<T>(outcomes: &mut [T], id: &str, outcome: T) {
+    let number = id.parse::<usize>().ok();
+    if let Some(entry) = number.and_then(|number| outcomes.get_mut(number)) {
+        *entry = outcome;
+    }
 }
 
 /// The code and message of a failed entry.

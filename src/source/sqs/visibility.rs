@@ -23,7 +23,7 @@ pub(super) async fn keep(queue: Arc<Queue>) {
     loop {
         sleep(pause).await;
         while requests.try_join_next().is_some() {}
-        let mut due = queue.in_flight.due();
+        let mut due = queue.in_flight.due(queue.rules.delete);
         for id in &due.lapsed {
             queue.lapsed(id, "the visibility timeout expired");
         }
@@ -83,7 +83,7 @@ impl Queue {
             return;
         }
         self.log.limited(
-            "queue_extend",
+            "visibility extensions",
             Severity::Warning,
             format_args!(
                 "{}: visibility timeouts cannot be extended now: {failure}; retrying",
@@ -95,7 +95,7 @@ impl Queue {
     fn lapsed(&self, id: &str, why: &str) {
         self.metrics.messages_lost.add(1);
         self.log.limited(
-            "queue_lost",
+            "expired visibility timeouts",
             Severity::Warning,
             format_args!(
                 "{}: message {}: {why} before it was processed; it may be received again",

@@ -8,21 +8,21 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::fault::{Fault, PageFault, Subject};
+use super::fault::{PageFault, ServerFault, Subject};
 use super::http::{Answer, Query, Request};
 use super::link::CHUNK;
 use super::sqs::{Outcome, queue_name};
-use super::{Head, Shared};
+use super::{Head, ServerShared};
 use crate::aws::service::url_decoded;
 
-/// Longer than any client waits.
+/// Longer than any client's timeout.
 const FOREVER: Duration = Duration::from_secs(600);
 
-/// What a request asks for.
-struct Call {
+/// A parsed request.
+struct ApiCall {
     service: &'static str,
     operation: String,
-    /// As rules see it.
+    /// The properties that rules match.
     path: String,
     bucket: String,
     key: String,
@@ -32,34 +32,37 @@ struct Call {
 }
 
 /// Serves one client until either side ends the connection.
-pub fn serve(shared: &Shared, stream: TcpStream, number: u64) -> io::Result<()> {
+pub fn serve(shared: &ServerShared, stream: TcpStream, number: u64) -> io::Result<()> {
     let result = serve_all(shared, stream);
     shared.state().connections.remove(&number);
     result
 }
 
-fn serve_all(shared: &Shared, mut stream: TcpStream) -> io::Result<()> {
+fn serve_all(shared: &ServerShared, mut stream: TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     while let Some(request) = Request::read(&mut stream)? {
-        let call = Call::parse(&request.head);
+        let call = ApiCall::parse(&request.head);
         let fault = shared.arrived(&call.subject(&request.head), &request.head.body);
         match fault {
-            // The unread byte makes it a reset rather than an orderly end.
-            Some(Fault::Reset) => return Ok(()),
-            Some(Fault::Hang) => {
+            // The unread byte turns the close into a reset.
+            Some(ServerFault::Reset) => return Ok(()),
+            Some(ServerFault::Hang) => {
                 shared.pause(FOREVER);
                 return Ok(());
             }
-            Some(Fault::Delay(time)) if !shared.pause(time) => return Ok(()),
+            Some(ServerFault::Delay(time)) if !shared.pause(time) => return Ok(()),
             _ => {}
         }
-        let resets = matches!(fault, Some(Fault::ResetAfter(_) | Fault::ReplaceAfter(..)));
+        let resets = matches!(
+            fault,
+            Some(ServerFault::ResetAfter(_) | ServerFault::ReplaceAfter(..))
+        );
         if !resets {
             Request::finish(&mut stream)?;
         }
         let answer = match fault {
-            Some(Fault::Portal) => Answer::portal(),
-            Some(Fault::Refuse(status, code)) => call.refusal(status, code),
+            Some(ServerFault::Portal) => Answer::portal(),
+            Some(ServerFault::Refuse(status, code)) => call.refusal(status, code),
             _ => call.answer(shared, &stream, &request.head, fault.as_ref())?,
         };
         let whole = match request.head.method() {
@@ -68,23 +71,25 @@ fn serve_all(shared: &Shared, mut stream: TcpStream) -> io::Result<()> {
         };
         let sent = match &fault {
             Some(
-                Fault::ResetAfter(bytes) | Fault::ReplaceAfter(bytes, _) | Fault::HangAfter(bytes),
+                ServerFault::ResetAfter(bytes)
+                | ServerFault::ReplaceAfter(bytes, _)
+                | ServerFault::HangAfter(bytes),
             ) => whole.min(*bytes),
             _ => whole,
         };
         call.send(shared, &mut stream, &answer, sent)?;
         match fault {
-            Some(Fault::HangAfter(_)) => {
+            Some(ServerFault::HangAfter(_)) => {
                 shared.pause(FOREVER);
                 return Ok(());
             }
-            Some(Fault::ReplaceAfter(_, body)) => {
+            Some(ServerFault::ReplaceAfter(_, body)) => {
                 shared.state().store.put(&call.bucket, &call.key, body);
-                // The client gets to read what was sent before the reset.
+                // Lets the client read the sent bytes before the reset.
                 shared.pause(Duration::from_millis(50));
                 return Ok(());
             }
-            Some(Fault::ResetAfter(_)) => {
+            Some(ServerFault::ResetAfter(_)) => {
                 shared.pause(Duration::from_millis(50));
                 return Ok(());
             }
@@ -94,12 +99,12 @@ fn serve_all(shared: &Shared, mut stream: TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-impl Call {
-    fn parse(head: &Head) -> Call {
+impl ApiCall {
+    fn parse(head: &Head) -> ApiCall {
         let (path, query) = head.target().split_once('?').unwrap_or((head.target(), ""));
         if let Some(target) = head.header("x-amz-target") {
             let body = serde_json::from_slice(&head.body).unwrap_or_default();
-            return Call {
+            return ApiCall {
                 service: "sqs",
                 operation: target.rsplit('.').next().unwrap_or_default().to_owned(),
                 path: format!("/{}", queue_name(&body)),
@@ -121,7 +126,7 @@ impl Call {
             ("GET", true) if parsed.get("location").is_some() => "GetBucketLocation",
             (method, _) => method,
         };
-        Call {
+        ApiCall {
             service: "s3",
             path: match operation {
                 "ListObjectsV2" => {
@@ -159,7 +164,7 @@ impl Call {
         self.identified(answer)
     }
 
-    /// With the headers by which an answer of AWS is known.
+    /// Adds the headers of an answer from AWS.
     fn identified(&self, answer: Answer) -> Answer {
         match self.service {
             "sqs" => answer.with("x-amzn-requestid", "00000000-0000-4000-8000-000000000000"),
@@ -171,10 +176,10 @@ impl Call {
 
     fn answer(
         &self,
-        shared: &Shared,
+        shared: &ServerShared,
         stream: &TcpStream,
         head: &Head,
-        fault: Option<&Fault>,
+        fault: Option<&ServerFault>,
     ) -> io::Result<Answer> {
         if self.service == "sqs" {
             return Ok(self.identified(self.answer_of_queue(shared, stream, fault)?));
@@ -196,13 +201,13 @@ impl Call {
 
     fn answer_of_queue(
         &self,
-        shared: &Shared,
+        shared: &ServerShared,
         stream: &TcpStream,
-        fault: Option<&Fault>,
+        fault: Option<&ServerFault>,
     ) -> io::Result<Answer> {
         let wait = self.body["WaitTimeSeconds"].as_u64().unwrap_or(0);
         let deadline = Instant::now() + Duration::from_secs(wait);
-        // What a client has sent whole is done even if the client is gone; messages need someone to receive them.
+        // A complete request is executed even if the client has disconnected, except for a receive.
         let receives = self.operation == "ReceiveMessage";
         let mut state = shared.state();
         loop {
@@ -215,7 +220,7 @@ impl Call {
             {
                 Outcome::Answer(answer) => return Ok(answer),
                 Outcome::Wait(until) => {
-                    // Not longer than this, to notice soon that the client is gone.
+                    // A short wait, to notice soon that the client has disconnected.
                     let time = until.saturating_duration_since(Instant::now());
                     let waited = shared
                         .changed
@@ -226,10 +231,10 @@ impl Call {
         }
     }
 
-    /// Sends the head and so many bytes of the body, over the slow link if there is one.
+    /// Sends the head and this many bytes of the body, over the slow link if there is one.
     fn send(
         &self,
-        shared: &Shared,
+        shared: &ServerShared,
         stream: &mut TcpStream,
         answer: &Answer,
         count: usize,
@@ -255,9 +260,9 @@ impl Call {
     }
 }
 
-fn page_fault(fault: Option<&Fault>) -> Option<PageFault> {
+fn page_fault(fault: Option<&ServerFault>) -> Option<PageFault> {
     match fault {
-        Some(Fault::Page(fault)) => Some(*fault),
+        Some(ServerFault::Page(fault)) => Some(*fault),
         _ => None,
     }
 }

@@ -1,4 +1,4 @@
-//! Faults, and the rules that choose the requests they hit.
+//! Faults, and the rules that select the requests for them.
 #![forbid(unsafe_code)]
 
 use std::ops::Range;
@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use super::random::Random;
 
-/// What happens to a request instead of its plain answer.
+/// What happens to a request instead of its normal answer.
 #[derive(Clone, Debug)]
-pub enum Fault {
+pub enum ServerFault {
     /// This status and error code, in the service's own format. Nothing is done.
     Refuse(u16, &'static str),
     /// 200 with an HTML page and none of the service's headers, as a captive portal answers.
@@ -18,7 +18,7 @@ pub enum Fault {
     Reset,
     /// The head and this many bytes of the body are sent, then the connection is reset.
     ResetAfter(usize),
-    /// As `ResetAfter`; then the object gets this content, so the rest can only come from a new one.
+    /// As `ResetAfter`; then the object is replaced by this content.
     ReplaceAfter(usize, Arc<[u8]>),
     /// No byte is ever sent, and the connection stays open.
     Hang,
@@ -32,7 +32,7 @@ pub enum Fault {
     RefuseEntries(&'static str),
     /// Every second entry of a batch fails with this code, the others are done.
     RefuseSomeEntries(&'static str),
-    /// Messages come without a receipt handle and stay visible.
+    /// Messages are received without a receipt handle and stay visible.
     NoReceiptHandles,
 }
 
@@ -43,17 +43,17 @@ pub enum PageFault {
     Truncated,
     /// `IsTruncated` is true, `NextContinuationToken` is missing.
     NoToken,
-    /// The keys of the page before come again.
+    /// The keys of the previous page are repeated.
     Repeated,
     /// `KeyCount` is one more than the page has.
     WrongKeyCount,
-    /// `NextContinuationToken` is the token that asked for this page.
+    /// `NextContinuationToken` is the token of this page's request.
     TokenLoop,
 }
 
-/// A fault and the requests that it hits.
+/// A fault and the requests that it applies to.
 #[derive(Clone, Debug)]
-pub struct Rule {
+pub struct ServerRule {
     operation: &'static str,
     path: String,
     query: &'static str,
@@ -62,10 +62,10 @@ pub struct Rule {
     window: Option<Range<Instant>>,
     probability: Option<(f64, Random)>,
     access_key: Option<String>,
-    fault: Fault,
+    fault: ServerFault,
 }
 
-/// The properties of a request that rules look at.
+/// The properties of a request that rules match.
 #[derive(Clone, Copy, Debug)]
 pub struct Subject<'r> {
     /// `s3` or `sqs`.
@@ -79,10 +79,10 @@ pub struct Subject<'r> {
     pub access_key: &'r str,
 }
 
-impl Rule {
-    /// For an operation by the API's name, `s3` or `sqs` for a whole service, or `""` for everything.
-    pub fn of(operation: &'static str, fault: Fault) -> Rule {
-        Rule {
+impl ServerRule {
+    /// For an operation by its API name, `s3` or `sqs` for an entire service, or `""` for everything.
+    pub fn of(operation: &'static str, fault: ServerFault) -> ServerRule {
+        ServerRule {
             operation,
             path: String::new(),
             query: "",
@@ -95,51 +95,51 @@ impl Rule {
         }
     }
 
-    /// Only where `/bucket/key`, `/bucket/prefix` or `/queue` contains `part`.
-    pub fn path(mut self, part: impl Into<String>) -> Rule {
+    /// Only if `/bucket/key`, `/bucket/prefix` or `/queue` contains `part`.
+    pub fn path(mut self, part: impl Into<String>) -> ServerRule {
         self.path = part.into();
         self
     }
 
-    /// Only where the query contains `part`.
-    pub fn query(mut self, part: &'static str) -> Rule {
+    /// Only if the query contains `part`.
+    pub fn query(mut self, part: &'static str) -> ServerRule {
         self.query = part;
         self
     }
 
-    /// Not the first `count` requests.
-    pub fn after(mut self, count: usize) -> Rule {
+    /// Not for the first `count` requests.
+    pub fn after(mut self, count: usize) -> ServerRule {
         self.skipped = count;
         self
     }
 
-    /// At most `count` requests.
-    pub fn times(mut self, count: usize) -> Rule {
+    /// For at most `count` requests.
+    pub fn times(mut self, count: usize) -> ServerRule {
         self.left = count;
         self
     }
 
-    /// Only in this time, counted from now.
-    pub fn within(mut self, window: Range<Duration>) -> Rule {
+    /// Only in this period, counted from now.
+    pub fn within(mut self, window: Range<Duration>) -> ServerRule {
         let now = Instant::now();
         self.window = Some(now + window.start..now + window.end);
         self
     }
 
-    /// Each request with this probability.
-    pub fn chance(mut self, probability: f64, seed: u64) -> Rule {
+    /// For each request with this probability.
+    pub fn chance(mut self, probability: f64, seed: u64) -> ServerRule {
         self.probability = Some((probability, Random::seeded(seed)));
         self
     }
 
     /// Only requests signed with this access key.
-    pub fn signed_by(mut self, access_key: &str) -> Rule {
+    pub fn signed_by(mut self, access_key: &str) -> ServerRule {
         self.access_key = Some(access_key.to_owned());
         self
     }
 
-    /// The fault, if it hits this request. Counts the request.
-    pub fn apply(&mut self, request: &Subject<'_>) -> Option<Fault> {
+    /// The fault, if the rule applies to this request. Counts the request.
+    pub fn apply(&mut self, request: &Subject<'_>) -> Option<ServerFault> {
         let operation = self.operation.is_empty()
             || self.operation == request.service
             || self.operation == request.operation;

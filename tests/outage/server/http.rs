@@ -1,4 +1,4 @@
-//! Requests of which one byte stays unread until they are answered, and answers that can end early.
+//! Requests with one byte left unread until they are answered, and answers that can be cut.
 #![forbid(unsafe_code)]
 
 use std::io::{self, Read, Write};
@@ -8,13 +8,13 @@ use std::sync::Arc;
 use crate::aws::message::Message;
 use crate::aws::service::{url_decoded, url_encoded as path_encoded};
 
-/// A request. One byte of it is left in the socket: closing a socket with an unread byte resets the connection.
+/// A request whose last byte stays in the socket: closing a socket with an unread byte resets the connection.
 pub struct Request {
     pub head: Message,
 }
 
 impl Request {
-    /// Reads a request but for its last byte; `None` where the client has closed the connection.
+    /// Reads a request except for its last byte; `None` if the client has closed the connection.
     pub fn read(stream: &mut TcpStream) -> io::Result<Option<Request>> {
         let Some(mut head) = Message::read_request_head(stream)? else {
             return Ok(None);
@@ -37,7 +37,7 @@ impl Request {
         Ok(Some(Request { head }))
     }
 
-    /// Takes the last byte off the socket.
+    /// Reads the last byte.
     pub fn finish(stream: &mut TcpStream) -> io::Result<()> {
         stream.read_exact(&mut [0])
     }
@@ -79,7 +79,7 @@ impl Answer {
         }
     }
 
-    /// An error as S3 words it.
+    /// An error in S3's format.
     pub fn s3_error(status: u16, code: &str) -> Answer {
         let xml = format!(
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>the fault server says {code}</Message><RequestId>FAULTSERVER</RequestId></Error>"
@@ -89,7 +89,7 @@ impl Answer {
             .with_body(xml)
     }
 
-    /// An error as SQS words it.
+    /// An error in SQS's format.
     pub fn sqs_error(status: u16, code: &str, message: &str) -> Answer {
         let body = serde_json::json!({
             "__type": format!("com.amazonaws.sqs#{code}"),
@@ -101,7 +101,7 @@ impl Answer {
             .with_body(body.to_string())
     }
 
-    /// A page that is not from AWS.
+    /// An HTML page that is not from AWS.
     pub fn portal() -> Answer {
         Answer::new(200, "OK")
             .with("content-type", "text/html")
@@ -131,14 +131,14 @@ impl Answer {
         self.head.status()
     }
 
-    /// The head, which announces the whole body however much of it is sent.
+    /// The head, with the length of the complete body however much of it is sent.
     pub fn head_bytes(&self) -> Vec<u8> {
         let length = self.body.len().to_string();
         self.head.clone().with("content-length", &length).head()
     }
 }
 
-/// Text as it may stand in XML.
+/// Escapes a text for XML.
 pub fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {

@@ -5,17 +5,17 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Bytes that are sent at once over a slow link.
+/// Bytes per write over a slow link.
 pub const CHUNK: usize = 2 << 10;
 
-/// Paces what is sent; unlimited at first.
+/// Limits the rate of all connections together; unlimited at first.
 #[derive(Debug, Default)]
 pub struct Link(Mutex<Option<Pace>>);
 
 #[derive(Debug)]
 struct Pace {
     bytes_per_second: u64,
-    /// When the link has sent everything that was accepted so far.
+    /// When the link will have sent all accepted bytes.
     free_at: Instant,
 }
 
@@ -28,7 +28,7 @@ impl Link {
         });
     }
 
-    /// Waits until the link has room for `count` bytes behind all that were accepted before.
+    /// Waits until the link has sent all bytes accepted before, and accepts `count` more.
     pub fn pass(&self, count: usize) {
         let until = self.reserve(count);
         if let Some(until) = until {

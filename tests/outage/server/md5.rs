@@ -1,4 +1,4 @@
-//! MD5 (RFC 1321): SQS states it of every body, and S3 uses it as the ETag.
+//! MD5 (RFC 1321): SQS returns it with every body, and S3 uses it as the ETag.
 #![forbid(unsafe_code)]
 
 const SHIFTS: [[u32; 4]; 4] = [

@@ -1,8 +1,8 @@
-//! A server with the semantics of S3 and SQS that makes faults by rules and records what happened.
+//! A server with the semantics of S3 and SQS that injects faults by rules and records requests.
 //!
-//! One instance a test, on a port of its own; one thread a connection; it ends when it is dropped.
+//! One instance per test, on a port of its own; one thread per connection; stops on drop.
 #![forbid(unsafe_code)]
-#![allow(dead_code, reason = "part of it is for tests that are still to come")]
+#![allow(dead_code, reason = "the server is complete, whatever the tests use")]
 
 mod connection;
 pub mod fault;
@@ -21,7 +21,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use fault::{Fault, Rule, Subject};
+use fault::{ServerFault, ServerRule, Subject};
 use link::Link;
 use s3::Store;
 use sqs::Queues;
@@ -33,38 +33,38 @@ pub type Head = crate::aws::message::Message;
 pub struct FaultServer {
     /// Where it listens.
     pub address: SocketAddr,
-    shared: Arc<Shared>,
+    shared: Arc<ServerShared>,
 }
 
-/// A request that arrived, whatever became of it.
+/// A recorded request.
 #[derive(Clone, Debug)]
-pub struct Request {
+pub struct SeenRequest {
     pub at: Instant,
     /// The API's name, e.g. `GetObject`.
     pub operation: String,
     /// `/bucket/key`, `/bucket/prefix` of a listing, `/queue`.
     pub path: String,
     pub query: String,
-    /// Of a request to SQS.
+    /// The body of a request to SQS.
     pub body: String,
-    /// A rule chose it.
+    /// Whether a rule applied to it.
     pub faulted: bool,
 }
 
-struct Shared {
-    state: Mutex<State>,
-    /// Queues have changed, or the network has.
+struct ServerShared {
+    state: Mutex<ServerState>,
+    /// Signals a change of the queues or of the network.
     changed: Condvar,
     link: Link,
     stopped: AtomicBool,
 }
 
-struct State {
+struct ServerState {
     store: Store,
     queues: Queues,
-    rules: Vec<Rule>,
-    requests: Vec<Request>,
-    /// Every new connection is reset.
+    rules: Vec<ServerRule>,
+    requests: Vec<SeenRequest>,
+    /// The network is down: every new connection is reset.
     down: bool,
     connections: HashMap<u64, TcpStream>,
     next_connection: u64,
@@ -75,8 +75,8 @@ impl FaultServer {
     pub fn start() -> FaultServer {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("its address");
-        let shared = Arc::new(Shared {
-            state: Mutex::new(State {
+        let shared = Arc::new(ServerShared {
+            state: Mutex::new(ServerState {
                 store: Store::new(),
                 queues: Queues::new(format!("http://{address}")),
                 rules: Vec::new(),
@@ -101,17 +101,17 @@ impl FaultServer {
         FaultServer { address, shared }
     }
 
-    /// Adds a rule; of several that choose a request the first counts.
-    pub fn fault(&self, rule: Rule) {
+    /// Adds a rule; of several that apply to a request, the first one wins.
+    pub fn fault(&self, rule: ServerRule) {
         self.shared.state().rules.push(rule);
     }
 
-    /// Ends all faults but a network outage. A request that hangs keeps hanging.
+    /// Removes all rules, except for a network outage. A hanging request keeps hanging.
     pub fn end_faults(&self) {
         self.shared.state().rules.clear();
     }
 
-    /// Ends all connections and resets every new one until the network is up again.
+    /// While the network is down, resets all connections.
     pub fn set_network(&self, up: bool) {
         let mut state = self.shared.state();
         state.down = !up;
@@ -122,17 +122,17 @@ impl FaultServer {
         self.shared.changed.notify_all();
     }
 
-    /// Has all bodies share a link of this rate.
+    /// Sends all bodies over a shared link of this rate.
     pub fn limit_link(&self, bytes_per_second: u64) {
         self.shared.link.limit(bytes_per_second);
     }
 
-    /// Looks at the buckets or changes them.
+    /// Accesses the buckets.
     pub fn s3<T>(&self, work: impl FnOnce(&mut Store) -> T) -> T {
         work(&mut self.shared.state().store)
     }
 
-    /// Looks at the queues or changes them.
+    /// Accesses the queues.
     pub fn sqs<T>(&self, work: impl FnOnce(&mut Queues) -> T) -> T {
         let result = work(&mut self.shared.state().queues);
         self.shared.changed.notify_all();
@@ -140,7 +140,7 @@ impl FaultServer {
     }
 
     /// The requests of an operation so far.
-    pub fn requests(&self, operation: &str) -> Vec<Request> {
+    pub fn requests(&self, operation: &str) -> Vec<SeenRequest> {
         let state = self.shared.state();
         let of_operation = state
             .requests
@@ -169,12 +169,12 @@ impl Drop for FaultServer {
     }
 }
 
-impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
+impl ServerShared {
+    fn state(&self) -> MutexGuard<'_, ServerState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn accept(self: &Arc<Shared>, stream: TcpStream) {
+    fn accept(self: &Arc<ServerShared>, stream: TcpStream) {
         let mut state = self.state();
         if state.down {
             return;
@@ -188,12 +188,12 @@ impl Shared {
         drop(state);
         let shared = Arc::clone(self);
         thread::spawn(move || {
-            // An error means that the client has gone away.
+            // The error of a client that disconnected needs no handling.
             let _ = connection::serve(&shared, stream, number);
         });
     }
 
-    /// Waits for so long; answers whether the server still runs.
+    /// Waits for this time; returns whether the server still runs.
     fn pause(&self, time: Duration) -> bool {
         let until = Instant::now() + time;
         while !self.stopped.load(Ordering::Relaxed) {
@@ -207,10 +207,10 @@ impl Shared {
     }
 
     /// Records a request and chooses its fault.
-    fn arrived(&self, subject: &Subject<'_>, body: &[u8]) -> Option<Fault> {
+    fn arrived(&self, subject: &Subject<'_>, body: &[u8]) -> Option<ServerFault> {
         let mut state = self.state();
         let fault = state.rules.iter_mut().find_map(|rule| rule.apply(subject));
-        state.requests.push(Request {
+        state.requests.push(SeenRequest {
             at: Instant::now(),
             operation: subject.operation.to_owned(),
             path: subject.path.to_owned(),
@@ -222,7 +222,7 @@ impl Shared {
     }
 }
 
-impl State {
+impl ServerState {
     fn end_connections(&mut self) {
         for stream in self.connections.values() {
             let _ = stream.shutdown(Shutdown::Both);

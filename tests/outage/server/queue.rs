@@ -1,4 +1,4 @@
-//! One queue: visibility, receive counts, receipt handles, redrive and message groups as SQS has them.
+//! One queue with SQS's semantics of visibility, receive counts, receipt handles, redrive and message groups.
 #![forbid(unsafe_code)]
 
 use std::collections::HashSet;
@@ -7,24 +7,24 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// The longest that a message can stay invisible after one receive, in seconds.
 const LONGEST: u64 = 12 * 60 * 60;
 
-/// How a queue is set up.
+/// The configuration of a queue.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct QueueSettings {
     pub visibility: Duration,
-    /// Receives after which the next one moves a message to the queue of this name.
+    /// `maxReceiveCount`, and the name of the dead-letter queue.
     pub redrive: Option<(u32, String)>,
     pub fifo: bool,
 }
 
 #[derive(Debug)]
 pub struct Queue {
-    pub settings: Settings,
-    pub messages: Vec<Message>,
+    pub settings: QueueSettings,
+    pub messages: Vec<QueueMessage>,
 }
 
-/// A message with all that ever happened to it; a deleted one stays in this list.
+/// A message and its history; a deleted one stays in the list.
 #[derive(Clone, Debug)]
-pub struct Message {
+pub struct QueueMessage {
     pub id: String,
     pub body: String,
     pub group: Option<String>,
@@ -32,14 +32,14 @@ pub struct Message {
     pub first_received_ms: Option<u64>,
     pub receives: u32,
     pub deleted: Option<Instant>,
-    /// It went to the dead-letter queue.
+    /// It was moved to the dead-letter queue.
     pub redriven: bool,
     visible_at: Instant,
     /// Of the last receive.
     received_at: Option<Instant>,
 }
 
-/// A change of visibility that was asked for.
+/// A requested change of visibility.
 #[derive(Clone, Debug)]
 pub struct VisibilityChange {
     pub at: Instant,
@@ -47,7 +47,7 @@ pub struct VisibilityChange {
     pub timeout: u64,
     /// Receives of the message so far.
     pub receives: u32,
-    /// The code of the refusal, if it was refused.
+    /// The error code, if the change was refused.
     pub error: Option<&'static str>,
 }
 
@@ -60,7 +60,7 @@ const EXPIRED: Refusal = (
 );
 const UNAVAILABLE: Refusal = (
     "InvalidParameterValue",
-    "Value for parameter ReceiptHandle is invalid. Reason: Message does not exist or is not available for visibility timeout change.",
+    "Value for parameter ReceiptHandle is invalid. Reason: QueueMessage does not exist or is not available for visibility timeout change.",
 );
 const NOT_IN_FLIGHT: Refusal = ("MessageNotInflight", "The message is not in flight.");
 const TOO_LONG: Refusal = (
@@ -72,9 +72,9 @@ const BAD_HANDLE: Refusal = (
     "The input receipt handle is invalid.",
 );
 
-impl Message {
-    pub fn new(id: String, body: String) -> Message {
-        Message {
+impl QueueMessage {
+    pub fn new(id: String, body: String) -> QueueMessage {
+        QueueMessage {
             id,
             body,
             group: None,
@@ -108,14 +108,14 @@ impl Message {
 }
 
 impl Queue {
-    pub fn new(settings: Settings) -> Queue {
+    pub fn new(settings: QueueSettings) -> Queue {
         Queue {
             settings,
             messages: Vec::new(),
         }
     }
 
-    /// Receives up to `most` messages, hidden for `visibility`. The second part is what goes to the dead-letter queue.
+    /// Receives up to `most` messages, hidden for `visibility`. The second list is for the dead-letter queue.
     ///
     /// The messages stay visible if `hide` is not set, but the receive counts.
     pub fn receive(
@@ -123,7 +123,7 @@ impl Queue {
         most: usize,
         visibility: Duration,
         hide: bool,
-    ) -> (Vec<Message>, Vec<Message>) {
+    ) -> (Vec<QueueMessage>, Vec<QueueMessage>) {
         let now = Instant::now();
         let in_flight = self
             .messages
@@ -148,8 +148,8 @@ impl Queue {
             if let Some((limit, _)) = &self.settings.redrive
                 && message.receives >= *limit
             {
-                // It keeps its enqueue time and starts anew otherwise.
-                let mut moved = Message::new(message.id.clone(), message.body.clone());
+                // It keeps its enqueue time; everything else is reset.
+                let mut moved = QueueMessage::new(message.id.clone(), message.body.clone());
                 moved.sent_ms = message.sent_ms;
                 moved.group.clone_from(&message.group);
                 redriven.push(moved);
@@ -218,7 +218,7 @@ impl Queue {
     }
 
     /// The message of a handle, and whether the handle is of its last receive.
-    fn find(&mut self, receipt: &str) -> Result<(&mut Message, bool), Refusal> {
+    fn find(&mut self, receipt: &str) -> Result<(&mut QueueMessage, bool), Refusal> {
         let mut parts = receipt.split('/').skip(1);
         let (Some(id), Some(number)) = (parts.next(), parts.next()) else {
             return Err(BAD_HANDLE);

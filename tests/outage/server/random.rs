@@ -1,7 +1,7 @@
 //! Reproducible random numbers (SplitMix64), so that a failing run can be repeated from its seed.
 #![forbid(unsafe_code)]
 
-/// A generator whose whole state is one number.
+/// A generator whose state is one number.
 #[derive(Clone, Debug)]
 pub struct Random(u64);
 

@@ -17,11 +17,11 @@ pub const REGION: &str = "us-east-1";
 #[derive(Debug)]
 pub struct Store {
     buckets: BTreeMap<String, Bucket>,
-    /// Where each continuation token goes on.
+    /// The start of the page of each continuation token.
     tokens: HashMap<String, Token>,
     random: Random,
     page_size: usize,
-    /// Bytes of bodies that were sent, by `/bucket/key`.
+    /// Body bytes sent, by `/bucket/key`.
     pub served: HashMap<String, u64>,
 }
 
@@ -43,17 +43,17 @@ struct Version {
 #[derive(Clone, Debug)]
 struct Token {
     position: Position,
-    /// Where the page began that gave out this token.
+    /// The start of the page that returned this token.
     previous: Position,
 }
 
-/// Where a page begins.
+/// The start of a page.
 #[derive(Clone, Debug)]
 enum Position {
     Start,
-    /// Behind this key.
+    /// After this key.
     Key(String),
-    /// Behind everything with this common prefix.
+    /// After everything with this common prefix.
     Prefix(String),
 }
 
@@ -61,7 +61,7 @@ enum Position {
 struct Page {
     keys: Vec<(String, usize, String)>,
     prefixes: Vec<String>,
-    /// Set if there is more.
+    /// The next page's start, if there is one.
     next: Option<Position>,
 }
 
@@ -85,7 +85,7 @@ impl Store {
         self.buckets.entry(bucket.to_owned()).or_default();
     }
 
-    /// Adds a version of an object, in a bucket that is created if need be; the result is its version id.
+    /// Adds a version of an object, creates the bucket if needed, and returns the version id.
     pub fn put(&mut self, bucket: &str, key: &str, body: impl Into<Arc<[u8]>>) -> String {
         let body = body.into();
         let etag = format!("\"{}\"", md5::hex(&body));
@@ -118,7 +118,7 @@ impl Store {
         id
     }
 
-    /// `GetObject`; also for `HeadObject`, whose body the caller leaves out.
+    /// `GetObject`; also for `HeadObject`, whose body the caller omits.
     pub fn get(&self, bucket: &str, key: &str, query: &Query, head: &super::Head) -> Answer {
         let Some(bucket) = self.buckets.get(bucket) else {
             return Answer::s3_error(404, "NoSuchBucket");
@@ -170,7 +170,7 @@ impl Store {
         }
     }
 
-    /// `ListObjectsV2`, damaged if asked for.
+    /// `ListObjectsV2`, with the fault if there is one.
     pub fn list(&mut self, bucket: &str, query: &Query, fault: Option<PageFault>) -> Answer {
         let Some(objects) = self.buckets.get(bucket) else {
             return Answer::s3_error(404, "NoSuchBucket");
@@ -181,7 +181,7 @@ impl Store {
             text("delimiter"),
             text("continuation-token"),
         );
-        let asked = match (self.tokens.get(&token), text("start-after")) {
+        let start = match (self.tokens.get(&token), text("start-after")) {
             (Some(token), _) => token.clone(),
             (None, _) if !token.is_empty() => return Answer::s3_error(400, "InvalidArgument"),
             (None, start) => Token {
@@ -194,16 +194,16 @@ impl Store {
         };
         let most = text("max-keys").parse().unwrap_or(1000).min(self.page_size);
         let begin = match fault {
-            Some(PageFault::Repeated) => &asked.previous,
-            _ => &asked.position,
+            Some(PageFault::Repeated) => &start.previous,
+            _ => &start.position,
         };
         let mut page = objects.page(&prefix, &delimiter, begin, most);
         if fault == Some(PageFault::Repeated) {
-            page.next = Some(asked.position.clone());
+            page.next = Some(start.position.clone());
         }
         let next = page.next.take().map(|position| {
             let name = self.random.hex(40);
-            let previous = asked.position.clone();
+            let previous = start.position.clone();
             self.tokens
                 .insert(name.clone(), Token { position, previous });
             name

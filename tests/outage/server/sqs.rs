@@ -1,4 +1,4 @@
-//! The JSON protocol of SQS over all queues.
+//! The JSON protocol of SQS for all queues.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 
-use super::fault::Fault;
+use super::fault::ServerFault;
 use super::http::Answer;
 use super::md5;
-use super::queue::{Message, Queue, Refusal, Settings, VisibilityChange};
+use super::queue::{Queue, QueueMessage, QueueSettings, Refusal, VisibilityChange};
 use super::random::Random;
 
 /// The account that owns every queue.
@@ -18,11 +18,11 @@ pub const ACCOUNT: &str = "111122223333";
 /// All queues.
 #[derive(Debug)]
 pub struct Queues {
-    /// `http://address`, of which queue URLs are made.
+    /// `http://address`, the base of queue URLs.
     pub base: String,
     queues: BTreeMap<String, Queue>,
     random: Random,
-    /// Every change of visibility that was asked for, in order.
+    /// Every requested change of visibility, in order.
     pub visibility_changes: Vec<VisibilityChange>,
     /// MessageIds in the order of their deletion.
     pub deletions: Vec<String>,
@@ -31,7 +31,7 @@ pub struct Queues {
 /// What to do with a request.
 pub enum Outcome {
     Answer(Answer),
-    /// A receive that found nothing: try again then, at the latest.
+    /// A receive without messages: try again at this time at the latest.
     Wait(Instant),
 }
 
@@ -48,7 +48,7 @@ impl Queues {
 
     /// Creates a queue that hides messages for `visibility`; a name in `.fifo` makes a FIFO queue.
     pub fn create(&mut self, name: &str, visibility: Duration) {
-        let settings = Settings {
+        let settings = QueueSettings {
             visibility,
             redrive: None,
             fifo: name.ends_with(".fifo"),
@@ -68,12 +68,12 @@ impl Queues {
         self.send_as(queue, body, |_| {})
     }
 
-    /// As [`Queues::send`], with the message changed before: its group, its receives so far.
+    /// As [`Queues::send`], with the message changed first, e.g. its group or receives.
     pub fn send_as(
         &mut self,
         queue: &str,
         body: impl Into<String>,
-        change: impl FnOnce(&mut Message),
+        change: impl FnOnce(&mut QueueMessage),
     ) -> String {
         let digits = self.random.hex(32);
         let parts = [
@@ -84,14 +84,14 @@ impl Queues {
             &digits[20..],
         ];
         let id = parts.join("-");
-        let mut message = Message::new(id.clone(), body.into());
+        let mut message = QueueMessage::new(id.clone(), body.into());
         change(&mut message);
         self.queue(queue).messages.push(message);
         id
     }
 
     /// Every message that was ever in a queue.
-    pub fn messages(&self, queue: &str) -> &[Message] {
+    pub fn messages(&self, queue: &str) -> &[QueueMessage] {
         self.queues.get(queue).map_or(&[], |queue| &queue.messages)
     }
 
@@ -114,7 +114,7 @@ impl Queues {
         &mut self,
         operation: &str,
         body: &Value,
-        fault: Option<&Fault>,
+        fault: Option<&ServerFault>,
         deadline: Instant,
     ) -> Outcome {
         let name = queue_name(body);
@@ -177,23 +177,23 @@ impl Queues {
             let policy = json!({"deadLetterTargetArn": arn(dead), "maxReceiveCount": most});
             set("RedrivePolicy", policy.to_string());
         }
-        attributes.retain(|name, _| is_asked(body, name));
+        attributes.retain(|name, _| is_requested(body, name));
         json!({"Attributes": attributes})
     }
 
-    /// Messages; or, where there are none and the wait is not over, when to look again.
+    /// Messages; or, if there are none before the deadline, the time of the next try.
     fn receive(
         &mut self,
         name: &str,
         body: &Value,
-        fault: Option<&Fault>,
+        fault: Option<&ServerFault>,
         deadline: Instant,
     ) -> Result<Value, Instant> {
-        let handles = !matches!(fault, Some(Fault::NoReceiptHandles));
+        let handles = !matches!(fault, Some(ServerFault::NoReceiptHandles));
         let most = body["MaxNumberOfMessages"].as_u64().unwrap_or(1) as usize;
         let queue = self.queue(name);
-        let asked = body["VisibilityTimeout"].as_u64().map(Duration::from_secs);
-        let visibility = asked.unwrap_or(queue.settings.visibility);
+        let requested = body["VisibilityTimeout"].as_u64().map(Duration::from_secs);
+        let visibility = requested.unwrap_or(queue.settings.visibility);
         let (received, redriven) = queue.receive(most.clamp(1, 10), visibility, handles);
         let dead = queue
             .settings
@@ -205,7 +205,7 @@ impl Queues {
             self.queue(&dead).messages.extend(redriven);
         }
         if received.is_empty() && Instant::now() < deadline {
-            // Not at once again: a message may be visible whose group is not.
+            // Not immediately: a visible message may belong to a blocked group.
             let soon = Instant::now() + Duration::from_millis(20);
             return Err(next.map_or(deadline, |next| next.max(soon).min(deadline)));
         }
@@ -257,14 +257,14 @@ impl Queues {
     fn batch(
         &mut self,
         body: &Value,
-        fault: Option<&Fault>,
+        fault: Option<&ServerFault>,
         mut each: impl FnMut(&mut Queues, &Value) -> Result<(), Refusal>,
     ) -> Value {
         let (mut successful, mut failed) = (Vec::new(), Vec::new());
         for (place, entry) in body["Entries"].as_array().into_iter().flatten().enumerate() {
             let result = match fault {
-                Some(Fault::RefuseEntries(code)) => Err((*code, "refused by a rule")),
-                Some(Fault::RefuseSomeEntries(code)) if place % 2 == 0 => {
+                Some(ServerFault::RefuseEntries(code)) => Err((*code, "refused by a rule")),
+                Some(ServerFault::RefuseSomeEntries(code)) if place % 2 == 0 => {
                     Err((*code, "refused by a rule"))
                 }
                 _ => each(self, entry),
@@ -293,14 +293,14 @@ fn arn(name: &str) -> String {
     format!("arn:aws:sqs:us-east-1:{ACCOUNT}:{name}")
 }
 
-/// SQS states only the attributes that a request names.
-fn is_asked(body: &Value, name: &str) -> bool {
+/// SQS returns only the attributes that a request names.
+fn is_requested(body: &Value, name: &str) -> bool {
     let lists = ["AttributeNames", "MessageSystemAttributeNames"].map(|list| body[list].as_array());
     let mut names = lists.into_iter().flatten().flatten();
-    names.any(|asked| asked == name || asked == "All")
+    names.any(|requested| requested == name || requested == "All")
 }
 
-fn shown(message: &Message, request: &Value, with_handle: bool) -> Value {
+fn shown(message: &QueueMessage, request: &Value, with_handle: bool) -> Value {
     let mut attributes = json!({
         "SenderId": "AIDAEXAMPLE",
         "SentTimestamp": message.sent_ms.to_string(),
@@ -311,7 +311,7 @@ fn shown(message: &Message, request: &Value, with_handle: bool) -> Value {
         attributes["MessageGroupId"] = group.as_str().into();
     }
     if let Some(attributes) = attributes.as_object_mut() {
-        attributes.retain(|name, _| is_asked(request, name));
+        attributes.retain(|name, _| is_requested(request, name));
     }
     let mut shown = json!({
         "MessageId": message.id,

@@ -1,7 +1,8 @@
-//! Runs scenarios beside each other, as many as two processors can serve, whatever number of threads libtest has.
+//! Runs scenarios concurrently, with a limit of its own: libtest's limit is the number of processors, but scenarios
+//! sleep most of the time.
 //!
 //! Each scenario is a test of its own. The first test to run starts all scenarios that the command line selects,
-//! and every test waits for the result of its scenario.
+//! and each test waits for the result of its scenario.
 #![forbid(unsafe_code)]
 
 use std::any::Any;
@@ -14,48 +15,45 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// Scenarios at a time.
-const AT_ONCE: usize = 14;
-
-/// No scenario takes longer from its start, unless something hangs.
-const LIMIT: Duration = Duration::from_secs(110);
+/// A scenario that runs longer is reported as hanging.
+const LIMIT: Duration = Duration::from_secs(150);
 
 /// A test's name and its scenario.
 pub type Scenario = (&'static str, fn());
 
 /// An error is the text of the panic.
-type Outcome = Result<(), String>;
+type ScenarioResult = Result<(), String>;
 
 /// Results of the scenarios that were started, each taken by its test.
-static STARTED: OnceLock<Mutex<HashMap<&'static str, Receiver<Outcome>>>> = OnceLock::new();
+static STARTED: OnceLock<Mutex<HashMap<&'static str, Receiver<ScenarioResult>>>> = OnceLock::new();
 
 thread_local! {
-    /// Set on the thread of a scenario: where it panicked.
-    static PLACE: RefCell<Option<String>> = const { RefCell::new(None) };
+    /// Set on the thread of a scenario; the location of its panic.
+    static LOCATION: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Defines a test for each scenario.
+/// Defines a test for each scenario, of which at most `concurrency` run at a time.
 macro_rules! scenarios {
-    ($($name:ident: $function:path,)*) => {
+    (concurrency: $concurrency:literal; $($name:ident: $function:path,)*) => {
         const SCENARIOS: &[$crate::harness::Scenario] = &[$((stringify!($name), $function),)*];
 
         $(#[test]
         fn $name() {
-            $crate::harness::run(SCENARIOS, stringify!($name));
+            $crate::harness::run(SCENARIOS, $concurrency, stringify!($name));
         })*
     };
 }
 pub(crate) use scenarios;
 
-/// Waits for the result of a scenario, and starts the selected ones before if this is the first call.
-pub fn run(scenarios: &'static [Scenario], name: &str) {
-    let started = STARTED.get_or_init(|| Mutex::new(start(scenarios)));
+/// Waits for the result of a scenario. The first call starts all selected scenarios.
+pub fn run(scenarios: &'static [Scenario], concurrency: usize, name: &str) {
+    let started = STARTED.get_or_init(|| Mutex::new(start(scenarios, concurrency)));
     let result = started
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .remove(name);
     let Some(result) = result else {
-        // The command line selects it in a way that `selection` does not know.
+        // `selection` does not understand the command line.
         let scenario = scenarios.iter().find(|(other, _)| *other == name);
         return scenario.expect("a scenario of the list").1();
     };
@@ -67,8 +65,11 @@ pub fn run(scenarios: &'static [Scenario], name: &str) {
     }
 }
 
-fn start(scenarios: &'static [Scenario]) -> HashMap<&'static str, Receiver<Outcome>> {
-    note_places_of_panics();
+fn start(
+    scenarios: &'static [Scenario],
+    concurrency: usize,
+) -> HashMap<&'static str, Receiver<ScenarioResult>> {
+    record_panic_locations();
     let selected = selection();
     let (mut waiting, mut results) = (Vec::new(), HashMap::new());
     for &(name, function) in scenarios.iter().filter(|(name, _)| selected(name)) {
@@ -78,7 +79,7 @@ fn start(scenarios: &'static [Scenario]) -> HashMap<&'static str, Receiver<Outco
     }
     waiting.reverse();
     let waiting = Arc::new(Mutex::new(waiting));
-    for _ in 0..AT_ONCE {
+    for _ in 0..concurrency {
         let waiting = Arc::clone(&waiting);
         thread::spawn(move || {
             loop {
@@ -86,13 +87,13 @@ fn start(scenarios: &'static [Scenario]) -> HashMap<&'static str, Receiver<Outco
                 let Some((name, function, send)) = next else {
                     return;
                 };
-                // A scenario that hangs must not keep the others from running.
+                // A separate thread, so that a scenario that hangs does not block the others.
                 let (done, finished) = channel();
                 let run = thread::Builder::new().name(name.to_owned());
                 let thread = run.spawn(move || {
                     let _ = done.send(caught(function));
                 });
-                let result = thread.map_err(|error| format!("without a thread: {error}"));
+                let result = thread.map_err(|error| format!("to start a thread: {error}"));
                 let result = result.and_then(|_| {
                     let late = |_| format!("to finish within {LIMIT:?}");
                     finished.recv_timeout(LIMIT).map_err(late)?
@@ -104,7 +105,7 @@ fn start(scenarios: &'static [Scenario]) -> HashMap<&'static str, Receiver<Outco
     results
 }
 
-/// The choice that libtest makes by the command line.
+/// The tests that libtest selects by the command line.
 fn selection() -> impl Fn(&str) -> bool {
     let (mut filters, mut skipped) = (Vec::new(), Vec::new());
     let mut arguments = env::args().skip(1);
@@ -122,12 +123,13 @@ fn selection() -> impl Fn(&str) -> bool {
     }
 }
 
-/// Runs a scenario. A panic prints nothing: libtest would show it with the test that started the thread.
-fn caught(scenario: fn()) -> Outcome {
-    PLACE.set(Some(String::new()));
+/// Runs a scenario. Its panic prints nothing, because libtest would attribute the output to the test that started the
+/// thread.
+fn caught(scenario: fn()) -> ScenarioResult {
+    LOCATION.set(Some(String::new()));
     panic::catch_unwind(AssertUnwindSafe(scenario)).map_err(|panic| {
-        let place = PLACE.take().unwrap_or_default();
-        format!("at {place}: {}", text_of(&*panic))
+        let location = LOCATION.take().unwrap_or_default();
+        format!("at {location}: {}", text_of(&*panic))
     })
 }
 
@@ -138,10 +140,10 @@ pub fn text_of(panic: &(dyn Any + Send)) -> String {
     text.unwrap_or_default()
 }
 
-fn note_places_of_panics() {
+fn record_panic_locations() {
     let default = panic::take_hook();
-    panic::set_hook(Box::new(move |panic| match PLACE.take() {
-        Some(_) => PLACE.set(panic.location().map(ToString::to_string)),
+    panic::set_hook(Box::new(move |panic| match LOCATION.take() {
+        Some(_) => LOCATION.set(panic.location().map(ToString::to_string)),
         None => default(panic),
     }));
 }

@@ -1,40 +1,45 @@
-//! Loading, using and unloading the library again and again while child processes come and go.
+//! Load, use and unload the library again and again while child processes start and exit.
 //!
-//! The async runtime's handler for SIGCHLD is the process's for good, so the library stays mapped. All of this counts what
-//! the process has, so it is a process's only test.
+//! The async runtime's SIGCHLD handler cannot be removed, so the library stays mapped. The test counts threads,
+//! descriptors and memory of the entire process, so it runs in a process of its own.
 
-mod oracle;
-mod raw;
-mod support;
-
+use std::env;
 use std::ffi::CString;
-use std::fs;
 use std::process::Command;
 use std::thread;
 
-use raw::{Raw, text};
-use support::scratch::{Scratch, plain_log};
+use crate::process::{descriptors, memory, threads};
+use crate::raw::{Raw, text};
+use crate::support;
+use crate::support::scratch::{Scratch, plain_log};
 
 const ROUNDS: usize = 200;
 
-fn entries(folder: &str) -> usize {
-    fs::read_dir(folder).expect("Linux").count()
-}
-
-/// Memory that this process has in use, in KiB.
-fn memory() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").expect("Linux");
-    let used = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let used = used.and_then(|used| used.trim().strip_suffix(" kB"));
-    used.expect("its memory").parse().expect("a number")
-}
+/// Set in the process that runs the rounds.
+const OWN_PROCESS: &str = "UNLOAD_IN_OWN_PROCESS";
 
 #[test]
-fn loading_and_unloading_leaves_no_thread_descriptor_or_memory_behind() {
+fn two_hundred_unloads_leave_no_thread_descriptor_or_memory() {
+    const NAME: &str = "unload::two_hundred_unloads_leave_no_thread_descriptor_or_memory";
+    if env::var_os(OWN_PROCESS).is_some() {
+        return load_and_unload();
+    }
+    let child = Command::new(env::current_exe().expect("this test"))
+        .args(["--exact", NAME, "--nocapture"])
+        .env(OWN_PROCESS, "1")
+        .output()
+        .expect("a child");
+    let errors = String::from_utf8_lossy(&child.stderr);
+    assert!(child.status.success(), "{:?}: {errors}", child.status);
+    let output = String::from_utf8_lossy(&child.stdout);
+    assert!(output.contains("1 passed"), "{NAME} did not run: {output}");
+}
+
+fn load_and_unload() {
     let scratch = Scratch::new("unload");
     let log = scratch.write("1.json", &plain_log("r-", 3));
     let log = log.to_str().expect("UTF-8");
-    // The plugin runs a child of its own, which gives no credentials.
+    // The plugin starts a child process, which fails.
     let config = scratch.write(
         "config",
         b"[default]\nregion = us-east-1\ncredential_process = /bin/false\n",
@@ -46,7 +51,8 @@ fn loading_and_unloading_leaves_no_thread_descriptor_or_memory_behind() {
     let mut counts = Vec::new();
     for round in 0..ROUNDS {
         let (log, config) = (log.to_owned(), config.clone());
-        // A library is not unloaded while a thread lives that has used it: its thread-local values are yet to be dropped.
+        // On a thread of its own: a library is not unloaded before the threads that used it end, because of their thread-local
+        // destructors.
         let used = thread::spawn(move || {
             let raw = Raw::load(&support::library(), &config);
             let opened = raw.open(&log);
@@ -58,15 +64,11 @@ fn loading_and_unloading_leaves_no_thread_descriptor_or_memory_behind() {
             raw.into_library()
         });
         drop(used.join().expect("no panic"));
-        // Its SIGCHLD comes when the library is unloaded.
+        // Its SIGCHLD arrives after the library is unloaded.
         let child = Command::new("/bin/true").status().expect("a child");
         assert!(child.success());
         if round % 20 == 19 {
-            counts.push((
-                entries("/proc/self/fd"),
-                entries("/proc/self/task"),
-                memory(),
-            ));
+            counts.push((descriptors(), threads(), memory()));
         }
     }
     let (first, last) = (counts[1], counts[counts.len() - 1]);

@@ -1,87 +1,20 @@
-//! Counts allocations: none for an event, whether it is read or asked for fields.
-//!
-//! What is allocated for a file or for a batch is counted apart and may stay.
-
-#[path = "../benches/corpus/mod.rs"]
-mod corpus;
+//! No allocation per event, neither for decoding nor for extraction; some per file and per batch.
+#![forbid(unsafe_code)]
 
 use cloudtrail::testing::{
-    Arg, Argument, Batch, BatchSender, Content, Decoder, Extractor, FIELDS, FieldUsage, Given,
-    Limits, Log, Metrics, Next, Object, Pipeline, Settings,
+    Arg, Argument, Batch, BatchSender, Content, Decoder, Extractor, FIELDS, FieldUsage, Given, Log,
+    Metrics, Next, Object, Pipeline, Settings,
 };
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-/// The system's allocator, with counts.
-struct Counting;
+use crate::LIMITS;
+use crate::allocator::{lock_counters, own_allocations, total_allocations};
+use crate::corpus;
 
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-/// Of all threads.
-static TOTAL: AtomicU64 = AtomicU64::new(0);
-
-thread_local! {
-    /// Of this thread.
-    static OWN: Cell<u64> = const { Cell::new(0) };
-}
-
-fn count() {
-    TOTAL.fetch_add(1, Ordering::Relaxed);
-    // A thread that ends may still free and allocate; it has no count any more.
-    let _ = OWN.try_with(|own| own.set(own.get() + 1));
-}
-
-// SAFETY: everything is passed on to the system's allocator; counting allocates nothing.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: passed on.
-        unsafe { System.alloc_zeroed(layout) }
-    }
-
-    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
-        // SAFETY: passed on.
-        unsafe { System.realloc(at, layout, size) }
-    }
-
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        // SAFETY: passed on.
-        unsafe { System.dealloc(at, layout) }
-    }
-}
-
-/// One test at a time, or they would count each other's.
-fn turn() -> MutexGuard<'static, ()> {
-    static TURN: Mutex<()> = Mutex::new(());
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Allocations of this thread during `run`.
-fn allocations(run: impl FnOnce()) -> u64 {
-    let before = OWN.with(Cell::get);
-    run();
-    OWN.with(Cell::get) - before
-}
-
-const LIMITS: Limits = Limits {
-    max_object_bytes: 1 << 30,
-    insights: false,
-};
-
-/// A log file with that many records, in Cargo's folder for temporary files.
+/// Writes a log file with `records` records to Cargo's folder for temporary files.
 fn log_file(number: u64, records: usize, packed: bool) -> PathBuf {
     let text = corpus::log_file(number, records).text;
     let name = format!(
@@ -132,22 +65,22 @@ impl BatchSender for Keep {
 }
 
 #[test]
-fn a_file_s_events_are_decoded_without_an_allocation_for_each() {
-    let _turn = turn();
+fn decoding_allocates_per_file_and_not_per_event() {
+    let _lock = lock_counters();
     let (metrics, log) = (Metrics::default(), Log::default());
     for packed in [true, false] {
         let mut decoder = Decoder::new(LIMITS, &metrics, &log, Batch::default());
         let mut decode = |records| {
             let object = object(&log_file(1, records, packed));
             let mut drain = Drain::default();
-            let allocations = allocations(|| {
+            let allocations = own_allocations(|| {
                 decoder.decode(&object, &mut drain).expect("a sound file");
                 drain.flush(&mut decoder.batch);
             });
             assert_eq!(drain.events, records);
             allocations
         };
-        // The first time buffers get their size.
+        // The first run grows the buffers.
         decode(2000);
         let (few, many) = (decode(200), decode(2000));
         assert_eq!(
@@ -159,8 +92,8 @@ fn a_file_s_events_are_decoded_without_an_allocation_for_each() {
 }
 
 #[test]
-fn every_field_of_every_event_is_found_without_an_allocation() {
-    let _turn = turn();
+fn extraction_of_every_field_allocates_nothing() {
+    let _lock = lock_counters();
     let (metrics, log) = (Metrics::default(), Log::default());
     let mut decoder = Decoder::new(LIMITS, &metrics, &log, Batch::default());
     let mut keep = Keep::default();
@@ -170,7 +103,7 @@ fn every_field_of_every_event_is_found_without_an_allocation() {
     let addresses: Vec<_> = keep.0.addresses().collect();
     assert!(addresses.len() > 200);
     let batch = Arc::new(keep.0);
-    let mut questions: Vec<_> = (0..FIELDS.len())
+    let mut requests: Vec<_> = (0..FIELDS.len())
         .filter(|&field| !matches!(FIELDS[field].arg, Arg::RequiredKey))
         .map(|field| (field, Argument::None))
         .collect();
@@ -186,17 +119,17 @@ fn every_field_of_every_event_is_found_without_an_allocation() {
         "/resources/0/ARN",
         "/no/such/thing",
     ];
-    questions.extend(keyed.map(|key| (number("ct.value"), Argument::Key(key))));
-    questions.push((number("ec2.imageids"), Argument::Index(0)));
+    requests.extend(keyed.map(|key| (number("ct.value"), Argument::Key(key))));
+    requests.push((number("ec2.imageids"), Argument::Index(0)));
 
     let mut extractor = Extractor::default();
-    let mut ask = || {
+    let mut extract = || {
         let mut values = 0_usize;
-        // As between two batches: what was answered is given up.
+        // As between two batches: earlier values are released.
         extractor.select_live(Arc::clone(&batch), 0);
         for &address in &addresses {
             assert!(extractor.select_neighbour(address));
-            for &(field, argument) in &questions {
+            for &(field, argument) in &requests {
                 let answer = extractor
                     .answer(field, argument, false)
                     .map(|answer| answer.given());
@@ -206,19 +139,19 @@ fn every_field_of_every_event_is_found_without_an_allocation() {
         }
         values
     };
-    // At first buffers get their size and arguments are compiled.
-    let first = ask();
-    ask();
+    // The first runs grow the buffers and compile the arguments.
+    let first = extract();
+    extract();
     assert!(first > 15 * addresses.len(), "{first} values");
     let mut second = 0;
-    assert_eq!(allocations(|| second = ask()), 0);
+    assert_eq!(own_allocations(|| second = extract()), 0);
     assert_eq!(second, first);
 }
 
 #[test]
-fn the_whole_pipeline_allocates_for_files_and_batches_only() {
-    let _turn = turn();
-    /// What a file and a batch may cost, with channels, names and buffers that grow in the beginning.
+fn pipeline_allocates_per_file_and_batch_only() {
+    let _lock = lock_counters();
+    /// Allocations allowed per file, per batch, and for channels, names and buffers at the start.
     const PER_FILE: u64 = 40;
     const PER_BATCH: u64 = 8;
     const START: u64 = 500;
@@ -229,29 +162,30 @@ fn the_whole_pipeline_allocates_for_files_and_batches_only() {
     let settings = Settings {
         threads: 2,
         jobs: 6,
-        // Few batches, so that most of them have been used before.
+        // Small, so that most batches are reused.
         max_buffered_bytes: 4 << 20,
         fail_on_error: true,
         limits: LIMITS,
     };
-    let demand = Arc::<FieldUsage>::default();
-    let before = TOTAL.load(Ordering::Relaxed);
+    let usage = Arc::<FieldUsage>::default();
+    let before = total_allocations();
     let objects: Vec<Object> = files.iter().map(|path| object(path)).collect();
     let mut pipeline = Pipeline::start(
         settings,
         Arc::default(),
         Arc::default(),
-        Arc::clone(&demand),
-        move |mut feed| {
+        Arc::clone(&usage),
+        move |mut sender| {
             for object in objects {
-                if !feed.push(vec![object]) {
+                if !sender.push(vec![object]) {
                     return;
                 }
             }
+            sender.finish();
         },
     )
     .expect("threads");
-    let mut extractor = Extractor::new(Arc::clone(&demand));
+    let mut extractor = Extractor::new(Arc::clone(&usage));
     let (mut events, mut batches) = (0, 0);
     loop {
         match pipeline
@@ -271,17 +205,17 @@ fn the_whole_pipeline_allocates_for_files_and_batches_only() {
                 events += batch.len();
                 batches += 1;
                 extractor.select_none();
-                pipeline.recycle(Arc::into_inner(batch).expect("nobody else holds it"));
+                pipeline.recycle(Arc::into_inner(batch).expect("the only reference"));
             }
             Next::Timeout => {}
             Next::End => break,
         }
     }
-    let allocations = TOTAL.load(Ordering::Relaxed) - before;
+    let allocations = total_allocations() - before;
     assert_eq!(events, 20_000);
     let allowed = START + files.len() as u64 * PER_FILE + batches * PER_BATCH;
     assert!(
         allocations < allowed,
-        "{allocations} allocations for {events} events in {batches} batches, not {allowed}"
+        "{allocations} allocations for {events} events in {batches} batches, allowed {allowed}"
     );
 }

@@ -1,20 +1,19 @@
-//! Where the system gives too few threads, opening a source fails within seconds with an error that says so.
-
-mod aws;
-mod fixtures;
-mod oracle;
-mod support;
+//! With too few threads, opening a source fails within seconds with an error that names the limit.
+#![forbid(unsafe_code)]
 
 use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use aws::settings::Settings;
-use support::testdata;
+use crate::aws;
+use crate::aws::settings::Settings;
+use crate::fixtures;
+use crate::support::testdata;
 
-/// Includes what a busy machine needs; a hang takes for ever.
-const SECONDS: Duration = Duration::from_secs(30);
+/// Long enough for a busy machine; only a hang takes longer.
+const LIMIT: Duration = Duration::from_secs(30);
 
+/// Runs a command to its end; `None` if it hangs.
 fn run(mut command: Command) -> Option<Output> {
     let mut process = command
         .stdout(Stdio::piped())
@@ -23,7 +22,7 @@ fn run(mut command: Command) -> Option<Output> {
         .expect("ctcat starts");
     let started = Instant::now();
     while process.try_wait().expect("a child").is_none() {
-        if started.elapsed() > SECONDS {
+        if started.elapsed() > LIMIT {
             process.kill().expect("it still runs");
             return None;
         }
@@ -33,7 +32,7 @@ fn run(mut command: Command) -> Option<Output> {
 }
 
 #[test]
-fn sources_open_or_fail_with_an_error_under_every_limit_of_threads() {
+fn sources_open_or_fail_with_an_error_under_every_thread_limit() {
     let preload = fixtures::library("few_threads", &[]);
     let settings = Settings::at(aws::server::closed_address())
         .with("decodeThreads", 3)
@@ -58,6 +57,9 @@ fn sources_open_or_fail_with_an_error_under_every_limit_of_threads() {
                 refused += 1;
             }
         }
-        assert!(refused > 2, "{source}: {refused} of the limits are named");
+        assert!(
+            refused > 2,
+            "{source}: only {refused} errors name the limit"
+        );
     }
 }

@@ -1,30 +1,30 @@
-//! Asks the plugin for every field of an event, in all the ways a host may, and compares with the oracle.
+//! Extracts every field of an event in every way that a host may, and compares the values with the oracle's.
 #![forbid(unsafe_code)]
 
-use cloudtrail::host::{Event, Plugin, Request, Requests, Value};
+use cloudtrail::host::{Event, OwnedValue as Value, Plugin, Request, Requests};
 
 use crate::oracle::{self, Expected, Record};
 
-/// All fields of the plugin, ready to be asked for.
-pub struct Asker<'p> {
+/// Prepared requests for all fields of the plugin.
+pub struct FieldReader<'p> {
     plugin: &'p Plugin,
-    asked: Vec<Asked>,
+    fields: Vec<FieldRequest>,
     together: Requests,
 }
 
-struct Asked {
+struct FieldRequest {
     field: String,
     argument: Option<String>,
     alone: Requests,
 }
 
-/// What one field gave: its value and offsets.
-type Answer = (Option<Value>, Vec<(u32, u32)>);
+/// The value and offsets of a field.
+type Extracted = (Option<Value>, Vec<(u32, u32)>);
 
-impl<'p> Asker<'p> {
-    /// Every field without an argument where one may be left out, indexed fields at 0, 1 and 7 too, and `ct.value`
-    /// at each of `pointers`.
-    pub fn new(plugin: &'p Plugin, pointers: &[&str]) -> Asker<'p> {
+impl<'p> FieldReader<'p> {
+    /// Requests every field without an argument where that is optional, indexed fields also at 0, 1 and 7, and `ct.value`
+    /// with each of `pointers`.
+    pub fn new(plugin: &'p Plugin, pointers: &[&str]) -> FieldReader<'p> {
         let mut specs = Vec::new();
         for field in plugin.fields() {
             let name = field.name.as_str();
@@ -49,12 +49,12 @@ impl<'p> Asker<'p> {
                 .unwrap_or_else(|error| panic!("{error}"))
         };
         let set = |requests| Requests::new(requests).expect("requests of one plugin");
-        Asker {
+        FieldReader {
             plugin,
             together: set(specs.iter().map(|(f, a)| request(f, *a)).collect()),
-            asked: specs
+            fields: specs
                 .into_iter()
-                .map(|(field, argument)| Asked {
+                .map(|(field, argument)| FieldRequest {
                     field: field.to_owned(),
                     argument: argument.map(str::to_owned),
                     alone: set(vec![request(field, argument)]),
@@ -63,32 +63,36 @@ impl<'p> Asker<'p> {
         }
     }
 
-    /// The specs of all that is asked for, e.g. `ct.name`, `ec2.imageids[0]`.
+    /// The specs of all requests, e.g. `ct.name`, `ec2.imageids[0]`.
     pub fn specs(&self) -> impl Iterator<Item = &str> {
         self.together.as_slice().iter().map(Request::spec)
     }
 
-    /// The value of every field, asked one by one as Falco does.
+    /// The value of every field, extracted one by one as Falco does.
     pub fn values(&mut self, event: Event) -> Vec<Option<Value>> {
-        let mut values = Vec::with_capacity(self.asked.len());
-        for asked in &mut self.asked {
-            values.push(ask(self.plugin, event, &mut asked.alone, false).remove(0).0);
+        let mut values = Vec::with_capacity(self.fields.len());
+        for request in &mut self.fields {
+            values.push(
+                extract(self.plugin, event, &mut request.alone, false)
+                    .remove(0)
+                    .0,
+            );
         }
         values
     }
 
-    /// Every way in which what the plugin says about `event` differs from the oracle: fields one by one, with and
-    /// without offsets, all in one call, and the event as a line. Empty if none does.
+    /// All differences between plugin and oracle for `event`: fields one by one, with and without offsets, all in one call,
+    /// and the text of event_to_string.
     pub fn differences(&mut self, event: Event, record: &Record) -> Vec<String> {
         let mut found = Vec::new();
         let plain = self.values(event);
-        let all = ask(self.plugin, event, &mut self.together, false);
-        let all_with_offsets = ask(self.plugin, event, &mut self.together, true);
-        for (place, asked) in self.asked.iter_mut().enumerate() {
-            let spec = asked.alone.as_slice()[0].spec().to_owned();
-            let argument = asked.argument.as_deref();
-            let expected = record.value(&asked.field, argument).map(value);
-            let (alone, offsets) = ask(self.plugin, event, &mut asked.alone, true).remove(0);
+        let all = extract(self.plugin, event, &mut self.together, false);
+        let all_with_offsets = extract(self.plugin, event, &mut self.together, true);
+        for (place, request) in self.fields.iter_mut().enumerate() {
+            let spec = request.alone.as_slice()[0].spec().to_owned();
+            let argument = request.argument.as_deref();
+            let expected = record.value(&request.field, argument).map(value);
+            let (alone, offsets) = extract(self.plugin, event, &mut request.alone, true).remove(0);
             let (in_all, in_all_offsets) = &all_with_offsets[place];
             for (way, given) in [
                 ("alone", &plain[place]),
@@ -110,19 +114,19 @@ impl<'p> Asker<'p> {
                 Some(_) => 1,
             };
             let payload_at = event.as_bytes().len() - event.payload().len();
-            let extents = record.extents(&asked.field, argument);
+            let extents = record.extents(&request.field, argument);
             let mut right: Vec<_> = extents
                 .iter()
                 .map(|extent| ((payload_at + extent.start) as u32, extent.len() as u32))
                 .collect();
-            // What is computed stands nowhere.
+            // Computed values have no offsets.
             right.resize(count, (0, 0));
             if offsets != right {
                 found.push(format!(
                     "offsets of {spec} alone: {offsets:?} instead of {right:?}"
                 ));
             }
-            // One pair for each field, which cannot tell several places.
+            // One pair per field: lists of several values have none.
             let right = match &right[..] {
                 [] | [_] => right,
                 _ => vec![(0, 0)],
@@ -144,7 +148,7 @@ impl<'p> Asker<'p> {
     }
 }
 
-/// The names of the plugin's fields and those that the oracle knows, sorted.
+/// The names of the plugin's fields and of the oracle's, sorted.
 pub fn field_names(plugin: &Plugin) -> (Vec<&str>, Vec<&str>) {
     let mut given: Vec<&str> = plugin.fields().iter().map(|f| f.name.as_str()).collect();
     let mut known: Vec<&str> = oracle::fields().collect();
@@ -153,7 +157,12 @@ pub fn field_names(plugin: &Plugin) -> (Vec<&str>, Vec<&str>) {
     (given, known)
 }
 
-fn ask(plugin: &Plugin, event: Event, requests: &mut Requests, offsets: bool) -> Vec<Answer> {
+fn extract(
+    plugin: &Plugin,
+    event: Event,
+    requests: &mut Requests,
+    offsets: bool,
+) -> Vec<Extracted> {
     let values = plugin
         .extract(event, requests, offsets)
         .unwrap_or_else(|error| panic!("extraction failed: {error}"));
@@ -165,7 +174,7 @@ fn ask(plugin: &Plugin, event: Event, requests: &mut Requests, offsets: bool) ->
         .collect()
 }
 
-/// The oracle's value as the host gives it.
+/// The oracle's value as a value of the host.
 pub fn value(expected: Expected) -> Value {
     match expected {
         Expected::Text(text) => Value::Str(text.into_bytes()),
@@ -174,7 +183,7 @@ pub fn value(expected: Expected) -> Value {
     }
 }
 
-/// A value for a person.
+/// A value for a failure message.
 pub fn show(value: &Option<Value>) -> String {
     match value {
         None => "no value".to_owned(),

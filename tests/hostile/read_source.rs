@@ -1,33 +1,33 @@
-//! Reading a source to its end, and what it gave.
+//! Reads a source to its end and returns its eventIDs and metrics.
 
 use std::path::Path;
 use std::process::Command;
 
-use cloudtrail::host::{MetricValue, Plugin, Value};
+use cloudtrail::host::{MetricValue, OwnedValue as Value, Plugin};
 
 use crate::support;
 
-/// What a source gave: the eventIDs in order, and the figures that are not 0 without `cloudtrail.`.
+/// The eventIDs of a source in order, and its metrics that are not 0, by their names without `cloudtrail.`.
 #[derive(Debug, PartialEq)]
-pub struct Given {
+pub struct ReadResult {
     pub ids: Vec<String>,
-    pub figures: Vec<(String, u64)>,
+    pub metrics: Vec<(String, u64)>,
 }
 
-impl Given {
-    pub fn figure(&self, name: &str) -> u64 {
-        let found = self.figures.iter().find(|(other, _)| other == name);
+impl ReadResult {
+    pub fn metric(&self, name: &str) -> u64 {
+        let found = self.metrics.iter().find(|(other, _)| other == name);
         found.map_or(0, |(_, value)| *value)
     }
 
-    /// Everything that says that something was wrong.
-    pub fn trouble(&self) -> Vec<(&str, u64)> {
+    /// The metrics that count errors, damage and skipped records.
+    pub fn errors(&self) -> Vec<(&str, u64)> {
         let says = |name: &str| {
             ["damaged.", "errors.", "skipped."]
                 .iter()
                 .any(|it| name.starts_with(it))
         };
-        self.figures
+        self.metrics
             .iter()
             .filter(|(name, _)| says(name))
             .map(|(name, value)| (name.as_str(), *value))
@@ -36,27 +36,25 @@ impl Given {
 }
 
 /// Reads `path` to its end with a plugin of its own.
-pub fn read(path: &Path, config: &str) -> Given {
+pub fn read(path: &Path, config: &str) -> ReadResult {
     let plugin = support::plugin(config);
     let id = plugin.request("ct.id").expect("a field");
     let mut ids = Vec::new();
     support::each_event(&plugin, path, |event| {
-        let mut answer = plugin
-            .extract_values(event, &[&id], false)
-            .expect("an answer");
+        let mut answer = plugin.extract_values(event, &[&id], false).expect("values");
         ids.push(match answer.remove(0).value {
             Some(Value::Str(id)) => String::from_utf8_lossy(&id).into_owned(),
             other => format!("{other:?}"),
         });
     });
-    Given {
+    ReadResult {
         ids,
-        figures: figures(&plugin),
+        metrics: metrics(&plugin),
     }
 }
 
-/// The figures that are not 0, without `cloudtrail.`.
-pub fn figures(plugin: &Plugin) -> Vec<(String, u64)> {
+/// The metrics that are not 0, by their names without `cloudtrail.`.
+pub fn metrics(plugin: &Plugin) -> Vec<(String, u64)> {
     let metrics = plugin.metrics().into_iter();
     metrics
         .filter_map(|metric| match metric.value {
@@ -67,11 +65,11 @@ pub fn figures(plugin: &Plugin) -> Vec<(String, u64)> {
         .collect()
 }
 
-/// What `ctcat` says of a source: its events, its peak memory in MB and the plugin's figures. In a process of its own,
-/// because memory is counted for a whole process.
-pub fn read_apart(path: &Path, config: &str) -> (u64, f64, Given) {
-    // A shell that forks stands between: the kernel's figure for the peak starts with that of whoever calls exec, and
-    // that would be this test with its files in memory.
+/// Reads a source with `ctcat`; returns the number of events, the peak memory in MB and the metrics. In a process of its
+/// own, because the kernel measures memory per process.
+pub fn read_apart(path: &Path, config: &str) -> (u64, f64, ReadResult) {
+    // Through a shell: the kernel's peak starts with that of the process that calls exec, which would be this test with its
+    // files in memory.
     let run = Command::new("sh")
         .args(["-c", r#""$0" "$@"; exit $?"#, env!("CARGO_BIN_EXE_ctcat")])
         .args(["--count", "--stats", "--config", config, "--library"])
@@ -79,15 +77,15 @@ pub fn read_apart(path: &Path, config: &str) -> (u64, f64, Given) {
         .arg(path)
         .output()
         .expect("ctcat runs");
-    let told = String::from_utf8_lossy(&run.stderr);
-    assert_eq!(run.status.code(), Some(0), "{told}");
-    let peak = told
+    let errors = String::from_utf8_lossy(&run.stderr);
+    assert_eq!(run.status.code(), Some(0), "{errors}");
+    let peak = errors
         .split("peak memory ")
         .nth(1)
         .and_then(|rest| rest.split(' ').next());
-    let figures = told
+    let metrics = errors
         .lines()
-        // The other lines have more than a name and a number.
+        // Metric lines have a name and a number.
         .filter_map(|line| {
             let (name, value) = line.split_once(' ')?;
             Some((name.to_owned(), value.trim().parse().ok()?))
@@ -98,14 +96,14 @@ pub fn read_apart(path: &Path, config: &str) -> (u64, f64, Given) {
         .trim()
         .parse()
         .expect("a count");
-    let given = Given {
+    let result = ReadResult {
         ids: Vec::new(),
-        figures,
+        metrics,
     };
     (
         count,
         peak.and_then(|peak| peak.parse().ok()).expect("a peak"),
-        given,
+        result,
     )
 }
 

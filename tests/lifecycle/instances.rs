@@ -1,56 +1,41 @@
-//! Opening, closing and unloading in every order: nothing is left running, open or held.
-//!
-//! The plugin's threads are counted by their names, so the tests take turns.
+//! Open, close and unload in every order leave no thread, descriptor or memory behind.
 #![forbid(unsafe_code)]
 
-mod oracle;
-mod support;
-
-use std::fs;
 use std::mem;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use cloudtrail::host::{Capture, Plugin, Status};
-use support::scratch::{Scratch, gzip, plain_log};
 
-static TURN: Mutex<()> = Mutex::new(());
+use crate::process::{self, descriptors, memory, plugin_threads};
+use crate::support;
+use crate::support::scratch::{Scratch, gzip, plain_log};
 
-fn turn() -> MutexGuard<'static, ()> {
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// How many threads of the plugin this process has.
-fn threads() -> usize {
-    let tasks = fs::read_dir("/proc/self/task").expect("Linux");
-    let names = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("comm")).ok());
-    names.filter(|name| name.starts_with("ct-")).count()
-}
-
-/// A thread has its name only once it runs.
+/// Waits, because a thread gets its name only once it runs.
 fn assert_reading() {
     let started = Instant::now();
-    while threads() == 0 {
-        assert!(started.elapsed() < Duration::from_secs(10), "nobody reads");
+    while plugin_threads() == 0 {
+        assert!(
+            started.elapsed() < Duration::from_secs(10),
+            "no thread reads"
+        );
         thread::yield_now();
     }
 }
 
-/// The kernel wakes whoever joins a thread shortly before it takes the thread off its list.
+/// Waits, because the kernel wakes the joining thread shortly before it removes the ended one from its list.
 fn assert_no_thread() {
     let started = Instant::now();
-    while threads() > 0 {
-        assert!(started.elapsed() < Duration::from_secs(1), "one still runs");
+    while plugin_threads() > 0 {
+        assert!(
+            started.elapsed() < Duration::from_secs(1),
+            "a thread still runs"
+        );
         thread::yield_now();
     }
 }
 
-fn descriptors() -> usize {
-    fs::read_dir("/proc/self/fd").expect("Linux").count()
-}
-
-/// A folder of many files, more than the plugin reads ahead.
+/// A folder with more files than the plugin buffers.
 fn folder(name: &str) -> Scratch {
     let scratch = Scratch::new(name);
     let log = gzip(&plain_log("r-", 2000));
@@ -78,8 +63,8 @@ fn drain(capture: &mut Capture) -> usize {
 }
 
 #[test]
-fn opening_and_closing_a_thousand_times_leaves_nothing_behind() {
-    let _turn = turn();
+fn a_thousand_opens_and_closes_leave_no_thread_or_descriptor() {
+    let _lock = process::lock();
     let scratch = Scratch::new("lifecycle-thousand");
     scratch.write("1.json", &plain_log("r-", 3));
     let plugin = support::plugin("{}");
@@ -95,10 +80,10 @@ fn opening_and_closing_a_thousand_times_leaves_nothing_behind() {
 }
 
 #[test]
-fn closing_in_mid_read_returns_at_once() {
-    let _turn = turn();
+fn close_during_a_read_returns_at_once() {
+    let _lock = process::lock();
     let scratch = Scratch::new("lifecycle-mid-read");
-    // More batches than are taken here and may wait for the host, so there is always more to read.
+    // More batches than are read here and may be buffered, so reading never ends.
     scratch.write("1.json.gz", &gzip(&plain_log("r-", 80_000)));
     for config in ["{}", r#"{"maxBufferedBytes":1}"#] {
         let plugin = support::plugin(config);
@@ -121,8 +106,8 @@ fn closing_in_mid_read_returns_at_once() {
 }
 
 #[test]
-fn fifty_sources_at_once_each_give_all_of_theirs() {
-    let _turn = turn();
+fn fifty_sources_at_once_deliver_all_their_records() {
+    let _lock = process::lock();
     let scratch = folder("lifecycle-fifty");
     let plugin = support::plugin(r#"{"decodeThreads":1}"#);
     let mut captures: Vec<_> = (0..50).map(|_| open(&plugin, &scratch)).collect();
@@ -142,8 +127,8 @@ fn fifty_sources_at_once_each_give_all_of_theirs() {
 }
 
 #[test]
-fn two_plugins_in_turns_do_not_disturb_each_other() {
-    let _turn = turn();
+fn two_plugins_read_alternately_deliver_their_own_records() {
+    let _lock = process::lock();
     let scratch = Scratch::new("lifecycle-two");
     let paths = ["left", "right"].map(|name| {
         let path = scratch.write(&format!("{name}.json"), &plain_log(name, 20_000));
@@ -157,10 +142,10 @@ fn two_plugins_in_turns_do_not_disturb_each_other() {
         for side in [0, 1] {
             let (status, events) = captures[side].next_batch().expect("no failure");
             for event in events {
-                let answer = plugins[side].extract_values(event, &[&ids[side]], false);
+                let values = plugins[side].extract_values(event, &[&ids[side]], false);
                 let name = ["left", "right"][side];
                 let expected = format!("{name}{}", seen[side]);
-                let given = answer.expect("an answer").remove(0).value;
+                let given = values.expect("values").remove(0).value;
                 assert_eq!(given, Some(expected.as_str().into()));
                 seen[side] += 1;
             }
@@ -171,8 +156,8 @@ fn two_plugins_in_turns_do_not_disturb_each_other() {
 }
 
 #[test]
-fn unloading_after_use_leaves_no_thread() {
-    let _turn = turn();
+fn unload_after_use_leaves_no_thread() {
+    let _lock = process::lock();
     let scratch = folder("lifecycle-unload");
     for _ in 0..20 {
         let plugin = support::plugin("{}");
@@ -184,10 +169,10 @@ fn unloading_after_use_leaves_no_thread() {
     }
 }
 
-/// A host that forgets to close breaks the API's rules, and still must not run code that is gone.
+/// Breaks the API's rules; even so, no code of the library may run after it is unloaded.
 #[test]
-fn destroying_without_closing_leaves_no_thread() {
-    let _turn = turn();
+fn destroy_without_close_leaves_no_thread() {
+    let _lock = process::lock();
     let scratch = folder("lifecycle-forgotten");
     for _ in 0..5 {
         let plugin = support::plugin(r#"{"maxBufferedBytes":1}"#);
@@ -199,39 +184,28 @@ fn destroying_without_closing_leaves_no_thread() {
     }
 }
 
-/// Loading and unloading by turns, and opening by turns, in one plugin: what is used once is used again.
+/// Opens a source alternately in one plugin and in a newly loaded one: memory is reused.
 #[test]
-fn neither_loading_nor_opening_over_and_over_takes_more_memory() {
-    let _turn = turn();
+fn loading_and_opening_over_and_over_does_not_grow_memory() {
+    let _lock = process::lock();
     let scratch = folder("lifecycle-memory");
     let once = |plugin: &Plugin| {
         let mut capture = open(plugin, &scratch);
         let (_, events) = capture.next_batch().expect("no failure");
         let id = plugin.request("ct.info").expect("a field");
         for event in events {
-            plugin.extract_values(event, &[&id], true).expect("answers");
+            plugin.extract_values(event, &[&id], true).expect("values");
         }
     };
-    let kept = support::plugin("{}");
+    let loaded = support::plugin("{}");
     let mut used = Vec::new();
     for _ in 0..6 {
         for _ in 0..15 {
-            once(&kept);
+            once(&loaded);
             once(&support::plugin("{}"));
         }
         used.push(memory());
     }
     let growth = used[5].saturating_sub(used[1]);
-    assert!(
-        growth < 16 << 10,
-        "KiB after every fifteen rounds: {used:?}"
-    );
-}
-
-/// Memory that this process has in use, in KiB.
-fn memory() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").expect("Linux");
-    let used = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let used = used.and_then(|used| used.trim().strip_suffix(" kB"));
-    used.expect("its memory").parse().expect("a number")
+    assert!(growth < 16 << 10, "KiB after each fifteen rounds: {used:?}");
 }

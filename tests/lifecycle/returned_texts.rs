@@ -1,19 +1,17 @@
-//! Each text that the plugin returns stays as it is until the call that returned it is made again, whatever is called
-//! meanwhile. Under valgrind, a text that was freed is an error even if it still reads the same.
-
-mod oracle;
-mod raw;
-mod support;
+//! Each text that the plugin returns stays unchanged until the same call is made again, whatever else is called.
+//! Under valgrind, reading a freed text is an error even if its bytes are unchanged.
 
 use std::ffi::c_char;
-use std::fs;
 
 use cloudtrail::host::OwnedEvent;
 use falco_plugin_api as api;
-use raw::{Raw, text};
-use support::scratch::{Scratch, gzip, plain_log};
 
-/// The calls that return texts, and some that do other things.
+use crate::process::{self, memory};
+use crate::raw::{Raw, text};
+use crate::support;
+use crate::support::scratch::{Scratch, gzip, plain_log};
+
+/// Calls that return texts, and some that do not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Call {
     Extract,
@@ -56,7 +54,7 @@ impl Host {
         let [id, info, value] = ["ct.id", "ct.info", "ct.value"].map(|name| raw.field(name));
         Host {
             opened,
-            detached: OwnedEvent::of_plugin(
+            detached: OwnedEvent::new(
                 2,
                 1,
                 br#"{"eventID":"detached","eventName":"Other","eventTime":"2026-01-14T08:50:00Z"}"#,
@@ -72,7 +70,7 @@ impl Host {
         self.detached.as_event().as_bytes().as_ptr().cast()
     }
 
-    /// Texts of an event: one that is precomputed after a while, one that is made, one with an argument.
+    /// Three values of an event: a precomputed one, a composed one, and one with an argument.
     fn values(&self, event: *const api::ss_plugin_event) -> Vec<*const c_char> {
         let key = c"/eventName";
         self.raw.extract(
@@ -81,8 +79,8 @@ impl Host {
         )
     }
 
-    /// Makes a call about another event than the one that texts are of. The event of the batch is asked about as long as
-    /// there is one.
+    /// Makes a call about events other than the one whose texts are compared: a detached one, and `other` of the current
+    /// batch if there is one.
     fn call(&mut self, call: Call, other: &mut Option<*mut api::ss_plugin_event>) {
         let events = [Some(self.detached()), other.map(<*mut _>::cast_const)];
         match call {
@@ -116,19 +114,19 @@ fn scratch(name: &str) -> Scratch {
     scratch
 }
 
-/// Takes texts with `take`, makes every call but `own`, in this order and the other way round, and finds the texts as they
-/// were.
+/// Gets texts with `take`, makes every call except `own` in both orders, and compares the texts after each.
 fn stays(
     name: &str,
     own: &[Call],
     take: impl Fn(&Host, *const api::ss_plugin_event) -> Vec<*const c_char>,
 ) {
+    let _lock = process::lock();
     let scratch = scratch(name);
     let mut orders = [CALLS, CALLS];
     orders[1].reverse();
     for order in orders {
         let mut host = Host::new(&scratch);
-        // Enough of them that what is asked for becomes precomputed.
+        // Enough batches for the requested fields to be precomputed.
         for _ in 0..4 {
             for event in host.raw.next_batch(host.opened) {
                 host.values(event);
@@ -145,7 +143,7 @@ fn stays(
             assert_eq!(now, expected, "after {call:?}");
         }
         host.raw.close(host.opened);
-        // Progress is the instance's.
+        // The progress text belongs to the closed instance.
         if own != [GetProgress] {
             let now: Vec<_> = texts.iter().map(|&at| text(at)).collect();
             assert_eq!(now, expected, "after close");
@@ -154,19 +152,19 @@ fn stays(
 }
 
 #[test]
-fn extracted_values_stay() {
+fn extracted_values_stay_valid() {
     stays("texts-values", &[Extract], |host, event| host.values(event));
 }
 
 #[test]
-fn extracted_values_of_a_detached_event_stay() {
+fn extracted_values_of_a_detached_event_stay_valid() {
     stays("texts-detached", &[Extract], |host, _| {
         host.values(host.detached())
     });
 }
 
 #[test]
-fn event_text_stays() {
+fn event_text_stays_valid() {
     stays("texts-event", &[EventToString], |host, event| {
         host.values(event);
         vec![host.raw.event_to_string(event)]
@@ -174,23 +172,24 @@ fn event_text_stays() {
 }
 
 #[test]
-fn progress_text_stays() {
+fn progress_text_stays_valid() {
     stays("texts-progress", &[GetProgress], |host, _| {
         vec![host.raw.progress(host.opened)]
     });
 }
 
 #[test]
-fn error_text_stays() {
+fn error_text_stays_valid() {
     stays("texts-error", &[GetLastError], |host, _| {
         assert!(host.raw.open("/nothing/here").is_null());
         vec![host.raw.last_error()]
     });
 }
 
-/// The batch of the event that was asked about last is kept; the next question copies the event before it lets go of it.
+/// The plugin keeps the batch of the last extracted event, and copies the event before it releases the batch.
 #[test]
-fn event_of_a_closed_source_is_copied_before_its_batch_goes() {
+fn event_of_a_closed_source_is_copied_before_its_batch_is_released() {
+    let _lock = process::lock();
     let scratch = scratch("texts-closed");
     let host = Host::new(&scratch);
     let event = host.raw.next_batch(host.opened)[0];
@@ -200,7 +199,8 @@ fn event_of_a_closed_source_is_copied_before_its_batch_goes() {
 }
 
 #[test]
-fn closing_over_and_over_without_a_state_keeps_no_batch() {
+fn closing_over_and_over_without_a_state_releases_every_batch() {
+    let _lock = process::lock();
     let scratch = scratch("texts-null");
     let mut used = Vec::new();
     let raw = Raw::load(&support::library(), c"{}");
@@ -212,12 +212,4 @@ fn closing_over_and_over_without_a_state_keeps_no_batch() {
         used.push(memory());
     }
     assert!(used[299] < used[20] + (64 << 10), "KiB: {used:?}");
-}
-
-/// Memory that this process has in use, in KiB.
-fn memory() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").expect("Linux");
-    let used = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let used = used.and_then(|used| used.trim().strip_suffix(" kB"));
-    used.expect("its memory").parse().expect("a number")
 }

@@ -1,9 +1,5 @@
-//! The way to AWS: proxies, certificates and file descriptors, as the environment sets them.
+//! Proxies, certificates and the limit of open files, as the environment sets them.
 #![forbid(unsafe_code)]
-
-mod aws;
-mod oracle;
-mod support;
 
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener};
@@ -12,17 +8,17 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::LazyLock;
 use std::thread;
 
-use aws::child;
-use aws::message::Message;
-use aws::server::{closed_address, ministack};
-use aws::service::Service;
-use aws::settings::Settings;
-use support::scratch::{gzip, plain_log};
+use crate::aws::child;
+use crate::aws::message::Message;
+use crate::aws::server::{closed_address, ministack};
+use crate::aws::service::Service;
+use crate::aws::settings::Settings;
+use crate::support::scratch::{gzip, plain_log};
 
 const BUCKET: &str = "over-the-network";
 const COUNT: usize = 60;
 
-/// The source with [`COUNT`] objects of one record each.
+/// A source of [`COUNT`] objects of one record each.
 static SOURCE: LazyLock<String> = LazyLock::new(|| {
     let service = Service::at(ministack().address);
     service.create_bucket(BUCKET);
@@ -48,27 +44,26 @@ fn assert_read(output: &Output, what: &str) {
     assert_eq!(lines, COUNT, "{what}: {message}");
 }
 
-/// The message of a run that must fail.
+/// The error output of a run that must fail.
 fn failure(output: &Output) -> String {
     let message = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{message}");
     message
 }
 
-#[test]
-fn no_proxy_excepts_hosts_ports_networks_and_everything() {
+pub fn no_proxy_exempts_hosts_ports_networks_and_everything() {
     let proxy = format!("http://{}", closed_address());
     let address = ministack().address;
     let with_port = address.to_string();
-    for excepted in [
+    for exempted in [
         "*",
         "127.0.0.1",
         &with_port,
         "127.0.0.0/8",
         "other.example, 127.0.0.1",
     ] {
-        let output = read(&[("HTTP_PROXY", &proxy), ("NO_PROXY", excepted)]);
-        assert_read(&output, excepted);
+        let output = read(&[("HTTP_PROXY", &proxy), ("NO_PROXY", exempted)]);
+        assert_read(&output, exempted);
     }
     for other in ["", "127.0.0.1:1", "localhost", "10.0.0.0/8"] {
         let message = failure(&read(&[("http_proxy", &proxy), ("no_proxy", other)]));
@@ -79,8 +74,7 @@ fn no_proxy_excepts_hosts_ports_networks_and_everything() {
     }
 }
 
-#[test]
-fn a_broken_proxy_url_is_an_error_that_names_the_variable_without_secrets() {
+pub fn invalid_proxy_url_is_an_error_that_names_the_variable_without_secrets() {
     for name in ["HTTP_PROXY", "https_proxy", "ALL_PROXY"] {
         let message = failure(&read(&[(name, "http://user:hush@proxy.example:port")]));
         for part in [name, "proxy.example:port", "port is not a number"] {
@@ -90,8 +84,7 @@ fn a_broken_proxy_url_is_an_error_that_names_the_variable_without_secrets() {
     }
 }
 
-#[test]
-fn a_proxy_that_requires_authentication_is_named_and_not_the_queue() {
+pub fn proxy_that_requires_authentication_is_named_instead_of_the_queue() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let proxy = format!("http://{}", listener.local_addr().expect("its address"));
     thread::spawn(move || {
@@ -129,7 +122,7 @@ fn a_proxy_that_requires_authentication_is_named_and_not_the_queue() {
     }
 }
 
-/// An HTTPS server with the certificate of the tests' own authority that knows no bucket. Ends when it is dropped.
+/// An HTTPS server without buckets whose certificate is signed by the tests' own authority. Stops on drop.
 struct SecureServer {
     process: Child,
     address: SocketAddr,
@@ -184,8 +177,7 @@ impl Drop for SecureServer {
     }
 }
 
-#[test]
-fn a_bundle_of_certificates_is_trusted() {
+pub fn certificate_bundle_is_trusted() {
     let server = SecureServer::start();
     let endpoint = format!("https://{}", server.address);
     let settings = Settings::at(server.address).with_aws("endpoint", endpoint);
@@ -213,9 +205,7 @@ fn a_bundle_of_certificates_is_trusted() {
     }
 }
 
-#[test]
-#[cfg(target_os = "linux")]
-fn a_low_limit_of_open_files_lowers_the_concurrency_and_is_named() {
+pub fn low_open_file_limit_lowers_the_concurrency_and_is_named() {
     let with_limit = |limit: u32| {
         let settings = Settings::at(ministack().address).with("s3DownloadConcurrency", 64);
         let inner = child::command(&settings, &SOURCE);

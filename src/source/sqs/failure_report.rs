@@ -1,0 +1,98 @@
+//! Reports that one kind of request to the queue fails: a line when that begins, one a minute, and one when it ends.
+
+use std::fmt::Display;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::Queue;
+use crate::log::Severity;
+
+/// Interval of the lines.
+const REPORT: Duration = Duration::from_secs(60);
+
+/// State of one kind of request, shared by all who make it.
+#[derive(Debug)]
+pub(super) struct FailureReport {
+    /// What fails, and what happens meanwhile.
+    failing: &'static str,
+    /// What has to be allowed if the queue denies it.
+    permission: &'static str,
+    /// What is possible again at the end.
+    ended: &'static str,
+    state: Mutex<Option<State>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct State {
+    began: Instant,
+    reported: Instant,
+    denied: bool,
+}
+
+impl FailureReport {
+    pub(super) fn new(
+        failing: &'static str,
+        permission: &'static str,
+        ended: &'static str,
+    ) -> Self {
+        FailureReport {
+            failing,
+            permission,
+            ended,
+            state: Mutex::default(),
+        }
+    }
+
+    pub(super) fn failed(&self, queue: &Queue, denied: bool, cause: &dyn Display) {
+        let now = Instant::now();
+        let mut state = self.state();
+        let before = *state;
+        let reported = match before {
+            Some(before) if now.duration_since(before.reported) < REPORT => before.reported,
+            _ => now,
+        };
+        *state = Some(State {
+            began: before.map_or(now, |before| before.began),
+            reported,
+            denied,
+        });
+        drop(state);
+        if reported < now {
+            return;
+        }
+        let hint = match denied {
+            true => format!("; {} on the queue has to be allowed", self.permission),
+            false => String::new(),
+        };
+        queue.log.limited(
+            self.permission,
+            Severity::Error,
+            format_args!("{}: {}: {cause}{hint}", queue.shown, self.failing),
+        );
+    }
+
+    pub(super) fn succeeded(&self, queue: &Queue) {
+        let Some(state) = self.state().take() else {
+            return;
+        };
+        queue.log.limited(
+            self.permission,
+            Severity::Info,
+            format_args!(
+                "{}: {} again after {} s",
+                queue.shown,
+                self.ended,
+                state.began.elapsed().as_secs()
+            ),
+        );
+    }
+
+    /// Whether the last request failed for a reason that passes.
+    pub(super) fn is_outage(&self) -> bool {
+        self.state().is_some_and(|state| !state.denied)
+    }
+
+    fn state(&self) -> MutexGuard<'_, Option<State>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
