@@ -1,41 +1,35 @@
-//! The kinds of errors that the plugin reports, and nothing about how they are shown.
+//! The crate's error: a kind that a caller can act on, and a message for people.
 #![forbid(unsafe_code)]
 
 use std::fmt;
 
-/// What went wrong, as far as a caller can act on it.
+/// Class of an [`Error`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The init configuration is not a JSON object, or one of its values is not allowed.
+    /// The init configuration, or a setting that completes it (environment, shared AWS files), is invalid.
     Config,
-    /// The open parameters name nothing that can be read.
+    /// The open parameters are invalid, or name a source that cannot be opened.
     OpenParams,
-    /// A file or object could not be read.
+    /// A file, object or listing could not be read.
     Read,
-    /// A gzip stream is damaged or cut off.
+    /// A gzip stream is damaged or truncated.
     Gzip,
     /// An object decompresses to more than `maxObjectBytes`.
     TooLarge,
-    /// The host called in a way that the plugin API does not allow.
-    Host,
+    /// The operating system refused a thread or a file descriptor.
+    Resources,
+    /// A fault of the plugin itself, such as a contained panic.
+    Internal,
+    /// A library is not a plugin, or breaks a rule of the plugin API.
+    Api,
+    /// A function of a loaded plugin reported failure.
+    Plugin,
+    /// A requested field does not exist, or its argument is invalid.
+    Field,
 }
 
-impl ErrorKind {
-    /// A short stable name, as used in metrics.
-    pub fn name(self) -> &'static str {
-        match self {
-            ErrorKind::Config => "config",
-            ErrorKind::OpenParams => "open_params",
-            ErrorKind::Read => "read",
-            ErrorKind::Gzip => "gzip",
-            ErrorKind::TooLarge => "too_large",
-            ErrorKind::Host => "host",
-        }
-    }
-}
-
-/// One line for a person: the thing, its value, and what to do about it.
+/// An error with a one-line message: the affected thing, the cause, and a remedy where there is one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
     kind: ErrorKind,
@@ -43,7 +37,7 @@ pub struct Error {
 }
 
 impl Error {
-    /// An error of `kind` that reads as `message`.
+    /// Creates an error of `kind` with `message`.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Error {
             kind,
@@ -51,7 +45,7 @@ impl Error {
         }
     }
 
-    /// What a caller can act on.
+    /// The error's class.
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
@@ -65,5 +59,5 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// A result whose error is this crate's [`Error`].
+/// Result with this crate's [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;

@@ -1,19 +1,22 @@
-//! Keys of S3 objects and paths of files: whether one names a CloudTrail log, and of which time.
+//! Parses keys of S3 objects and paths of files: whether one names a CloudTrail log, and the time in it.
 //!
-//! AWS writes `AWSLogs/[<organization>/]<account>/CloudTrail/<region>/YYYY/MM/DD/<file>`, where the
-//! file is `<account>_CloudTrail_<region>_YYYYMMDDTHHmmZ_<unique>.json.gz`. Logs of other services
-//! lie beside it, and users copy logs to keys of their own. This module reads keys only, no
-//! directories, buckets or contents.
+//! AWS writes `AWSLogs/[<organization>/]<account>/CloudTrail/<region>/YYYY/MM/DD/<file>`, where the file is
+//! `<account>_CloudTrail_<region>_YYYYMMDDTHHmmZ_<unique>.json.gz`. The same bucket may hold logs of other services, and
+//! users copy logs to other keys.
 #![forbid(unsafe_code)]
+
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode_str;
 
 use crate::timestamp;
 
-/// Whether to read the object with this key: it has a log's suffix, and AWS does not name it as
-/// another log. Insights logs are read with `insights` only, digest files never.
+/// Whether `key` names a CloudTrail log: it has the suffix of a log, and is not another AWS log by its name. Insights logs
+/// count only with `insights`, digest files never.
 ///
-/// `key` is a whole S3 key, or a path with `/` as separator. The name of another log counts only
-/// where AWS writes it, next to an account id: in the file name, or as the folder below
-/// `AWSLogs/<account>/`. A user's prefix `Config/` or `vpcflowlogs/` does not exclude logs.
+/// `key` is a whole S3 key, or a path with `/` as separator. The name of another log counts only next to an account ID,
+/// where AWS writes it: in the file name, or below `AWSLogs/<account>/`. A user's prefix `Config/` or `vpcflowlogs/` does
+/// not exclude logs.
 pub fn is_log(key: &str, insights: bool) -> bool {
     if !has_log_suffix(key) {
         return false;
@@ -36,9 +39,8 @@ fn has_log_suffix(key: &str) -> bool {
 
 /// The time in the file name of `key`, in seconds since the epoch.
 ///
-/// It is a `YYYYMMDDTHHmmZ`, or `YYYYMMDDTHHMMSSZ` as in digests, between characters that are not
-/// alphanumeric. The first valid one after `_CloudTrail` counts, else the first of the name. `None` if
-/// there is no valid one.
+/// It has the form `YYYYMMDDTHHmmZ`, or `YYYYMMDDTHHMMSSZ` as in digests, between characters that are not alphanumeric.
+/// The first valid one after `_CloudTrail` counts, else the first in the name.
 pub fn time(key: &str) -> Option<i64> {
     let name = file_name(key);
     let after_log_name = name.find("_CloudTrail").map(|at| &name[at..]);
@@ -76,11 +78,21 @@ fn compact_time(text: &str) -> Option<i64> {
     )
 }
 
+/// Decodes a URL-encoded key: `+` is a space, `%` with two hexadecimal digits a byte, any other `%` itself. `None` if the
+/// result is not UTF-8.
+pub(crate) fn url_decoded(key: &str) -> Option<String> {
+    let key = key.replace('+', " ");
+    percent_decode_str(&key)
+        .decode_utf8()
+        .ok()
+        .map(Cow::into_owned)
+}
+
 fn file_name(key: &str) -> &str {
     key.rsplit('/').next().unwrap_or(key)
 }
 
-/// The log that a key is part of.
+/// Type of the log that a key names.
 enum LogType {
     CloudTrail,
     Insight,
@@ -90,14 +102,14 @@ enum LogType {
     Unknown,
 }
 
-/// The log type by the file name, else by the folder: copies keep the file name more often.
+/// Log type by the file name, else by the prefix: copies are more likely to keep the file name.
 fn log_type(key: &str) -> LogType {
     type_of_file_name(file_name(key))
-        .or_else(|| service_folder(key).and_then(type_of_folder))
+        .or_else(|| service_of(key).and_then(type_of_service))
         .unwrap_or(LogType::Unknown)
 }
 
-/// Names of other logs in file names, which AWS joins to an account id with `_`.
+/// Names of other logs in file names, which AWS joins to an account ID with `_`.
 const OTHER_FILE_NAMES: [&str; 9] = [
     "CloudTrail-Digest",
     "Config",
@@ -122,7 +134,7 @@ fn type_of_file_name(name: &str) -> Option<LogType> {
                 _ => is_other |= OTHER_FILE_NAMES.contains(&part),
             }
         }
-        // Resolver query logs have the account after the log's name.
+        // Resolver query logs have the account after the name of the log.
         is_other |= previous_is_other && is_account(part);
         previous_is_other = OTHER_FILE_NAMES.contains(&part);
         previous = part;
@@ -130,10 +142,10 @@ fn type_of_file_name(name: &str) -> Option<LogType> {
     is_other.then_some(LogType::Other)
 }
 
-/// Folders below `AWSLogs/<account>/` with other content than CloudTrail's logs.
+/// Services below `AWSLogs/<account>/` other than CloudTrail.
 ///
-/// Unknown folders are read: an unneeded file costs little, a log left out hides events.
-const OTHER_FOLDERS: [&str; 16] = [
+/// Unknown ones are read: an unneeded file costs little, a skipped log hides events.
+const OTHER_SERVICES: [&str; 16] = [
     "BedrockModelInvocationLogs",
     "CloudFront",
     "CloudTrail-Digest",
@@ -152,19 +164,19 @@ const OTHER_FOLDERS: [&str; 16] = [
     "vpcflowlogs",
 ];
 
-fn type_of_folder(folder: &str) -> Option<LogType> {
-    match folder {
+fn type_of_service(service: &str) -> Option<LogType> {
+    match service {
         "CloudTrail" => Some(LogType::CloudTrail),
         "CloudTrail-Insight" => Some(LogType::Insight),
-        _ => OTHER_FOLDERS.contains(&folder).then_some(LogType::Other),
+        _ => OTHER_SERVICES.contains(&service).then_some(LogType::Other),
     }
 }
 
 /// The `<service>` of the innermost `AWSLogs/[<organization>/]<account>/<service>/` in `key`.
-fn service_folder(key: &str) -> Option<&str> {
-    let (folders, _) = key.rsplit_once('/')?;
+fn service_of(key: &str) -> Option<&str> {
+    let (path, _) = key.rsplit_once('/')?;
     let mut found = None;
-    let mut parts = folders.split('/');
+    let mut parts = path.split('/');
     while let Some(part) = parts.next() {
         if part != "AWSLogs" {
             continue;
@@ -186,13 +198,12 @@ fn service_folder(key: &str) -> Option<&str> {
     found
 }
 
-/// Whether `text` is an AWS account id: 12 digits.
+/// Whether `text` is an AWS account ID: 12 digits.
 pub(crate) fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// Whether `part` is an account id, or ends with one after a dot as in the `conn_log.<account>` of load
-/// balancers.
+/// Whether `part` is an account ID, or ends with one after a dot as in `conn_log.<account>` of load balancers.
 fn ends_with_account(part: &str) -> bool {
     is_account(part.rsplit('.').next().unwrap_or(part))
 }
@@ -209,14 +220,14 @@ mod tests {
     const TIME: i64 = 1_689_020_100;
 
     #[test]
-    fn the_time_of_a_log_is_that_of_its_name() {
+    fn time_of_a_log_is_in_its_name() {
         assert_eq!(time(LOG), Some(TIME));
         let key = format!("trail/AWSLogs/o-abc123/123456789012/CloudTrail/{FOLDERS}/{LOG}");
         assert_eq!(time(&key), Some(TIME));
     }
 
     #[test]
-    fn the_time_of_a_digest_has_seconds() {
+    fn time_of_a_digest_has_seconds() {
         let name =
             "123456789012_CloudTrail-Digest_us-east-1_trail_us-east-1_20230710T201547Z.json.gz";
         assert_eq!(time(name), Some(TIME + 47));
@@ -258,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn logs_are_read_below_any_prefix() {
+    fn logs_are_recognized_below_any_prefix() {
         let account = "123456789012/CloudTrail";
         for prefix in [
             String::new(),
@@ -312,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn insights_are_read_only_with_the_option() {
+    fn insights_are_logs_only_with_the_option() {
         let name = "123456789012_CloudTrail-Insight_us-east-1_20230710T2015Z_a1B2.json.gz";
         let folder = "AWSLogs/123456789012/CloudTrail-Insight";
         for key in [
@@ -326,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn digests_and_logs_of_other_services_are_never_read() {
+    fn digests_and_logs_of_other_services_are_no_logs() {
         let names = [
             "123456789012_CloudTrail-Digest_us-east-1_trail_us-east-1_20230710T201547Z.json.gz",
             "123456789012_vpcflowlogs_us-east-1_fl-1234abcd_20230710T2015Z_fe123456.log.gz",
@@ -344,7 +355,7 @@ mod tests {
             assert!(!is_log(name, true), "{name}");
             assert!(!is_log(&format!("copies/{name}"), true), "{name}");
         }
-        for folder in OTHER_FOLDERS {
+        for folder in OTHER_SERVICES {
             for root in [
                 "AWSLogs/123456789012",
                 "trail/AWSLogs/o-abc123/123456789012",
@@ -357,6 +368,25 @@ mod tests {
         }
         let hive = "AWSLogs/aws-account-id=123456789012/aws-service=vpcflowlogs/year=2023/0a1b.gz";
         assert!(!is_log(hive, true));
+    }
+
+    #[test]
+    fn encoded_keys_are_decoded_byte_by_byte() {
+        for (encoded, decoded) in [
+            ("", Some("")),
+            ("a+b", Some("a b")),
+            ("a%2Bb%2fc", Some("a+b/c")),
+            ("%E2%82%AC", Some("€")),
+            ("100%", Some("100%")),
+            ("%4", Some("%4")),
+            ("%zz%+1", Some("%zz% 1")),
+            ("%%41", Some("%A")),
+            ("%2541", Some("%41")),
+            ("ä+ö", Some("ä ö")),
+            ("%FF", None),
+        ] {
+            assert_eq!(url_decoded(encoded).as_deref(), decoded, "{encoded}");
+        }
     }
 
     proptest! {

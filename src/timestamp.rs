@@ -4,6 +4,8 @@
 //! `time` does, and runs once for each record.
 #![forbid(unsafe_code)]
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use time::{Date, Month};
 
 /// Nanoseconds in a second.
@@ -32,6 +34,14 @@ pub fn parse(text: &[u8]) -> Option<u64> {
     }
     let (fraction, zone) = split_fraction(rest)?;
     nanoseconds(seconds.checked_sub(utc_offset(zone)?)?)?.checked_add(fraction)
+}
+
+/// The current time in seconds since the epoch.
+pub(crate) fn now() -> i64 {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
+    since_epoch.map_or(0, |since| {
+        i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+    })
 }
 
 /// Converts seconds since the epoch to nanoseconds; `None` if negative or on overflow (2554).

@@ -1,7 +1,7 @@
 //! `s3Interval` agrees with a slow parser that tries every dash as the separator.
 #![no_main]
 
-use cloudtrail::testing::{Interval};
+use cloudtrail::testing::Interval;
 use libfuzzer_sys::fuzz_target;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -29,7 +29,6 @@ fuzz_target!(|data: &[u8]| {
             assert_eq!((interval.start(), interval.end()), (Some(start), end));
             assert!(interval.contains(start) && !interval.contains(start - 60));
             assert!(end.is_none_or(|end| interval.contains(end) && !interval.contains(end + 60)));
-            assert!(interval.last_day() >= interval.first_day() || end.is_none());
         }
         Err(error) => {
             assert!(!error.to_string().is_empty());

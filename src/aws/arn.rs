@@ -1,13 +1,13 @@
-//! The ARN of a queue.
+//! Parses queue ARNs.
 #![forbid(unsafe_code)]
 
 use crate::object_key::is_account;
 
-/// A queue as an ARN names it.
+/// Parts of a queue's ARN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct QueueArn<'a> {
     pub(super) region: &'a str,
-    /// The account that owns the queue.
+    /// Account that owns the queue.
     pub(super) account: &'a str,
     pub(super) name: &'a str,
 }
@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_arn_names_a_queue_its_owner_and_its_region() {
+    fn queue_arn_has_region_account_and_name() {
         let expected = QueueArn {
             region: "eu-west-1",
             account: "123456789012",

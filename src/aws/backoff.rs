@@ -2,8 +2,6 @@
 //! back together.
 #![forbid(unsafe_code)]
 
-use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher;
 use std::time::Duration;
 
 /// Pauses that double up to a longest one.
@@ -33,9 +31,7 @@ impl Backoff {
     pub fn pause_at_most(&mut self, longest: Duration) -> Duration {
         let full = self.next.min(longest);
         self.next = (self.next * 2).min(self.longest);
-        // The standard library's seed is the only randomness that is needed here.
-        let random = RandomState::new().hash_one(0) % 1024;
-        full / 2 + full / 2 * random as u32 / 1024
+        full.mul_f64(0.5 + fastrand::f64() / 2.0)
     }
 
     /// After a success.

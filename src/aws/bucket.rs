@@ -1,4 +1,4 @@
-//! Requests to a bucket, wherever it lives: in its region, and again where they failed.
+//! Requests to a bucket in its own region, with retries.
 #![forbid(unsafe_code)]
 
 use std::collections::HashMap;
@@ -12,22 +12,23 @@ use tokio::time::timeout;
 
 use super::Clients;
 use super::error::{AwsError, ErrorCause, describe, is_region};
+use super::queue::CHECK_NETWORK;
 use super::retry::Tries;
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::{Escaped, Severity};
 
-/// Buckets whose regions are remembered; beyond that all are looked up again.
-const BUCKETS: usize = 1024;
+/// Maximum number of cached buckets; the cache is cleared beyond that.
+const MAX_BUCKETS: usize = 1024;
 
-/// More regions than AWS has, so that no answer can make the cache grow.
-const REGIONS: usize = 64;
+/// Maximum number of cached clients. More than AWS has regions; bounds the cache against invented regions.
+const MAX_REGIONS: usize = 64;
 
-/// How long a source that is being opened waits for one answer.
-const OPENING: Duration = Duration::from_secs(8);
+/// Time limit for one response while a source is opened.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// The regions of buckets that live elsewhere, and the clients for there.
+/// Cache of the buckets in other regions than the configured one, and of the clients for these regions.
 #[derive(Default)]
-pub(super) struct Regions(Mutex<RegionCache>);
+pub(super) struct BucketRegions(Mutex<RegionCache>);
 
 #[derive(Default)]
 struct RegionCache {
@@ -36,51 +37,55 @@ struct RegionCache {
 }
 
 impl Clients {
-    /// Whether objects below `prefix` of `bucket` can be listed, and whether there is any. Learns the bucket's region.
+    /// Checks that `prefix` of `bucket` can be listed; returns whether it has objects. Detects the bucket's region.
     ///
-    /// Permissions may be for some prefixes only, so nothing else of the bucket is requested.
+    /// Requests nothing outside of the prefix, as permissions may be limited to it.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::OpenParams`] with the bucket, the region and the service's own code.
+    /// [`ErrorKind::OpenParams`] with the bucket, the region and the service's error code.
     pub async fn check_prefix(&self, bucket: &str, prefix: &str) -> Result<bool> {
-        let look = |client: Client| async move {
-            let request = client
+        let request = |client: Client| async move {
+            let list = client
                 .list_objects_v2()
                 .bucket(bucket)
                 .prefix(prefix)
-                // XML cannot express all characters that a key may have.
+                // XML cannot express all characters of keys.
                 .encoding_type(EncodingType::Url)
                 .max_keys(1);
-            match timeout(OPENING, request.send()).await {
+            match timeout(OPEN_TIMEOUT, list.send()).await {
                 Ok(Ok(page)) => Ok(!page.contents().is_empty()),
                 Ok(Err(error)) => Err(describe(&error)),
                 Err(_) => {
-                    let message = format!("no answer within {} s", OPENING.as_secs());
+                    let message = format!("no response within {} s", OPEN_TIMEOUT.as_secs());
                     Err(AwsError::new(ErrorCause::Timeout, "Timeout", message))
                 }
             }
         };
-        self.on_bucket(bucket, Tries::at_open(), look).await.map_err(|failure| {
-            let hint = match failure.cause {
-                ErrorCause::NotFound => "; check the bucket's name",
-                ErrorCause::AccessDenied => "; s3:ListBucket on the bucket and s3:GetObject on its objects have to be allowed",
-                ErrorCause::WrongRegion => "; set aws.region to the bucket's own",
-                ErrorCause::Timeout | ErrorCause::Unavailable | ErrorCause::ForeignAnswer => {
-                    "; check the network, the proxy, the region and aws.endpoint"
-                }
-                _ => "",
-            };
-            let place = self.place_of(bucket);
-            let bucket = Escaped(bucket);
-            Error::new(
-                ErrorKind::OpenParams,
-                format!("bucket {bucket} cannot be listed in {place}: {failure}{hint}"),
-            )
-        })
+        self.on_bucket(bucket, Tries::at_open(), request)
+            .await
+            .map_err(|failure| {
+                let hint = match failure.cause {
+                    ErrorCause::NotFound => "; check the bucket's name",
+                    ErrorCause::AccessDenied => {
+                        "; allow s3:ListBucket on the bucket and s3:GetObject on its objects"
+                    }
+                    ErrorCause::WrongRegion => "; set aws.region to the bucket's region",
+                    ErrorCause::Timeout | ErrorCause::Unavailable | ErrorCause::ForeignAnswer => {
+                        CHECK_NETWORK
+                    }
+                    _ => "",
+                };
+                let place = self.place_of(bucket);
+                let bucket = Escaped(bucket);
+                Error::new(
+                    ErrorKind::OpenParams,
+                    format!("bucket {bucket} cannot be listed in {place}: {failure}{hint}"),
+                )
+            })
     }
 
-    /// Makes a request of `bucket` in the bucket's region, and makes it again as long as `tries` allow.
+    /// Sends a request to `bucket` in the bucket's region, and retries it as `tries` allows.
     pub(crate) async fn on_bucket<T, F>(
         &self,
         bucket: &str,
@@ -108,7 +113,7 @@ impl Clients {
         }
     }
 
-    /// Makes a request of `bucket` in the bucket's region, once more where the answer names another region.
+    /// Sends a request to `bucket` in the bucket's region; repeats it once if the response names another region.
     pub(super) async fn in_region<T, F>(
         &self,
         bucket: &str,
@@ -121,13 +126,13 @@ impl Clients {
             Err(failure) if failure.cause == ErrorCause::WrongRegion => failure,
             other => return other,
         };
-        match self.follow(bucket, &failure).await {
+        match self.switch_region(bucket, &failure).await {
             true => request(self.client_of(bucket)).await,
             false => Err(failure),
         }
     }
 
-    /// Where requests to `bucket` go, for messages.
+    /// Region and endpoint of requests to `bucket`, for messages.
     pub(crate) fn place_of(&self, bucket: &str) -> String {
         let region = self.regions().buckets.get(bucket).cloned();
         self.place_in(region.as_deref().unwrap_or(&self.region))
@@ -136,12 +141,12 @@ impl Clients {
     fn client_of(&self, bucket: &str) -> Client {
         let regions = self.regions();
         let region = regions.buckets.get(bucket);
-        let elsewhere = region.and_then(|region| regions.clients.get(region));
-        elsewhere.unwrap_or(&self.s3).clone()
+        let client = region.and_then(|region| regions.clients.get(region));
+        client.unwrap_or(&self.s3).clone()
     }
 
-    /// Switches to the region that the answer, or else a HeadBucket, names as the bucket's.
-    async fn follow(&self, bucket: &str, failure: &AwsError) -> bool {
+    /// Switches to the bucket's region, from the response or else from HeadBucket; returns whether it is known.
+    async fn switch_region(&self, bucket: &str, failure: &AwsError) -> bool {
         let region = match &failure.region {
             Some(region) => Some(region.clone()),
             None => self.region_of(bucket).await,
@@ -151,11 +156,11 @@ impl Clients {
         };
         let mut regions = self.regions();
         if regions.buckets.get(bucket) == Some(&region) {
-            // Another request learned it in the meantime, or it was wrong: the next try shows which.
+            // Another request switched in the meantime, or the region is wrong; the next try shows which.
             return true;
         }
-        if regions.buckets.len() >= BUCKETS || regions.clients.len() >= REGIONS {
-            // Both, as a bucket's region is of no use without its client.
+        if regions.buckets.len() >= MAX_BUCKETS || regions.clients.len() >= MAX_REGIONS {
+            // Clears both maps: a bucket's region is useless without its client.
             *regions = RegionCache::default();
         }
         regions.clients.entry(region.clone()).or_insert_with(|| {
@@ -172,7 +177,7 @@ impl Clients {
         self.shared.log.line(
             Severity::Info,
             format_args!(
-                "bucket {bucket} lives in {region}, not in {}; it is read there",
+                "bucket {bucket} is in {region}, not in {}; reading from {region}",
                 self.region
             ),
         );
@@ -180,10 +185,10 @@ impl Clients {
     }
 
     async fn region_of(&self, bucket: &str) -> Option<String> {
-        let answer = timeout(OPENING, self.s3.head_bucket().bucket(bucket).send())
+        let response = timeout(OPEN_TIMEOUT, self.s3.head_bucket().bucket(bucket).send())
             .await
             .ok()?;
-        let region = match answer {
+        let region = match response {
             Ok(head) => head.bucket_region().map(str::to_owned),
             Err(error) => describe(&error).region,
         };

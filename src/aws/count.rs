@@ -1,4 +1,4 @@
-//! Counts the requests that the AWS clients send.
+//! Interceptor that counts requests and retries of the AWS clients.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
@@ -10,13 +10,13 @@ use aws_smithy_runtime_api::client::retries::RequestAttempts;
 
 use crate::metrics::Metrics;
 
-/// Sees each attempt of a client.
+/// Counts each attempt of a client.
 #[derive(Clone, Debug)]
-pub(super) struct Count(pub(super) Arc<Metrics>);
+pub(super) struct RequestCounter(pub(super) Arc<Metrics>);
 
-impl Intercept for Count {
+impl Intercept for RequestCounter {
     fn name(&self) -> &'static str {
-        "Count"
+        "RequestCounter"
     }
 
     fn read_before_attempt(

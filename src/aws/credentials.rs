@@ -1,8 +1,8 @@
-//! Credentials that all clients share: resolved once, kept until they expire, and resolved anew from the whole chain
-//! when the service calls them invalid.
+//! Cache of the credentials that all clients share. Keeps them until they expire or are invalidated; then resolves them
+//! from the whole provider chain again.
 //!
-//! The SDK's own identity cache keeps credentials without an expiry until the process ends, and its providers parse the
-//! shared files once. A rewritten file, or a `credential_process` with new output, would never be seen.
+//! The SDK's identity cache does not suffice: it keeps credentials without an expiry until the process ends, and its
+//! providers parse the shared files once. It would never notice a rewritten file or a rotated `credential_process`.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -19,81 +19,81 @@ use tokio::time::timeout;
 
 use super::error::chain;
 
-/// Time limit for one resolution: it may run a program, or ask STS or SSO.
-pub(super) const LIMIT: Duration = Duration::from_secs(15);
+/// Time limit for one resolution, which may run a program or call STS or SSO.
+pub(super) const RESOLVE_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Credentials are renewed so long before they expire, because a request takes time and clocks differ.
-const EARLY: Duration = Duration::from_secs(10);
+/// Time before expiry at which credentials are renewed: requests take time, and clocks differ.
+const RENEW_BEFORE_EXPIRY: Duration = Duration::from_secs(10);
 
-/// Minimum time between two resolutions, whatever came of the first.
-const BETWEEN: Duration = Duration::from_secs(1);
+/// Minimum time between two resolutions, also after a failure.
+const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Minimum time between two invalidations: each runs the whole chain again.
-const BETWEEN_INVALIDATIONS: Duration = Duration::from_secs(5);
+const MIN_INVALIDATION_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Builds the chain of providers.
-pub(super) type Build =
+/// Builds the provider chain.
+pub(super) type BuildProvider =
     Box<dyn Fn() -> Pin<Box<dyn Future<Output = SharedCredentialsProvider> + Send>> + Send + Sync>;
 
 /// A credentials provider with a cache that can be invalidated. Clones share the cache.
 #[derive(Clone)]
-pub(crate) struct RefreshableCredentials(Arc<Shared>);
+pub(crate) struct RefreshableCredentials(Arc<CredentialCache>);
 
-struct Shared {
-    /// `None`: the chain is never rebuilt.
-    build: Option<Build>,
-    /// Held during a resolution, so that requests that fail together resolve once.
-    state: tokio::sync::Mutex<State>,
+struct CredentialCache {
+    /// Rebuilds the provider after an invalidation; `None`: the provider is kept.
+    build: Option<BuildProvider>,
+    /// Locked during a resolution, so that concurrent requests resolve once.
+    state: tokio::sync::Mutex<CacheState>,
     invalid: AtomicBool,
-    invalidated: Mutex<Option<Instant>>,
+    last_invalidation: Mutex<Option<Instant>>,
 }
 
-struct State {
-    /// `None`: to be rebuilt.
+struct CacheState {
+    /// `None`: rebuilt by the next resolution.
     provider: Option<SharedCredentialsProvider>,
     credentials: Option<Credentials>,
-    /// The credentials were called invalid; they are used only if there are no others.
+    /// The credentials were invalidated; they are used only if no others can be resolved.
     invalid: bool,
-    /// The last resolution, and its error if it failed.
+    /// Time of the last resolution, and its error if it failed.
     last: Option<(Instant, Option<String>)>,
 }
 
 impl RefreshableCredentials {
-    /// Begins with `provider`; `build` replaces it after an invalidation.
-    pub(super) fn new(provider: SharedCredentialsProvider, build: Build) -> Self {
+    /// Starts with `provider`; `build` replaces it after an invalidation.
+    pub(super) fn new(provider: SharedCredentialsProvider, build: BuildProvider) -> Self {
         Self::with(provider, Some(build))
     }
 
-    /// Only a cache in front of `provider`.
+    /// Caches `provider` without rebuilding it.
     pub(super) fn cached(provider: SharedCredentialsProvider) -> Self {
         Self::with(provider, None)
     }
 
-    fn with(provider: SharedCredentialsProvider, build: Option<Build>) -> Self {
-        RefreshableCredentials(Arc::new(Shared {
+    fn with(provider: SharedCredentialsProvider, build: Option<BuildProvider>) -> Self {
+        RefreshableCredentials(Arc::new(CredentialCache {
             build,
-            state: tokio::sync::Mutex::new(State {
+            state: tokio::sync::Mutex::new(CacheState {
                 provider: Some(provider),
                 credentials: None,
                 invalid: false,
                 last: None,
             }),
             invalid: AtomicBool::new(false),
-            invalidated: Mutex::default(),
+            last_invalidation: Mutex::default(),
         }))
     }
 
-    /// To be called when the service answers `ExpiredToken`, `InvalidAccessKeyId` or the like: the next request
-    /// resolves the whole chain anew. Every few seconds at most; calls in between have no effect.
+    /// Makes the next request resolve the whole chain again; for errors such as `ExpiredToken` or `InvalidAccessKeyId`.
+    /// Calls within [`MIN_INVALIDATION_INTERVAL`] of the last one have no effect.
     pub(crate) fn invalidate(&self) {
         let mut last = self
             .0
-            .invalidated
+            .last_invalidation
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if last.is_none_or(|last| last.elapsed() >= BETWEEN_INVALIDATIONS) {
+        if last.is_none_or(|last| last.elapsed() >= MIN_INVALIDATION_INTERVAL) {
             *last = Some(Instant::now());
-            // The mutex of the state orders everything else.
+            // Ordering comes from the lock of `state`.
             self.0.invalid.store(true, Ordering::Relaxed);
         }
     }
@@ -108,12 +108,12 @@ impl RefreshableCredentials {
         }
         if let Some(credentials) = &state.credentials
             && !state.invalid
-            && !expires_within(credentials, EARLY)
+            && !expires_within(credentials, RENEW_BEFORE_EXPIRY)
         {
             return Ok(credentials.clone());
         }
         if let Some((at, failure)) = &state.last
-            && at.elapsed() < BETWEEN
+            && at.elapsed() < MIN_INTERVAL
         {
             return match (&state.credentials, failure) {
                 (Some(credentials), _) => Ok(credentials.clone()),
@@ -127,9 +127,9 @@ impl RefreshableCredentials {
             (None, Some(build)) => build().await,
             (None, None) => return Err(CredentialsError::not_loaded_no_source()),
         };
-        let result = match timeout(LIMIT, provider.provide_credentials()).await {
+        let result = match timeout(RESOLVE_TIMEOUT, provider.provide_credentials()).await {
             Ok(result) => result,
-            Err(_) => Err(CredentialsError::provider_timed_out(LIMIT)),
+            Err(_) => Err(CredentialsError::provider_timed_out(RESOLVE_TIMEOUT)),
         };
         let failure = result.as_ref().err().map(|error| chain(error));
         state.last = Some((Instant::now(), failure));
@@ -140,7 +140,7 @@ impl RefreshableCredentials {
                 state.invalid = false;
                 Ok(credentials)
             }
-            // Something may still accept them, and the next request tries again.
+            // Not expired, so they may still work; the next request resolves again.
             (Err(_), Some(credentials)) if !expires_within(credentials, Duration::ZERO) => {
                 Ok(credentials.clone())
             }
@@ -174,7 +174,7 @@ mod tests {
     use super::*;
     use std::sync::atomic::AtomicU32;
 
-    /// Gives credentials with a number that grows with each resolution; fails while `failing`.
+    /// Provides numbered credentials, counting resolutions; fails while `failing` is set.
     #[derive(Clone, Debug, Default)]
     struct Numbered {
         resolved: Arc<AtomicU32>,
@@ -220,7 +220,7 @@ mod tests {
         credentials.access_key_id().to_owned()
     }
 
-    fn later(credentials: &RefreshableCredentials, time: Duration) {
+    fn advance(credentials: &RefreshableCredentials, time: Duration) {
         let mut state = credentials
             .0
             .state
@@ -229,7 +229,7 @@ mod tests {
         if let Some((at, _)) = &mut state.last {
             *at -= time;
         }
-        let mut last = credentials.0.invalidated.lock().expect("no panic");
+        let mut last = credentials.0.last_invalidation.lock().expect("no panic");
         *last = last.map(|at| at - time);
     }
 
@@ -247,7 +247,7 @@ mod tests {
             for _ in 0..3 {
                 assert_eq!(key(&credentials).await, "key-0");
             }
-            later(&credentials, BETWEEN);
+            advance(&credentials, MIN_INTERVAL);
             credentials.invalidate();
             assert_eq!(key(&credentials).await, "key-1");
             assert_eq!(key(&credentials.clone()).await, "key-1");
@@ -261,21 +261,21 @@ mod tests {
             let credentials = refreshable(&numbered);
             key(&credentials).await;
             for _ in 0..100 {
-                later(&credentials, BETWEEN / 100);
+                advance(&credentials, MIN_INTERVAL / 100);
                 credentials.invalidate();
                 key(&credentials).await;
             }
             assert_eq!(numbered.resolved.load(Ordering::Relaxed), 2);
-            later(&credentials, BETWEEN_INVALIDATIONS);
+            advance(&credentials, MIN_INVALIDATION_INTERVAL);
             credentials.invalidate();
             assert_eq!(key(&credentials).await, "key-2");
         });
     }
 
     #[test]
-    fn credentials_that_expire_soon_are_renewed_but_not_with_every_request() {
+    fn credentials_close_to_expiry_are_renewed_at_a_limited_rate() {
         block_on(async {
-            let lifetime = Some(EARLY / 2);
+            let lifetime = Some(RENEW_BEFORE_EXPIRY / 2);
             let numbered = Numbered {
                 lifetime,
                 ..Numbered::default()
@@ -283,31 +283,31 @@ mod tests {
             let credentials = refreshable(&numbered);
             assert_eq!(key(&credentials).await, "key-0");
             assert_eq!(key(&credentials).await, "key-0");
-            later(&credentials, BETWEEN);
+            advance(&credentials, MIN_INTERVAL);
             assert_eq!(key(&credentials).await, "key-1");
         });
     }
 
     #[test]
-    fn a_failure_keeps_the_credentials_and_is_tried_again() {
+    fn failed_renewal_keeps_the_credentials_and_is_retried() {
         block_on(async {
             let numbered = Numbered::default();
             let credentials = refreshable(&numbered);
             key(&credentials).await;
-            later(&credentials, BETWEEN);
+            advance(&credentials, MIN_INTERVAL);
             numbered.failing.store(true, Ordering::Relaxed);
             credentials.invalidate();
             assert_eq!(key(&credentials).await, "key-0");
             assert_eq!(key(&credentials).await, "key-0");
             assert_eq!(numbered.resolved.load(Ordering::Relaxed), 2);
-            later(&credentials, BETWEEN);
+            advance(&credentials, MIN_INTERVAL);
             numbered.failing.store(false, Ordering::Relaxed);
             assert_eq!(key(&credentials).await, "key-2");
         });
     }
 
     #[test]
-    fn without_any_credentials_the_error_is_reported() {
+    fn failure_without_credentials_is_an_error() {
         block_on(async {
             let numbered = Numbered::default();
             numbered.failing.store(true, Ordering::Relaxed);

@@ -1,74 +1,74 @@
-//! How many downloads the limit of open files leaves room for. The limit is the host's, and so are most open files.
+//! Bounds downloads and idle connections by the limit of open files, which the plugin shares with its host.
 #![forbid(unsafe_code)]
 
 use std::fs;
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// Descriptors for everything else: listings, requests to the queue, local files, and what the host opens later.
-const OTHERS: usize = 48;
+/// Descriptors reserved for other uses: listings, requests to the queue, local files, and files that the host opens later.
+const RESERVED: usize = 48;
 
-/// Descriptors that one download takes: its connection, and at times the one that replaces it.
-const EACH: usize = 2;
+/// Descriptors per download: its connection, and temporarily the one that replaces it.
+const PER_DOWNLOAD: usize = 2;
 
-/// Idle connections kept for each host: enough to reuse those of a busy bucket.
-const MOST_IDLE: usize = 32;
+/// Maximum number of idle connections per host: enough to reuse those of a busy bucket.
+const MAX_IDLE: usize = 32;
 
-/// What fits into the limit of open files.
+/// Limits of concurrent connections.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Room {
+pub(super) struct ConnectionLimits {
     /// Concurrent downloads.
     pub(super) downloads: usize,
-    /// Idle connections for each host.
+    /// Idle connections per host.
     pub(super) idle: usize,
-    /// The configured number of downloads does not fit.
+    /// Set if `downloads` is less than the configured number.
     pub(super) warning: Option<String>,
 }
 
-/// The room for `downloads`, the configured number of concurrent downloads.
+/// Limits for a configured number of concurrent `downloads`.
 ///
 /// # Errors
 ///
-/// [`ErrorKind::OpenParams`] with the limit if there is not even room for one.
-pub(super) fn room(downloads: usize) -> Result<Room> {
-    room_within(downloads, limit(), open())
+/// [`ErrorKind::Resources`] with the limit if it does not allow a single download.
+pub(super) fn connection_limits(downloads: usize) -> Result<ConnectionLimits> {
+    limits_within(downloads, limit(), open())
 }
 
-fn room_within(downloads: usize, limit: usize, open: usize) -> Result<Room> {
+fn limits_within(downloads: usize, limit: usize, open: usize) -> Result<ConnectionLimits> {
     let free = limit.saturating_sub(open);
-    let fitting = free.saturating_sub(OTHERS) / EACH;
+    let fitting = free.saturating_sub(RESERVED) / PER_DOWNLOAD;
     if fitting == 0 {
         let line = format!(
-            "the limit of open files is {limit} and {open} are open, which leaves no room to read from AWS; raise it (ulimit -n, LimitNOFILE in systemd) to 1024 or more"
+            "the limit of open files is {limit} and {open} are open: too few are left to read from AWS; raise the limit (ulimit -n, LimitNOFILE= in systemd) to 1024 or more"
         );
-        return Err(Error::new(ErrorKind::OpenParams, line));
+        return Err(Error::new(ErrorKind::Resources, line));
     }
     let warning = (fitting < downloads).then(|| {
         format!(
-            "the limit of open files is {limit} and {open} are open: {fitting} downloads run at a time instead of s3DownloadConcurrency {downloads}; raise the limit (ulimit -n, LimitNOFILE in systemd) to {} or more",
-            open + OTHERS + EACH * downloads
+            "the limit of open files is {limit} and {open} are open: {fitting} concurrent downloads instead of s3DownloadConcurrency {downloads}; raise the limit (ulimit -n, LimitNOFILE= in systemd) to {} or more",
+            open + RESERVED + PER_DOWNLOAD * downloads
         )
     });
-    Ok(Room {
+    Ok(ConnectionLimits {
         downloads: downloads.min(fitting),
-        idle: (fitting / 4).clamp(1, MOST_IDLE),
+        idle: (fitting / 4).clamp(1, MAX_IDLE),
         warning,
     })
 }
 
-/// The soft limit of open files; elsewhere than on Linux it is not known, and none is assumed.
+/// Soft limit of open files. Unknown, and so assumed unlimited, on systems other than Linux.
 fn limit() -> usize {
     let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let line = limits
         .lines()
         .find_map(|line| line.strip_prefix("Max open files"));
     let soft = line.and_then(|line| line.split_whitespace().next());
-    // Without a limit it reads "unlimited".
+    // "unlimited" does not parse.
     soft.and_then(|soft| soft.parse().ok())
         .unwrap_or(usize::MAX)
 }
 
-/// The open files of this process.
+/// Number of open files of this process.
 fn open() -> usize {
     fs::read_dir("/dev/fd").map_or(0, |files| files.count())
 }
@@ -78,15 +78,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn downloads_are_limited_to_what_fits() {
-        let room = room_within(32, 1024, 20).expect("room");
+    fn downloads_are_capped_by_the_limit_of_open_files() {
+        let limits = limits_within(32, 1024, 20).expect("enough");
         assert_eq!(
-            (room.downloads, room.idle, room.warning),
-            (32, MOST_IDLE, None)
+            (limits.downloads, limits.idle, limits.warning),
+            (32, MAX_IDLE, None)
         );
-        let room = room_within(1024, 1024, 20).expect("room");
-        assert_eq!(room.downloads, 478);
-        let warning = room.warning.expect("a warning");
+        let limits = limits_within(1024, 1024, 20).expect("enough");
+        assert_eq!(limits.downloads, 478);
+        let warning = limits.warning.expect("a warning");
         for part in [
             "limit of open files is 1024",
             "478",
@@ -95,21 +95,24 @@ mod tests {
         ] {
             assert!(warning.contains(part), "{warning}");
         }
-        let room = room_within(32, 80, 20).expect("room");
-        assert_eq!((room.downloads, room.idle), (6, 1));
-        assert_eq!(room_within(32, usize::MAX, 0).expect("room").downloads, 32);
+        let limits = limits_within(32, 80, 20).expect("enough");
+        assert_eq!((limits.downloads, limits.idle), (6, 1));
+        assert_eq!(
+            limits_within(32, usize::MAX, 0).expect("enough").downloads,
+            32
+        );
     }
 
     #[test]
-    fn without_room_the_limit_is_named() {
-        let error = room_within(1, 64, 20).expect_err("no room").to_string();
+    fn limit_too_low_for_a_download_is_an_error() {
+        let error = limits_within(1, 64, 20).expect_err("too few").to_string();
         assert!(error.contains("limit of open files is 64"), "{error}");
-        assert!(room_within(1, 10, 20).is_err());
+        assert!(limits_within(1, 10, 20).is_err());
     }
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn this_process_has_a_limit_and_open_files() {
+    fn limit_and_open_files_are_read_from_the_system() {
         assert!(limit() > open() && open() > 2);
     }
 }

@@ -1,4 +1,4 @@
-//! The HTTP client that all AWS clients share, and how long they wait for what.
+//! HTTP client that all AWS clients share, with proxies, TLS and timeouts.
 #![forbid(unsafe_code)]
 
 use std::fs;
@@ -18,138 +18,139 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use super::proxy::{Bypass, Proxies};
+use super::proxy::{NoProxy, Proxies};
 use super::settings::variable;
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::quote::quoted;
 
-/// How long a connection may take to stand.
-const CONNECT: Duration = Duration::from_secs(5);
+/// Time limit for connecting.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long S3 may take to begin an answer. Listing a prefix with many deleted objects is slow.
-const READ_S3: Duration = Duration::from_secs(30);
+/// Time limit for the start of a response from S3. Listing a prefix with many delete markers is slow.
+const S3_READ_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long SQS may take to begin an answer: longer than the longest poll, which is 20 s.
-const READ_SQS: Duration = Duration::from_secs(30);
+/// Time limit for the start of a response from SQS: more than the longest poll of 20 s.
+const SQS_READ_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What an attempt may take beyond the wait for its answer.
-const SLACK: Duration = Duration::from_secs(10);
+/// Time that an attempt may take in addition to the read timeout.
+const ATTEMPT_MARGIN: Duration = Duration::from_secs(10);
 
-/// Servers close idle connections after 20 s or so, and each one costs the host a file descriptor.
-const IDLE: Duration = Duration::from_secs(15);
+/// Idle connections are closed after this time: servers close them after about 20 s, and each one uses a file descriptor
+/// of the host.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// The variable with the path of the certificates to trust.
+/// Environment variable with the path of trusted certificates.
 const CA_BUNDLE: &str = "AWS_CA_BUNDLE";
 
-/// One client for all services, with the proxies and certificates that the environment names. It keeps at most `idle`
-/// idle connections for each host.
+/// Creates the client, with the proxies and certificates that the environment configures and at most `idle` idle
+/// connections per host.
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Config`] with the variable of the environment that cannot be used.
+/// [`ErrorKind::Config`] with the environment variable that is invalid.
 pub(super) fn client(idle: usize) -> Result<SharedHttpClient> {
     let proxies = Proxies::from_env()?;
     let tls = tls_context()?;
-    let client = |proxy| connecting(proxy, tls.clone(), idle);
+    let client = |proxy| client_through(proxy, tls.clone(), idle);
     let direct = client(ProxyConfig::disabled());
     if proxies.http.is_none() && proxies.https.is_none() {
         return Ok(direct);
     }
-    Ok(SharedHttpClient::new(ByProxy {
+    Ok(SharedHttpClient::new(ProxyRouter {
         http: proxies.http.map(client).unwrap_or_else(|| direct.clone()),
         https: proxies.https.map(client).unwrap_or_else(|| direct.clone()),
         direct,
-        bypass: proxies.bypass,
+        no_proxy: proxies.no_proxy,
     }))
 }
 
-/// A client that makes all its connections through `proxy`.
-fn connecting(proxy: ProxyConfig, tls: TlsContext, idle: usize) -> SharedHttpClient {
+/// A client that connects through `proxy`.
+fn client_through(proxy: ProxyConfig, tls: TlsContext, idle: usize) -> SharedHttpClient {
     Builder::new().build_with_connector_fn(move |settings, components| {
         let mut connector = Connector::builder()
             .tls_provider(Provider::Rustls(CryptoMode::Ring))
             .tls_context(tls.clone())
             .proxy_config(proxy.clone())
             .pool_max_idle_per_host(idle)
-            .pool_idle_timeout(IDLE);
+            .pool_idle_timeout(IDLE_TIMEOUT);
         connector.set_connector_settings(settings.cloned());
         connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
         connector.build()
     })
 }
 
-/// The certificates to trust: those of `AWS_CA_BUNDLE`, as AWS's other tools do, else those of the system.
+/// TLS context that trusts the certificates of `AWS_CA_BUNDLE`, as AWS's other tools do, else those of the system.
 fn tls_context() -> Result<TlsContext> {
     let trusted = match variable(CA_BUNDLE) {
-        Some(path) => TrustStore::empty().with_pem_certificate(bundle(&path)?),
+        Some(path) => TrustStore::empty().with_pem_certificate(read_ca_bundle(&path)?),
         None => TrustStore::default(),
     };
     let context = TlsContext::builder().with_trust_store(trusted).build();
     context.map_err(|error| Error::new(ErrorKind::Config, format!("TLS: {error}")))
 }
 
-/// The text of a file with certificates, all of which can be used: the HTTP client would panic at others.
-fn bundle(path: &str) -> Result<Vec<u8>> {
-    let refused = |why: String| {
+/// Reads a file of certificates and validates all of them: the HTTP client would panic on an invalid one.
+fn read_ca_bundle(path: &str) -> Result<Vec<u8>> {
+    let error = |problem: String| {
         let line = format!(
-            "{CA_BUNDLE}: {} {why}; it has to be a file with certificates in PEM format",
+            "{CA_BUNDLE}: {} {problem}; use a file with certificates in PEM format",
             quoted(path)
         );
         Error::new(ErrorKind::Config, line)
     };
-    let text = fs::read(path).map_err(|error| refused(format!("cannot be read: {error}")))?;
+    let text = fs::read(path).map_err(|cause| error(format!("cannot be read: {cause}")))?;
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(&text) {
-        let broken = |error: String| refused(format!("holds a broken certificate ({error})"));
-        let certificate = certificate.map_err(|error| broken(error.to_string()))?;
+        let invalid = |cause: String| error(format!("has an invalid certificate ({cause})"));
+        let certificate = certificate.map_err(|cause| invalid(cause.to_string()))?;
         roots
             .add(certificate)
-            .map_err(|error| broken(error.to_string()))?;
+            .map_err(|cause| invalid(cause.to_string()))?;
     }
     match roots.is_empty() {
-        true => Err(refused("holds no certificate".to_owned())),
+        true => Err(error("has no certificate".to_owned())),
         false => Ok(text),
     }
 }
 
-/// Chooses for each request between the proxy of its scheme and none.
+/// Routes each request through the proxy of its scheme, or directly if `NO_PROXY` matches.
 #[derive(Debug)]
-struct ByProxy {
+struct ProxyRouter {
     direct: SharedHttpClient,
     http: SharedHttpClient,
     https: SharedHttpClient,
-    bypass: Bypass,
+    no_proxy: NoProxy,
 }
 
-impl HttpClient for ByProxy {
+impl HttpClient for ProxyRouter {
     fn http_connector(
         &self,
         settings: &HttpConnectorSettings,
         components: &RuntimeComponents,
     ) -> SharedHttpConnector {
-        // Each client keeps its connectors, and so its connections.
+        // Each client caches its connectors, and with them its connections.
         let connector = |client: &SharedHttpClient| client.http_connector(settings, components);
-        SharedHttpConnector::new(Connectors {
+        SharedHttpConnector::new(RoutingConnector {
             direct: connector(&self.direct),
             http: connector(&self.http),
             https: connector(&self.https),
-            bypass: self.bypass.clone(),
+            no_proxy: self.no_proxy.clone(),
         })
     }
 }
 
 #[derive(Debug)]
-struct Connectors {
+struct RoutingConnector {
     direct: SharedHttpConnector,
     http: SharedHttpConnector,
     https: SharedHttpConnector,
-    bypass: Bypass,
+    no_proxy: NoProxy,
 }
 
-impl HttpConnector for Connectors {
+impl HttpConnector for RoutingConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let (host, port, secure) = target(request.uri());
-        if self.bypass.contains(host, port) {
+        if self.no_proxy.matches(host, port) {
             return self.direct.call(request);
         }
         match secure {
@@ -159,32 +160,32 @@ impl HttpConnector for Connectors {
     }
 }
 
-/// Host and port of a request's URL, and whether it is `https://`.
+/// Host and port of a URL, and whether its scheme is `https`.
 fn target(url: &str) -> (&str, u16, bool) {
     let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
     let secure = scheme.eq_ignore_ascii_case("https");
-    let place = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let place = place.rsplit('@').next().unwrap_or_default();
-    let (host, port) = super::proxy::split_port(place);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let authority = authority.rsplit('@').next().unwrap_or_default();
+    let (host, port) = super::proxy::split_port(authority);
     let port = port.and_then(|port| port.parse().ok());
     (host, port.unwrap_or(if secure { 443 } else { 80 }), secure)
 }
 
-/// Waits for requests to S3 up to the beginning of the answer's body.
+/// Timeouts of requests to S3, up to the start of the response body.
 pub(super) fn s3_timeouts() -> TimeoutConfig {
-    timeouts(READ_S3)
+    timeouts(S3_READ_TIMEOUT)
 }
 
-/// Waits for requests to SQS.
+/// Timeouts of requests to SQS.
 pub(super) fn sqs_timeouts() -> TimeoutConfig {
-    timeouts(READ_SQS)
+    timeouts(SQS_READ_TIMEOUT)
 }
 
 fn timeouts(read: Duration) -> TimeoutConfig {
     TimeoutConfig::builder()
-        .connect_timeout(CONNECT)
+        .connect_timeout(CONNECT_TIMEOUT)
         .read_timeout(read)
-        .operation_attempt_timeout(read + SLACK)
+        .operation_attempt_timeout(read + ATTEMPT_MARGIN)
         .build()
 }
 
@@ -194,7 +195,7 @@ mod tests {
     use std::env;
 
     #[test]
-    fn a_request_goes_to_host_and_port() {
+    fn target_has_host_port_and_scheme() {
         for (url, expected) in [
             (
                 "https://s3.amazonaws.com/b?c:1",
@@ -209,28 +210,32 @@ mod tests {
     }
 
     #[test]
-    fn a_bundle_without_certificates_is_named_with_the_reason() {
-        let folder = env::temp_dir().join(format!("cloudtrail-{}-bundles", std::process::id()));
-        fs::create_dir_all(&folder).expect("a folder");
-        let missing = folder.join("missing").to_str().expect("UTF-8").to_owned();
+    fn invalid_ca_bundle_is_an_error_with_path_and_cause() {
+        let directory = env::temp_dir().join(format!("cloudtrail-{}-bundles", std::process::id()));
+        fs::create_dir_all(&directory).expect("a directory");
+        let missing = directory
+            .join("missing")
+            .to_str()
+            .expect("UTF-8")
+            .to_owned();
         let mut cases = vec![(missing, "cannot be read: No such file")];
         let framed = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         for (name, text, reason) in [
-            ("empty", "", "holds no certificate"),
-            ("text", "not PEM", "holds no certificate"),
-            ("broken", framed, "holds a broken certificate"),
-            ("cut", &framed[..40], "holds a broken certificate"),
+            ("empty", "", "has no certificate"),
+            ("text", "not PEM", "has no certificate"),
+            ("broken", framed, "has an invalid certificate"),
+            ("cut", &framed[..40], "has an invalid certificate"),
         ] {
-            let path = folder.join(name);
+            let path = directory.join(name);
             fs::write(&path, text).expect("a file");
             cases.push((path.to_str().expect("UTF-8").to_owned(), reason));
         }
         for (path, reason) in cases {
-            let message = bundle(&path).expect_err(&path).to_string();
+            let message = read_ca_bundle(&path).expect_err(&path).to_string();
             for part in [CA_BUNDLE, path.as_str(), reason] {
                 assert!(message.contains(part), "{message}");
             }
         }
-        fs::remove_dir_all(&folder).expect("my own folder");
+        fs::remove_dir_all(&directory).expect("the directory is removed");
     }
 }

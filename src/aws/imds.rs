@@ -1,4 +1,4 @@
-//! The instance metadata service (IMDS), which gives region and credentials on EC2.
+//! Region and credentials from the EC2 instance metadata service (IMDS).
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -19,29 +19,29 @@ use super::settings::variable;
 
 const REGION_PATH: &str = "/latest/meta-data/placement/region";
 
-/// Outside of EC2 nothing answers at the address, and a person waits.
-const CONNECT: Duration = Duration::from_secs(1);
+/// Time limit for connecting. Short: outside of EC2 nothing responds, and the user waits.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A busy instance, or one hop more to a container, takes longer than the second that is the SDK's default.
-const READ: Duration = Duration::from_secs(3);
+/// Time limit for a response. The SDK's default of 1 s is too short for a busy instance, or for a container one hop away.
+const READ_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Requests in all for each item.
-const ATTEMPTS: u32 = 3;
+/// Maximum number of requests for each item.
+const MAX_ATTEMPTS: u32 = 3;
 
-/// A client that tries again where no answer came in time.
+/// A client that also retries connect timeouts.
 pub(super) fn client(config: &ProviderConfig) -> imds::Client {
     let retries = ImdsResponseRetryClassifier::default().with_retry_connect_timeouts(true);
     imds::Client::builder()
         .configure(config)
-        .connect_timeout(CONNECT)
-        .read_timeout(READ)
-        .operation_attempt_timeout(CONNECT + READ)
-        .max_attempts(ATTEMPTS)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .read_timeout(READ_TIMEOUT)
+        .operation_attempt_timeout(CONNECT_TIMEOUT + READ_TIMEOUT)
+        .max_attempts(MAX_ATTEMPTS)
         .retry_classifier(SharedRetryClassifier::new(retries))
         .build()
 }
 
-/// The region of the instance, or why there is none.
+/// The region of the instance, or the cause of the failure.
 pub(super) async fn region(client: &imds::Client) -> Result<String, String> {
     if is_disabled() {
         return Err("it is disabled by AWS_EC2_METADATA_DISABLED".to_owned());
@@ -54,49 +54,49 @@ fn is_disabled() -> bool {
     variable("AWS_EC2_METADATA_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"))
 }
 
-/// Why the service gave no credentials the last time.
+/// Cause of the last failed credentials request. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Reason(Arc<Mutex<Option<String>>>);
+pub(super) struct LastFailure(Arc<Mutex<Option<String>>>);
 
-impl Reason {
+impl LastFailure {
     pub(super) fn take(&self) -> Option<String> {
-        let mut reason = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        reason.take()
+        let mut failure = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        failure.take()
     }
 
-    fn set(&self, reason: Option<String>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = reason;
+    fn set(&self, failure: Option<String>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = failure;
     }
 }
 
-/// The instance's credentials; keeps the reason if there are none, which the chain of providers forgets.
+/// Provider of the instance's credentials. Keeps the cause of a failure, which the provider chain discards.
 pub(super) struct InstanceCredentials {
     provider: ImdsCredentialsProvider,
-    reason: Reason,
+    failure: LastFailure,
 }
 
 impl InstanceCredentials {
-    pub(super) fn new(config: &ProviderConfig, client: imds::Client, reason: Reason) -> Self {
+    pub(super) fn new(config: &ProviderConfig, client: imds::Client, failure: LastFailure) -> Self {
         let provider = ImdsCredentialsProvider::builder().configure(config);
         InstanceCredentials {
             provider: provider.imds_client(client).build(),
-            reason,
+            failure,
         }
     }
 
     async fn resolve(&self) -> provider::Result {
         let result = self.provider.provide_credentials().await;
         let Err(error) = result else {
-            self.reason.set(None);
+            self.failure.set(None);
             return result;
         };
-        let reason = chain(&error);
-        self.reason
-            .set(Some(reason.clone()).filter(|_| !is_disabled()));
+        let cause = chain(&error);
+        self.failure
+            .set(Some(cause.clone()).filter(|_| !is_disabled()));
         Err(match error {
             CredentialsError::CredentialsNotLoaded(_) => error,
             _ => {
-                CredentialsError::provider_error(format!("the instance metadata service: {reason}"))
+                CredentialsError::provider_error(format!("the instance metadata service: {cause}"))
             }
         })
     }

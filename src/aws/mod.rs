@@ -63,7 +63,7 @@ struct Shared {
     endpoint: String,
     policy: RetryPolicy,
     breakers: Breakers,
-    regions: bucket::Regions,
+    regions: bucket::BucketRegions,
     credentials: RefreshableCredentials,
     downloads: usize,
     metrics: Arc<Metrics>,
@@ -88,25 +88,25 @@ impl Clients {
         log: Arc<Log>,
     ) -> Result<Clients> {
         let aws = &config.aws;
-        let room = descriptors::room(config.s3_download_concurrency as usize)?;
-        if let Some(warning) = &room.warning {
+        let limits = descriptors::connection_limits(config.s3_download_concurrency as usize)?;
+        if let Some(warning) = &limits.warning {
             log.line(Severity::Warning, warning);
         }
         let Resolved {
             sdk,
             region,
             credentials,
-        } = settings::resolve(aws, http::client(room.idle)?).await?;
-        let count = count::Count(Arc::clone(&metrics));
-        let concurrency = room.downloads;
+        } = settings::resolve(aws, http::client(limits.idle)?).await?;
+        let count = count::RequestCounter(Arc::clone(&metrics));
+        let concurrency = limits.downloads;
         let denied_passes = policy == RetryPolicy::Queue;
         let shared = Shared {
             endpoint: aws.endpoint.clone(),
             policy,
             breakers: Breakers::new(concurrency, denied_passes, Arc::clone(&log)),
-            regions: bucket::Regions::default(),
+            regions: bucket::BucketRegions::default(),
             credentials,
-            downloads: room.downloads,
+            downloads: limits.downloads,
             metrics,
             log,
         };
@@ -171,7 +171,7 @@ impl fmt::Debug for Clients {
     }
 }
 
-fn s3(sdk: &SdkConfig, endpoint: &str, count: count::Count) -> aws_sdk_s3::Client {
+fn s3(sdk: &SdkConfig, endpoint: &str, count: count::RequestCounter) -> aws_sdk_s3::Client {
     let mut builder = aws_sdk_s3::config::Builder::from(sdk)
         .timeout_config(http::s3_timeouts())
         .retry_config(RetryConfig::disabled())
@@ -189,7 +189,7 @@ fn s3(sdk: &SdkConfig, endpoint: &str, count: count::Count) -> aws_sdk_s3::Clien
     aws_sdk_s3::Client::from_conf(builder.build())
 }
 
-fn sqs(sdk: &SdkConfig, endpoint: &str, count: count::Count) -> aws_sdk_sqs::Client {
+fn sqs(sdk: &SdkConfig, endpoint: &str, count: count::RequestCounter) -> aws_sdk_sqs::Client {
     let mut builder = aws_sdk_sqs::config::Builder::from(sdk)
         .timeout_config(http::sqs_timeouts())
         .retry_config(RetryConfig::standard())

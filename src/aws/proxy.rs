@@ -1,6 +1,6 @@
-//! The HTTP proxies that the environment names, and the hosts that are reached without one.
+//! HTTP proxies from the environment, and the hosts that `NO_PROXY` excludes.
 //!
-//! The HTTP client can read these variables by itself, but it ignores a broken URL, `*` for IP addresses, and entries with
+//! The HTTP client could read these variables itself, but it ignores invalid URLs, `*` for IP addresses, and entries with
 //! a port.
 #![forbid(unsafe_code)]
 
@@ -12,14 +12,14 @@ use aws_smithy_http_client::proxy::{ProxyConfig, ProxyError};
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::quote::{quoted, redacted};
 
-/// The proxies in use.
+/// Proxy settings.
 #[derive(Debug, Default)]
 pub(super) struct Proxies {
     /// For `http://`.
     pub(super) http: Option<ProxyConfig>,
     /// For `https://`.
     pub(super) https: Option<ProxyConfig>,
-    pub(super) bypass: Bypass,
+    pub(super) no_proxy: NoProxy,
 }
 
 impl Proxies {
@@ -27,7 +27,7 @@ impl Proxies {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`] with the variable if its URL cannot be used; secrets in it are redacted.
+    /// [`ErrorKind::Config`] with the variable if its URL is invalid; credentials in it are redacted.
     pub(super) fn from_env() -> Result<Proxies> {
         Proxies::from(|name| env::var(name).ok())
     }
@@ -45,122 +45,122 @@ impl Proxies {
         };
         let http = first(&["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"]);
         let https = first(&["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]);
-        let bypass = first(&["NO_PROXY", "no_proxy"]).map_or_else(String::new, |(_, list)| list);
+        let no_proxy = first(&["NO_PROXY", "no_proxy"]).map_or_else(String::new, |(_, list)| list);
         Ok(Proxies {
             http: config(http, ProxyConfig::http)?,
             https: config(https, ProxyConfig::https)?,
-            bypass: Bypass::parse(&bypass),
+            no_proxy: NoProxy::parse(&no_proxy),
         })
     }
 }
 
-/// The proxy of a variable, made by `of_scheme`.
+/// Validates the URL of a variable and builds its proxy with `build`.
 fn config(
     variable: Option<(&str, String)>,
-    of_scheme: fn(String) -> std::result::Result<ProxyConfig, ProxyError>,
+    build: fn(String) -> std::result::Result<ProxyConfig, ProxyError>,
 ) -> Result<Option<ProxyConfig>> {
     let Some((name, url)) = variable else {
         return Ok(None);
     };
-    let config = of_scheme(checked(name, &url)?);
+    let config = build(normalized_url(name, &url)?);
     config
         .map(Some)
-        .map_err(|_| refused(name, &url, "it cannot be parsed"))
+        .map_err(|_| url_error(name, &url, "it cannot be parsed"))
 }
 
-/// The URL of a proxy with its scheme, if it is one.
-fn checked(name: &str, url: &str) -> Result<String> {
+/// Validates the URL of a proxy and adds a missing scheme.
+fn normalized_url(name: &str, url: &str) -> Result<String> {
     let (scheme, rest) = match url.split_once("://") {
         Some((scheme, rest)) => (scheme.to_ascii_lowercase(), rest),
         None => ("http".to_owned(), url),
     };
     if scheme != "http" && scheme != "https" {
-        let why = format!("proxies of the kind {} are not supported", quoted(&scheme));
-        return Err(refused(name, url, &why));
+        let problem = format!("the scheme {} is not supported", quoted(&scheme));
+        return Err(url_error(name, url, &problem));
     }
-    let (secrets, place) = match rest.rsplit_once('@') {
-        Some((secrets, place)) => (Some(secrets), place),
+    let (user_info, address) = match rest.rsplit_once('@') {
+        Some((user_info, address)) => (Some(user_info), address),
         None => (None, rest),
     };
-    if secrets.is_some_and(|secrets| secrets.contains(['/', '?', '#', '@', '[', ']', ' '])) {
-        let why = "special characters in user and password must be percent-encoded";
-        return Err(refused(name, url, why));
+    if user_info.is_some_and(|user_info| user_info.contains(['/', '?', '#', '@', '[', ']', ' '])) {
+        let problem = "special characters in user and password must be percent-encoded";
+        return Err(url_error(name, url, problem));
     }
-    let place = place.split('/').next().unwrap_or_default();
-    let (host, port) = split_port(place);
+    let address = address.split('/').next().unwrap_or_default();
+    let (host, port) = split_port(address);
     if host.is_empty() || host.contains(|c: char| c.is_whitespace() || c == '?' || c == '#') {
-        return Err(refused(name, url, "there is no host in it"));
+        return Err(url_error(name, url, "it has no host"));
     }
     if port.is_some_and(|port| port.parse::<u16>().is_err()) {
-        return Err(refused(name, url, "the port is not a number up to 65535"));
+        return Err(url_error(name, url, "the port is not a number up to 65535"));
     }
     Ok(format!("{scheme}://{rest}"))
 }
 
-fn refused(name: &str, url: &str, why: &str) -> Error {
+fn url_error(name: &str, url: &str, problem: &str) -> Error {
     Error::new(
         ErrorKind::Config,
         format!(
-            "{name}: {} is not the URL of a proxy: {why}; allowed is http://[user:password@]host[:port]",
+            "{name}: {} is not a proxy URL: {problem}; allowed is http://[user:password@]host[:port]",
             quoted(&redacted(url))
         ),
     )
 }
 
-/// Host and port of `host:port` or `[address]:port`; an address of IPv6 may stand without brackets and port.
-pub(super) fn split_port(place: &str) -> (&str, Option<&str>) {
-    if let Some(inner) = place.strip_prefix('[')
+/// Splits `host[:port]` or `[address][:port]`. A bare IPv6 address has no port.
+pub(super) fn split_port(authority: &str) -> (&str, Option<&str>) {
+    if let Some(inner) = authority.strip_prefix('[')
         && let Some((address, rest)) = inner.split_once(']')
     {
         return (address, rest.strip_prefix(':'));
     }
-    match place.rsplit_once(':') {
+    match authority.rsplit_once(':') {
         Some((host, port)) if !host.contains(':') => (host, Some(port)),
-        _ => (place, None),
+        _ => (authority, None),
     }
 }
 
-/// The hosts that are reached without a proxy.
+/// Parsed `NO_PROXY`: the hosts that are reached without a proxy.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Bypass(Vec<Entry>);
+pub(super) struct NoProxy(Vec<NoProxyEntry>);
 
 /// One entry of `NO_PROXY`.
 #[derive(Clone, Debug)]
-struct Entry {
-    host: Host,
+struct NoProxyEntry {
+    host: HostPattern,
     port: Option<u16>,
 }
 
 #[derive(Clone, Debug)]
-enum Host {
+enum HostPattern {
     Any,
-    /// An address, and how many of its first bits count.
+    /// A network: address and prefix length.
     Network(IpAddr, u32),
-    /// In lower case, without a dot in front; its subdomains count too.
+    /// A domain and its subdomains: lower case, without a leading dot.
     Domain(String),
 }
 
-impl Bypass {
-    /// Parses the value of `NO_PROXY`: entries separated by commas or white space, each `*`, a domain, an address or
-    /// a network as in `10.0.0.0/8`, all but the last with a port or without.
-    fn parse(list: &str) -> Bypass {
+impl NoProxy {
+    /// Parses entries separated by commas or white space. An entry is `*`, a domain or an address, each with an optional
+    /// port, or a network such as `10.0.0.0/8`.
+    fn parse(list: &str) -> NoProxy {
         let entries = list.split(|c: char| c == ',' || c.is_whitespace());
-        Bypass(entries.filter_map(Entry::parse).collect())
+        NoProxy(entries.filter_map(NoProxyEntry::parse).collect())
     }
 
     /// Whether `host` at `port` is reached without a proxy.
-    pub(super) fn contains(&self, host: &str, port: u16) -> bool {
+    pub(super) fn matches(&self, host: &str, port: u16) -> bool {
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let host = host.trim_end_matches('.').to_ascii_lowercase();
         let address = host.parse::<IpAddr>().ok();
-        // The metadata services of instances and containers: no proxy leads to the own machine's.
+        // Metadata services of instances and containers: a proxy would reach those of its own machine.
         if address.is_some_and(is_link_local) {
             return true;
         }
-        let matching = |entry: &Entry| match (&entry.host, address) {
-            (Host::Any, _) => true,
-            (Host::Network(network, bits), Some(address)) => is_in(address, *network, *bits),
-            (Host::Domain(domain), None) => host
+        let matching = |entry: &NoProxyEntry| match (&entry.host, address) {
+            (HostPattern::Any, _) => true,
+            (HostPattern::Network(network, bits), Some(address)) => is_in(address, *network, *bits),
+            (HostPattern::Domain(domain), None) => host
                 .strip_suffix(domain.as_str())
                 .is_some_and(|front| front.is_empty() || front.ends_with('.')),
             _ => false,
@@ -170,13 +170,13 @@ impl Bypass {
     }
 }
 
-impl Entry {
-    fn parse(text: &str) -> Option<Entry> {
+impl NoProxyEntry {
+    fn parse(text: &str) -> Option<NoProxyEntry> {
         if let Some((network, bits)) = text.split_once('/')
             && let (Ok(network), Ok(bits)) = (network.parse(), bits.parse())
         {
-            let host = Host::Network(network, bits);
-            return Some(Entry { host, port: None });
+            let host = HostPattern::Network(network, bits);
+            return Some(NoProxyEntry { host, port: None });
         }
         let (host, port) = split_port(text);
         let port = match port {
@@ -184,18 +184,18 @@ impl Entry {
             None => None,
         };
         let host = match host.parse::<IpAddr>() {
-            Ok(address) => Host::Network(address, 128),
+            Ok(address) => HostPattern::Network(address, 128),
             Err(_) => match host.trim_start_matches("*.").trim_start_matches('.') {
                 "" => return None,
-                "*" => Host::Any,
-                domain => Host::Domain(domain.to_ascii_lowercase()),
+                "*" => HostPattern::Any,
+                domain => HostPattern::Domain(domain.to_ascii_lowercase()),
             },
         };
-        Some(Entry { host, port })
+        Some(NoProxyEntry { host, port })
     }
 }
 
-/// Whether the first `bits` of both addresses are the same.
+/// Whether `address` is in the network with a prefix length of `bits`.
 fn is_in(address: IpAddr, network: IpAddr, bits: u32) -> bool {
     let (address, network, length) = match (address, network) {
         (IpAddr::V4(address), IpAddr::V4(network)) => {
@@ -204,9 +204,9 @@ fn is_in(address: IpAddr, network: IpAddr, bits: u32) -> bool {
         (IpAddr::V6(address), IpAddr::V6(network)) => (address.to_bits(), network.to_bits(), 128),
         _ => return false,
     };
-    let rest = length - bits.min(length);
+    let host_bits = length - bits.min(length);
     let difference: u128 = address ^ network;
-    difference.checked_shr(rest).unwrap_or(0) == 0
+    difference.checked_shr(host_bits).unwrap_or(0) == 0
 }
 
 fn is_link_local(address: IpAddr) -> bool {
@@ -231,8 +231,8 @@ mod tests {
     }
 
     #[test]
-    fn no_proxy_has_hosts_networks_ports_and_stars() {
-        let bypass = Bypass::parse(
+    fn no_proxy_matches_hosts_networks_ports_and_wildcards() {
+        let no_proxy = NoProxy::parse(
             "localhost, .internal.example *.star.example,10.0.0.0/8,127.0.0.1:4566,example.org:8080,[::1]:80,fd00:1::/32,192.168.1.1,bad:port:x,",
         );
         for (host, port, expected) in [
@@ -260,15 +260,15 @@ mod tests {
             ("fd00:ec2::254", 80, true),
             ("s3.eu-west-1.amazonaws.com", 443, false),
         ] {
-            assert_eq!(bypass.contains(host, port), expected, "{host}:{port}");
+            assert_eq!(no_proxy.matches(host, port), expected, "{host}:{port}");
         }
-        let all = Bypass::parse("*");
+        let all = NoProxy::parse("*");
         for host in ["10.0.0.1", "::1", "[::1]", "s3.amazonaws.com"] {
-            assert!(all.contains(host, 443), "{host}");
+            assert!(all.matches(host, 443), "{host}");
         }
-        assert!(!Bypass::parse("").contains("localhost", 80));
-        assert!(Bypass::parse("0.0.0.0/0").contains("8.8.8.8", 80));
-        assert!(Bypass::parse("*:443").contains("8.8.8.8", 443));
+        assert!(!NoProxy::parse("").matches("localhost", 80));
+        assert!(NoProxy::parse("0.0.0.0/0").matches("8.8.8.8", 80));
+        assert!(NoProxy::parse("*:443").matches("8.8.8.8", 443));
     }
 
     #[test]
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_url_is_an_error_that_names_the_variable_and_no_secret() {
+    fn invalid_url_is_an_error_with_the_variable_and_without_credentials() {
         for (url, reason) in [
             ("http://user:hush@proxy:port", "port is not a number"),
             ("http://proxy:99999", "port is not a number"),
@@ -294,7 +294,7 @@ mod tests {
             ("http://pro xy:1", "no host"),
             (
                 "socks5://user:hush@proxy:1080",
-                "\"socks5\" are not supported",
+                "\"socks5\" is not supported",
             ),
             ("http://user:hu/sh@proxy:1", "percent-encoded"),
             ("http://user:hush%zz<>@proxy:1", "cannot be parsed"),
@@ -308,7 +308,7 @@ mod tests {
                 assert!(!message.contains("hu"), "{message}");
             }
         }
-        // What another variable overrides does not matter.
+        // An overridden variable is not validated.
         let both = [
             ("HTTP_PROXY", "http://p"),
             ("HTTPS_PROXY", "http://p"),

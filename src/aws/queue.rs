@@ -1,4 +1,4 @@
-//! From what a person calls a queue to its URL.
+//! Resolves the name, ARN or URL of a queue to its URL, and explains failures of requests to it.
 #![forbid(unsafe_code)]
 
 use aws_sdk_sqs::config::retry::RetryConfig;
@@ -11,12 +11,12 @@ use crate::log::Escaped;
 use crate::log::quote::{quoted, redacted};
 
 impl Clients {
-    /// Finds the URL of a queue by its name, its ARN, or the URL itself, with or without its scheme. A name is looked up in
-    /// `owner_account`, or in the account of the credentials if that is empty; a URL is not looked up.
+    /// Resolves a queue's name, ARN, or URL with or without its scheme. A name is looked up in `owner_account`, or in the
+    /// account of the credentials if that is empty; a URL is not looked up.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::OpenParams`] with the queue, the region and the service's own code.
+    /// [`ErrorKind::OpenParams`] with the queue, the region and the service's error code.
     pub async fn queue_url(&self, queue: &str, owner_account: &str) -> Result<String> {
         if queue.contains('/') {
             return Ok(with_scheme(queue, &self.shared.endpoint));
@@ -26,10 +26,10 @@ impl Clients {
             None => (queue, owner_account),
         };
         let owner = Some(owner_account).filter(|owner| !owner.is_empty());
-        // A person waits for this one, so it is not tried as often as others.
+        // Fewer attempts than other requests: the user waits for it.
         let quick = aws_sdk_sqs::Config::builder()
             .retry_config(RetryConfig::standard().with_max_attempts(2));
-        let answer = self
+        let output = self
             .sqs
             .get_queue_url()
             .queue_name(queue)
@@ -38,106 +38,100 @@ impl Clients {
             .config_override(quick)
             .send()
             .await;
-        let refused = |what: String| {
-            let (queue, place) = (Escaped(queue), self.place());
-            let owner = owner.map_or_else(String::new, |owner| format!(" of account {owner}"));
-            Error::new(
-                ErrorKind::OpenParams,
-                format!("queue {queue}{owner} cannot be found in {place}: {what}"),
-            )
-        };
-        let answer = answer.map_err(|error| {
+        let owner = owner.map_or_else(String::new, |owner| format!(" of account {owner}"));
+        let shown = format!("{queue}{owner}");
+        let output = output.map_err(|error| {
             let failure = describe(&error);
-            if let Some(refusal) = proxy_refusal(&failure) {
-                let (queue, place) = (Escaped(queue), self.place());
-                let line = format!("queue {queue} cannot be reached in {place}: {refusal}");
-                return Error::new(ErrorKind::OpenParams, line);
-            }
             let hint = match failure.cause {
                 ErrorCause::NotFound => "; check the queue's name, its region and sqsOwnerAccount",
                 ErrorCause::AccessDenied => {
-                    "; sqs:GetQueueUrl on the queue has to be allowed, or give the queue's URL"
+                    "; allow sqs:GetQueueUrl on the queue, or configure the queue's URL"
                 }
-                ErrorCause::Timeout | ErrorCause::Unavailable | ErrorCause::ForeignAnswer => {
-                    "; check the network, the proxy, the region and aws.endpoint"
-                }
-                _ => "",
+                cause => network_hint(cause),
             };
-            refused(format!("{failure}{hint}"))
+            self.queue_error(&shown, "found", &failure, hint)
         })?;
-        answer
-            .queue_url
-            .ok_or_else(|| refused("the answer holds no URL".to_owned()))
+        output.queue_url.ok_or_else(|| {
+            let failure = AwsError::new(
+                ErrorCause::ForeignAnswer,
+                "NoQueueUrl",
+                "no URL in the response",
+            );
+            self.queue_error(&shown, "found", &failure, "")
+        })
     }
 
-    /// The name and owner in an ARN, if the queue can be reached with these clients and nothing contradicts it.
+    /// Name and owner in an ARN, if its region and owner match the configuration.
     fn own_arn<'a>(
         &self,
         text: &str,
         arn: QueueArn<'a>,
         owner_account: &str,
     ) -> Result<(&'a str, &'a str)> {
-        let refused = |why: String| {
+        let error = |problem: String| {
             let queue = Escaped(text);
-            Error::new(ErrorKind::OpenParams, format!("queue {queue} {why}"))
+            Error::new(ErrorKind::OpenParams, format!("queue {queue} {problem}"))
         };
         if arn.region != self.region {
-            return Err(refused(format!(
-                "is in region {}, but the region in use is {}; set aws.region to the queue's",
+            return Err(error(format!(
+                "is in region {}, but the region in use is {}; set aws.region to the queue's region",
                 Escaped(arn.region),
                 self.region
             )));
         }
         if !owner_account.is_empty() && owner_account != arn.account {
-            return Err(refused(format!(
-                "is owned by account {}, but sqsOwnerAccount is {}; leave out sqsOwnerAccount",
+            return Err(error(format!(
+                "is owned by account {}, but sqsOwnerAccount is {}; remove sqsOwnerAccount",
                 arn.account,
                 quoted(owner_account)
             )));
         }
         Ok((arn.name, arn.account))
     }
-}
 
-impl Clients {
-    /// Why a queue whose URL is known cannot be read; `permission` is what the request needs.
+    /// Error for a failed request to the queue at `url`; `permission` is the one that the request needs.
     pub(crate) fn queue_refused(&self, url: &str, permission: &str, failure: &AwsError) -> Error {
-        if let Some(refusal) = proxy_refusal(failure) {
-            let (queue, place) = (Escaped(redacted(url)), self.place());
-            let line = format!("queue {queue} cannot be reached in {place}: {refusal}");
-            return Error::new(ErrorKind::OpenParams, line);
-        }
         let hint = match (failure.cause, region_of(url)) {
             (
                 ErrorCause::NotFound | ErrorCause::AccessDenied | ErrorCause::WrongRegion,
                 Some(region),
             ) if region != self.region => {
-                format!("; the queue is one of {region}, set aws.region to that")
+                format!("; the queue is in {region}, set aws.region to it")
             }
             (ErrorCause::NotFound, _) => {
                 "; check the queue's URL, its region and its account".to_owned()
             }
-            (ErrorCause::AccessDenied, _) => {
-                format!("; {permission} on the queue has to be allowed")
-            }
-            (ErrorCause::Timeout | ErrorCause::Unavailable | ErrorCause::ForeignAnswer, _) => {
-                "; check the network, the proxy, the region and aws.endpoint".to_owned()
-            }
-            _ => String::new(),
+            (ErrorCause::AccessDenied, _) => format!("; allow {permission} on the queue"),
+            (cause, _) => network_hint(cause).to_owned(),
         };
-        let (queue, place) = (redacted(url), self.place());
-        let queue = Escaped(queue);
-        Error::new(
-            ErrorKind::OpenParams,
-            format!("queue {queue} cannot be read in {place}: {failure}{hint}"),
-        )
+        self.queue_error(url, "read", failure, &hint)
+    }
+
+    fn queue_error(&self, queue: &str, verb: &str, failure: &AwsError, hint: &str) -> Error {
+        let (queue, place) = (Escaped(redacted(queue)), self.place());
+        let message = match proxy_refusal(failure) {
+            Some(refusal) => format!("queue {queue} cannot be reached in {place}: {refusal}"),
+            None => format!("queue {queue} cannot be {verb} in {place}: {failure}{hint}"),
+        };
+        Error::new(ErrorKind::OpenParams, message)
     }
 }
 
-/// What a proxy that refuses the request asks for; `None` if the failure is another one.
+/// Hint for requests without a response from the service.
+pub(super) const CHECK_NETWORK: &str =
+    "; check the network, the proxy, the region and aws.endpoint";
+
+fn network_hint(cause: ErrorCause) -> &'static str {
+    match cause {
+        ErrorCause::Timeout | ErrorCause::Unavailable | ErrorCause::ForeignAnswer => CHECK_NETWORK,
+        _ => "",
+    }
+}
+
+/// Message for a request that a proxy rejected; `None` for other failures.
 fn proxy_refusal(failure: &AwsError) -> Option<&'static str> {
     let line = failure.to_string();
-    // The first two are answers to a plain request, the last one that to a tunnel.
+    // The first two are responses to a plain request, the last one to a tunnel.
     let refused = ["HTTP407", "(HTTP 407)", "proxy authorization required"]
         .iter()
         .any(|part| line.contains(part));
@@ -146,7 +140,7 @@ fn proxy_refusal(failure: &AwsError) -> Option<&'static str> {
     )
 }
 
-/// The region that AWS writes into the host of a queue's URL.
+/// The region in the host of a queue's URL.
 fn region_of(url: &str) -> Option<&str> {
     let (_, rest) = url.split_once("://")?;
     let mut labels = rest.split('/').next()?.split('.');
@@ -157,7 +151,7 @@ fn region_of(url: &str) -> Option<&str> {
     Some(region).filter(|region| is_region(region))
 }
 
-/// A URL without a scheme gets `https`, or that of the configured endpoint where it has the same host.
+/// Adds a missing scheme: that of the configured endpoint if the host is the same, else `https`.
 fn with_scheme(queue: &str, endpoint: &str) -> String {
     if queue.contains("://") {
         return queue.to_owned();
@@ -177,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_url_of_aws_tells_its_region() {
+    fn region_is_read_from_a_queue_url() {
         for (url, region) in [
             ("https://sqs.eu-west-1.amazonaws.com/1/q", Some("eu-west-1")),
             (
@@ -197,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_that_requires_authentication_is_not_a_missing_queue() {
+    fn proxy_authentication_is_distinguished_from_a_missing_queue() {
         for (code, message, expected) in [
             ("HTTP407", "(HTTP 407)", true),
             ("Response", "syntax error (HTTP 407)", true),
@@ -215,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_gets_the_scheme_that_it_lacks() {
+    fn missing_scheme_is_added() {
         for (queue, endpoint, url) in [
             (
                 "https://sqs.eu-west-1.amazonaws.com/1/q",

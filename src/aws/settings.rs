@@ -1,4 +1,5 @@
-//! From the `aws` part of the configuration to a region and to credentials that were tried.
+//! Resolves the region, the SDK's settings and the credentials from the configuration's `aws` object and the SDK's default
+//! chain.
 #![forbid(unsafe_code)]
 
 use std::env;
@@ -25,40 +26,44 @@ use aws_types::SdkConfig;
 use aws_types::os_shim_internal::{Env, Fs};
 use tokio::time::timeout;
 
-use super::credentials::{Build, LIMIT, RefreshableCredentials};
+use super::credentials::{BuildProvider, RESOLVE_TIMEOUT, RefreshableCredentials};
 use super::error::{chain, is_region};
-use super::imds::{self, InstanceCredentials, Reason};
+use super::imds::{self, InstanceCredentials, LastFailure};
 use crate::config::Aws;
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::quote::{quoted, redacted};
 
-/// Time limit for region and settings. Only the instance metadata service takes any time.
-const SETTINGS: Duration = Duration::from_secs(10);
+/// Time limit for region and settings. Only the instance metadata service can be slow.
+const SETTINGS_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The name of an assumed session if none is configured.
+/// Default of `aws.roleSessionName`.
 const SESSION_NAME: &str = "falco-cloudtrail";
 
-/// What the clients of all services have in common.
+/// Settings that the clients of all services share.
 pub(super) struct Resolved {
     pub(super) sdk: SdkConfig,
     pub(super) region: String,
-    /// The credentials in `sdk`, which were resolved once.
+    /// The credentials provider of `sdk`, resolved once.
     pub(super) credentials: RefreshableCredentials,
 }
 
-/// Where credentials come from.
-struct Sources {
+/// Builds credentials providers from the settings.
+struct CredentialSources {
     aws: Aws,
     files: EnvConfigFiles,
     config: ProviderConfig,
     imds: aws_config::imds::Client,
-    /// Why the instance metadata service gave none.
-    reason: Reason,
+    /// Why the instance metadata service returned no credentials.
+    imds_failure: LastFailure,
     /// Settings for STS, without credentials.
     sdk: SdkConfig,
 }
 
-/// Determines region, settings and credentials, and resolves the credentials once.
+/// Determines region and settings, and resolves the credentials once to report problems at open.
+///
+/// # Errors
+///
+/// [`ErrorKind::Config`] if a setting is invalid, or there is no region or no valid credentials.
 pub(super) async fn resolve(aws: &Aws, http: SharedHttpClient) -> Result<Resolved> {
     check_endpoint(aws)?;
     let files = profile_files(aws)?;
@@ -68,15 +73,15 @@ pub(super) async fn resolve(aws: &Aws, http: SharedHttpClient) -> Result<Resolve
     let config = ProviderConfig::without_region().with_http_client(http.clone());
     let imds = imds::client(&config);
     let region = region(aws, &files, &imds).await?;
-    let sdk = timeout(SETTINGS, load(aws, &files, &region, http))
+    let sdk = timeout(SETTINGS_TIMEOUT, load(aws, &files, &region, http))
         .await
         .map_err(|_| {
-            refused(format!(
-                "the AWS settings were not read within {} s",
-                SETTINGS.as_secs()
+            config_error(format!(
+                "the AWS settings cannot be read within {} s; check the shared AWS files",
+                SETTINGS_TIMEOUT.as_secs()
             ))
         })?;
-    let sources = Arc::new(Sources {
+    let sources = Arc::new(CredentialSources {
         aws: aws.clone(),
         config: config
             .with_region(Some(Region::new(region.clone())))
@@ -85,28 +90,28 @@ pub(super) async fn resolve(aws: &Aws, http: SharedHttpClient) -> Result<Resolve
             .with_use_dual_stack(Some(aws.use_dualstack)),
         files,
         imds,
-        reason: Reason::default(),
+        imds_failure: LastFailure::default(),
         sdk,
     });
     let base = sources.base();
-    let found = ask(&base).await;
-    if let Err(Trouble::NotLoaded) = found {
-        // An unknown profile is passed over on the way to other places, of which there was none.
+    let resolved = resolve_once(&base).await;
+    if let Err(CredentialsFailure::NotLoaded) = resolved {
+        // The SDK's chain ignores an unknown profile and tries the next provider.
         if let Some(profile) = variable("AWS_PROFILE").filter(|_| aws.profile.is_empty()) {
             check_profile("AWS_PROFILE", &profile, &sources.files).await?;
         }
     }
-    found.map_err(|trouble| trouble.told(aws, sources.reason.take()))?;
+    resolved.map_err(|failure| failure.into_error(aws, sources.imds_failure.take()))?;
     let provider = sources.with_role(base).await;
-    let again = Arc::clone(&sources);
-    let build: Build = Box::new(move || {
-        let sources = Arc::clone(&again);
+    let rebuilt = Arc::clone(&sources);
+    let build: BuildProvider = Box::new(move || {
+        let sources = Arc::clone(&rebuilt);
         Box::pin(async move { sources.with_role(sources.base()).await })
     });
     let credentials = RefreshableCredentials::new(provider, build);
-    ask(&credentials)
+    resolve_once(&credentials)
         .await
-        .map_err(|trouble| trouble.told_of_role(aws))?;
+        .map_err(|failure| failure.into_role_error(aws))?;
     let sdk = sources.sdk.clone().into_builder();
     Ok(Resolved {
         sdk: sdk
@@ -117,10 +122,9 @@ pub(super) async fn resolve(aws: &Aws, http: SharedHttpClient) -> Result<Resolve
     })
 }
 
-impl Sources {
-    /// The credentials of the SDK's default chain; those of a profile that is configured come before those of the
-    /// environment, and a profile without any leaves it to the others. Cached, so that a role does not resolve
-    /// them again.
+impl CredentialSources {
+    /// The SDK's default chain. A configured profile precedes the environment; if it has no credentials, the chain
+    /// continues. Cached, so that assuming a role does not resolve it again.
     fn base(&self) -> RefreshableCredentials {
         let config = &self.config;
         let mut profile = ProfileFileCredentialsProvider::builder()
@@ -138,7 +142,8 @@ impl Sources {
         };
         let web_identity = WebIdentityTokenCredentialsProvider::builder().configure(config);
         let container = EcsCredentialsProvider::builder().configure(config);
-        let instance = InstanceCredentials::new(config, self.imds.clone(), self.reason.clone());
+        let instance =
+            InstanceCredentials::new(config, self.imds.clone(), self.imds_failure.clone());
         let chain = chain
             .or_else("WebIdentityToken", web_identity.build())
             .or_else("EcsContainer", container.build())
@@ -146,7 +151,7 @@ impl Sources {
         RefreshableCredentials::cached(SharedCredentialsProvider::new(chain))
     }
 
-    /// The credentials of the role by those of `base`; without a role those of `base`.
+    /// Assumes the configured role with the credentials of `base`; returns `base` without a role.
     async fn with_role(&self, base: RefreshableCredentials) -> SharedCredentialsProvider {
         let base = SharedCredentialsProvider::new(base);
         if self.aws.role_arn.is_empty() {
@@ -157,20 +162,20 @@ impl Sources {
     }
 }
 
-/// Whether `sdk` has an endpoint that was set for all services, or for `service` (as in `AWS_ENDPOINT_URL_S3`).
+/// Whether an endpoint is set for all services, or for `service` as in `AWS_ENDPOINT_URL_S3`.
 pub(super) fn has_endpoint(sdk: &SdkConfig, service: &str) -> bool {
     sdk.endpoint_url().is_some() || variable(&format!("AWS_ENDPOINT_URL_{service}")).is_some()
 }
 
 fn check_endpoint(aws: &Aws) -> Result<()> {
-    let kind = match (aws.use_fips, aws.use_dualstack) {
+    let key = match (aws.use_fips, aws.use_dualstack) {
         _ if aws.endpoint.is_empty() => return Ok(()),
         (true, _) => "aws.useFips",
         (_, true) => "aws.useDualstack",
         (false, false) => return Ok(()),
     };
-    Err(refused(format!(
-        "{kind}: true cannot go with aws.endpoint {}, which says already where to connect; leave out one of them",
+    Err(config_error(format!(
+        "{key}: cannot be true together with aws.endpoint {}; remove one of them",
         quoted(&redacted(&aws.endpoint))
     )))
 }
@@ -197,56 +202,63 @@ fn profile_files(aws: &Aws) -> Result<EnvConfigFiles> {
         let readable = File::open(&file).and_then(|file| file.metadata());
         match readable {
             Ok(metadata) if metadata.is_file() => files = files.with_file(kind, file),
-            Ok(_) => return Err(refused(format!("{key}: {} is not a file", quoted(path)))),
+            Ok(_) => {
+                return Err(config_error(format!(
+                    "{key}: {} is not a file",
+                    quoted(path)
+                )));
+            }
             Err(error) => {
                 let path = quoted(path);
-                return Err(refused(format!("{key}: {path} cannot be read: {error}")));
+                return Err(config_error(format!(
+                    "{key}: {path} cannot be read: {error}"
+                )));
             }
         }
     }
     Ok(files.build())
 }
 
-/// Refuses a profile that is in none of the shared files; `key` is where its name comes from.
+/// Returns an error if no shared file has the profile; `key` is the source of its name.
 async fn check_profile(key: &str, profile: &str, files: &EnvConfigFiles) -> Result<()> {
-    let known = aws_config::profile::load(&Fs::real(), &Env::real(), files, None)
+    let profiles = aws_config::profile::load(&Fs::real(), &Env::real(), files, None)
         .await
         .map_err(|error| {
-            refused(format!(
+            config_error(format!(
                 "the shared AWS files cannot be read: {}",
                 chain(&error)
             ))
         })?;
-    if known.get_profile(profile).is_some() {
+    if profiles.get_profile(profile).is_some() {
         return Ok(());
     }
-    let mut names: Vec<&str> = known.profiles().collect();
+    let mut names: Vec<&str> = profiles.profiles().collect();
     names.sort_unstable();
-    Err(refused(format!(
-        "{key}: there is no profile {} in the shared AWS files; {}",
+    Err(config_error(format!(
+        "{key}: no profile {} in the shared AWS files; {}",
         quoted(profile),
         match names.is_empty() {
-            true =>
-                "they are missing or name none; check aws.config and aws.credentials".to_owned(),
-            false => format!("there are {}", names.join(", ")),
+            true => "they are missing or have no profiles; check aws.config and aws.credentials"
+                .to_owned(),
+            false => format!("existing profiles: {}", names.join(", ")),
         }
     )))
 }
 
-/// `aws.region`, `AWS_REGION`, `AWS_DEFAULT_REGION`, the profile's region, the instance's region.
+/// The region: `aws.region`, `AWS_REGION`, `AWS_DEFAULT_REGION`, the profile's, or the instance's.
 async fn region(
     aws: &Aws,
     files: &EnvConfigFiles,
     imds: &aws_config::imds::Client,
 ) -> Result<String> {
     let variables = ["AWS_REGION", "AWS_DEFAULT_REGION"];
-    let given = match aws.region.is_empty() {
+    let configured = match aws.region.is_empty() {
         false => Some(("aws.region", aws.region.clone())),
         true => variables
             .into_iter()
             .find_map(|name| Some((name, variable(name)?))),
     };
-    if let Some((key, name)) = given {
+    if let Some((key, name)) = configured {
         return checked_region(key, name);
     }
     let mut profile = ProfileFileRegionProvider::builder().profile_files(files.clone());
@@ -256,14 +268,14 @@ async fn region(
     if let Some(region) = profile.build().region().await {
         return checked_region("the region of the profile", region.to_string());
     }
-    let reason = match timeout(SETTINGS, imds::region(imds)).await {
+    let reason = match timeout(SETTINGS_TIMEOUT, imds::region(imds)).await {
         Ok(Ok(region)) => return checked_region("the region of the instance", region),
         Ok(Err(reason)) => reason,
-        Err(_) => format!("no answer within {} s", SETTINGS.as_secs()),
+        Err(_) => format!("no response within {} s", SETTINGS_TIMEOUT.as_secs()),
     };
-    Err(refused(format!(
-        "no AWS region is known: neither aws.region, AWS_REGION, AWS_DEFAULT_REGION, the profile in the shared \
-         AWS files nor the instance metadata service ({reason}) names one; set one of the first three, e.g. to eu-central-1"
+    Err(config_error(format!(
+        "no AWS region: not set by aws.region, AWS_REGION, AWS_DEFAULT_REGION, the profile in the shared AWS files \
+         or the instance metadata service ({reason}); set aws.region or AWS_REGION, e.g. to eu-central-1"
     )))
 }
 
@@ -272,8 +284,8 @@ fn checked_region(key: &str, name: String) -> Result<String> {
         true => Ok(name),
         false => {
             let name = quoted(&name);
-            Err(refused(format!(
-                "{key}: {name} is not a region; give its name, e.g. eu-central-1"
+            Err(config_error(format!(
+                "{key}: {name} is not a region; use a name such as eu-central-1"
             )))
         }
     }
@@ -290,12 +302,12 @@ async fn load(
         .region(Region::new(region.to_owned()))
         .profile_files(files.clone())
         .no_credentials()
-        // The provider caches, see `credentials`.
+        // `RefreshableCredentials` is the cache.
         .identity_cache(IdentityCache::no_cache());
     if !aws.profile.is_empty() {
         loader = loader.profile_name(&aws.profile);
     }
-    // What is not asked for here may still be asked for by a profile or by the environment.
+    // Only set if true: a profile or the environment may enable it too.
     if aws.use_fips {
         loader = loader.use_fips(true);
     }
@@ -305,8 +317,8 @@ async fn load(
     loader.load().await
 }
 
-/// The role's credentials, by those of `sdk`. STS is asked at `aws.endpoint` too, which stands
-/// for all of AWS in a test setup; `AWS_ENDPOINT_URL_STS` says otherwise.
+/// Provider that assumes the role with the credentials of `sdk`. STS is called at `aws.endpoint`, which stands for all of
+/// AWS in a test setup, unless `AWS_ENDPOINT_URL_STS` is set.
 async fn role(aws: &Aws, sdk: &SdkConfig) -> SharedCredentialsProvider {
     let mut sts = sdk.clone().into_builder();
     if !aws.endpoint.is_empty() && variable("AWS_ENDPOINT_URL_STS").is_none() {
@@ -325,65 +337,75 @@ async fn role(aws: &Aws, sdk: &SdkConfig) -> SharedCredentialsProvider {
     SharedCredentialsProvider::new(role.build().await)
 }
 
-/// Why there are no credentials.
-enum Trouble {
+/// Why credentials cannot be used.
+enum CredentialsFailure {
     NotLoaded,
     TimedOut,
     Expired,
     Other(String),
 }
 
-async fn ask(provider: &RefreshableCredentials) -> std::result::Result<Credentials, Trouble> {
+async fn resolve_once(
+    provider: &RefreshableCredentials,
+) -> std::result::Result<Credentials, CredentialsFailure> {
     match provider.provide_credentials().await {
-        Err(CredentialsError::ProviderTimedOut(_)) => Err(Trouble::TimedOut),
-        Err(CredentialsError::CredentialsNotLoaded(_)) => Err(Trouble::NotLoaded),
-        Err(error) => Err(Trouble::Other(chain(&error))),
+        Err(CredentialsError::ProviderTimedOut(_)) => Err(CredentialsFailure::TimedOut),
+        Err(CredentialsError::CredentialsNotLoaded(_)) => Err(CredentialsFailure::NotLoaded),
+        Err(error) => Err(CredentialsFailure::Other(chain(&error))),
         Ok(credentials) => match credentials.expiry() {
-            Some(end) if end <= SystemTime::now() => Err(Trouble::Expired),
+            Some(end) if end <= SystemTime::now() => Err(CredentialsFailure::Expired),
             _ => Ok(credentials),
         },
     }
 }
 
-impl Trouble {
-    /// `instance`: why the instance metadata service gave none.
-    fn told(self, aws: &Aws, instance: Option<String>) -> Error {
-        let instance = instance.map_or_else(String::new, |reason| format!(" ({reason})"));
+impl CredentialsFailure {
+    /// `imds_failure`: why the instance metadata service returned none.
+    fn into_error(self, aws: &Aws, imds_failure: Option<String>) -> Error {
+        let imds = imds_failure.map_or_else(String::new, |cause| format!(" ({cause})"));
         let profile = of_profile(aws);
-        refused(match self {
-            Trouble::NotLoaded => format!(
+        config_error(match self {
+            CredentialsFailure::NotLoaded => format!(
                 "no AWS credentials{profile}: none in the environment, the shared AWS files, web identity, container or \
-                 instance metadata{instance}; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, aws.profile or a role of the machine"
+                 instance metadata{imds}; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or aws.profile, or give the machine a role"
             ),
-            Trouble::TimedOut => format!(
-                "no AWS credentials{profile}: no answer within {} s; check the place that they come from",
-                LIMIT.as_secs()
+            CredentialsFailure::TimedOut => format!(
+                "no AWS credentials{profile}: no response within {} s; check the credentials provider",
+                RESOLVE_TIMEOUT.as_secs()
             ),
-            Trouble::Expired => format!("the AWS credentials{profile} have expired; renew them"),
-            Trouble::Other(what) => format!(
-                "no AWS credentials{profile}: {what}; check the place that they come from, or set AWS_ACCESS_KEY_ID \
-                 and AWS_SECRET_ACCESS_KEY or aws.profile"
+            CredentialsFailure::Expired => {
+                format!("the AWS credentials{profile} have expired; renew them")
+            }
+            CredentialsFailure::Other(cause) => format!(
+                "no AWS credentials{profile}: {cause}; check the credentials provider, or set AWS_ACCESS_KEY_ID and \
+                 AWS_SECRET_ACCESS_KEY or aws.profile"
             ),
         })
     }
 
-    fn told_of_role(self, aws: &Aws) -> Error {
-        let what = match self {
-            Trouble::NotLoaded => "STS gave no credentials".to_owned(),
-            Trouble::TimedOut => format!("no answer of STS within {} s", LIMIT.as_secs()),
-            Trouble::Expired => {
-                "what STS gave has expired already; set this machine's clock".to_owned()
+    fn into_role_error(self, aws: &Aws) -> Error {
+        let cause = match self {
+            CredentialsFailure::NotLoaded => "STS returned no credentials".to_owned(),
+            CredentialsFailure::TimedOut => {
+                format!(
+                    "no response from STS within {} s",
+                    RESOLVE_TIMEOUT.as_secs()
+                )
             }
-            Trouble::Other(what) => what,
+            CredentialsFailure::Expired => {
+                "the credentials from STS have already expired; set this machine's clock".to_owned()
+            }
+            CredentialsFailure::Other(cause) => cause,
         };
-        refused(format!(
-            "aws.roleArn: {} cannot be assumed: {what}; check its trust policy, aws.externalId and the credentials{}",
+        config_error(format!(
+            "aws.roleArn: {} cannot be assumed: {cause}; check its trust policy, aws.externalId and the credentials{}",
             quoted(&aws.role_arn),
             of_profile(aws)
         ))
     }
 }
 
+/// ` of profile <name>` if a profile is selected, for messages.
 fn of_profile(aws: &Aws) -> String {
     let profile = match aws.profile.is_empty() {
         false => Some(aws.profile.clone()),
@@ -392,12 +414,12 @@ fn of_profile(aws: &Aws) -> String {
     profile.map_or_else(String::new, |name| format!(" of profile {}", quoted(&name)))
 }
 
-/// A variable of the environment that is set to something.
+/// An environment variable that is set and not blank.
 pub(super) fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.trim().is_empty())
 }
 
-fn refused(message: String) -> Error {
+fn config_error(message: String) -> Error {
     Error::new(ErrorKind::Config, message)
 }
 
@@ -408,14 +430,14 @@ mod tests {
     use std::fs;
     use std::path::PathBuf;
 
-    fn folder(name: &str) -> PathBuf {
-        let folder = env::temp_dir().join(format!("cloudtrail-{}-{name}", std::process::id()));
-        fs::create_dir_all(&folder).expect("a folder");
-        folder
+    fn directory(name: &str) -> PathBuf {
+        let directory = env::temp_dir().join(format!("cloudtrail-{}-{name}", std::process::id()));
+        fs::create_dir_all(&directory).expect("a directory");
+        directory
     }
 
-    fn path(folder: &std::path::Path, name: &str, text: &str) -> String {
-        let path = folder.join(name);
+    fn path(directory: &std::path::Path, name: &str, text: &str) -> String {
+        let path = directory.join(name);
         fs::write(&path, text).expect("a file");
         path.to_str().expect("UTF-8").to_owned()
     }
@@ -434,21 +456,21 @@ mod tests {
         credentials.access_key_id().to_owned()
     }
 
-    /// Waits for the time that has to be between two resolutions.
+    /// Waits for the minimum time between two resolutions.
     async fn later() {
         tokio::time::sleep(Duration::from_millis(1100)).await;
     }
 
     #[test]
-    fn a_rewritten_shared_file_is_read_when_credentials_are_invalidated() {
-        let folder = folder("shared-file");
+    fn rewritten_shared_file_is_read_after_invalidation() {
+        let directory = directory("shared-file");
         let text =
             |key: &str| format!("[p]\naws_access_key_id = {key}\naws_secret_access_key = s\n");
         let aws = Aws {
             profile: "p".to_owned(),
             region: "eu-west-1".to_owned(),
-            config: path(&folder, "config", ""),
-            credentials: path(&folder, "credentials", &text("OLD")),
+            config: path(&directory, "config", ""),
+            credentials: path(&directory, "credentials", &text("OLD")),
             ..Aws::default()
         };
         block_on(async {
@@ -456,31 +478,31 @@ mod tests {
                 .await
                 .expect("credentials");
             let of_clients = resolved.sdk.credentials_provider().expect("a provider");
-            path(&folder, "credentials", &text("NEW"));
+            path(&directory, "credentials", &text("NEW"));
             later().await;
             assert_eq!(key(&of_clients).await, "OLD");
             resolved.credentials.invalidate();
             assert_eq!(key(&of_clients).await, "NEW");
         });
-        fs::remove_dir_all(&folder).expect("my own folder");
+        fs::remove_dir_all(&directory).expect("the directory is removed");
     }
 
     #[test]
     #[cfg(unix)]
-    fn a_credential_process_runs_once_at_open_and_again_when_its_output_is_invalid() {
-        let folder = folder("process");
-        let runs = folder.join("runs");
+    fn credential_process_runs_once_at_open_and_again_after_invalidation() {
+        let directory = directory("process");
+        let runs = directory.join("runs");
         let script = format!(
             "echo run >> {runs}; N=$(wc -l < {runs}); printf '{{\"Version\":1,\"AccessKeyId\":\"KEY%d\",\"SecretAccessKey\":\"s\"}}' $N",
             runs = runs.display()
         );
-        let script = path(&folder, "script", &script);
+        let script = path(&directory, "script", &script);
         let config = format!("[profile p]\ncredential_process = sh {script}\n");
         let aws = Aws {
             profile: "p".to_owned(),
             region: "eu-west-1".to_owned(),
-            config: path(&folder, "config", &config),
-            credentials: path(&folder, "credentials", ""),
+            config: path(&directory, "config", &config),
+            credentials: path(&directory, "credentials", ""),
             ..Aws::default()
         };
         block_on(async {
@@ -496,6 +518,6 @@ mod tests {
         });
         let count = fs::read_to_string(&runs).expect("it ran").lines().count();
         assert_eq!(count, 2);
-        fs::remove_dir_all(&folder).expect("my own folder");
+        fs::remove_dir_all(&directory).expect("the directory is removed");
     }
 }

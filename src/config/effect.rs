@@ -1,12 +1,12 @@
-//! Which keys have an effect for which source, to warn about the others.
+//! Warns about keys that have no effect on the opened source.
 #![forbid(unsafe_code)]
 
 use super::Config;
 
-/// Kinds of sources, by their open parameters.
+/// Kind of a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// A file or a folder.
+pub enum SourceKind {
+    /// A local file or directory.
     Path,
     /// `s3://`
     S3,
@@ -15,36 +15,35 @@ pub enum Source {
 }
 
 impl Config {
-    /// A warning that names the keys of the init configuration that have no effect for `source`; `None` if all have.
+    /// Warning that names the keys that are set but have no effect for `source`; `None` if there are none.
     ///
-    /// Keys that are accepted for compatibility only are not named: existing configurations have them.
-    pub fn without_effect(&self, source: Source) -> Option<String> {
-        let keys = self.given.iter().map(String::as_str);
+    /// Keys that exist only for compatibility are not named: existing configurations contain them.
+    pub fn ineffective_keys(&self, source: SourceKind) -> Option<String> {
+        let keys = self.set_keys.iter().map(String::as_str);
         let keys: Vec<&str> = keys.filter(|key| !has_effect(key, source)).collect();
-        if keys.is_empty() {
-            return None;
-        }
-        let (has, kind) = match (keys.len(), source) {
-            (1, Source::Path) => ("has", "a local path"),
-            (_, Source::Path) => ("have", "a local path"),
-            (1, Source::S3) => ("has", "s3://"),
-            (_, Source::S3) => ("have", "s3://"),
-            (1, Source::Sqs) => ("has", "sqs://"),
-            (_, Source::Sqs) => ("have", "sqs://"),
+        let verb = match keys.len() {
+            0 => return None,
+            1 => "has",
+            _ => "have",
+        };
+        let source = match source {
+            SourceKind::Path => "a local path",
+            SourceKind::S3 => "s3://",
+            SourceKind::Sqs => "sqs://",
         };
         Some(format!(
-            "init configuration: {} {has} no effect for {kind}",
+            "init configuration: {} {verb} no effect for {source}",
             keys.join(", ")
         ))
     }
 }
 
-fn has_effect(key: &str, source: Source) -> bool {
+fn has_effect(key: &str, source: SourceKind) -> bool {
     match key {
-        _ if key.starts_with("aws.") => source != Source::Path,
-        _ if key.starts_with("sqs") => source == Source::Sqs,
-        "s3AccountList" | "s3DownloadConcurrency" => source != Source::Path,
-        "s3Interval" | "s3RetryFor" => source == Source::S3,
+        _ if key.starts_with("aws.") => source != SourceKind::Path,
+        _ if key.starts_with("sqs") => source == SourceKind::Sqs,
+        "s3DownloadConcurrency" => source != SourceKind::Path,
+        "s3AccountList" | "s3Interval" | "s3RetryFor" => source == SourceKind::S3,
         _ => true,
     }
 }
@@ -54,9 +53,9 @@ mod tests {
     use super::*;
     use crate::config::parse;
 
-    fn warning(config: &str, source: Source) -> String {
+    fn warning(config: &str, source: SourceKind) -> String {
         let (config, _) = parse(config).expect(config);
-        config.without_effect(source).unwrap_or_default()
+        config.ineffective_keys(source).unwrap_or_default()
     }
 
     #[test]
@@ -64,21 +63,21 @@ mod tests {
         let all = r#"{"s3interval": "5d", "SQSDELETE": true, "s3AccountList": "", "s3RetryFor": "1h", "s3OnError": "skip",
             "decodeThreads": 1, "useAsync": true, "useS3SNS": true, "lostLog": "x", "aws": {"region": "eu-west-1"}}"#;
         assert_eq!(
-            warning(all, Source::Path),
+            warning(all, SourceKind::Path),
             "init configuration: s3Interval, sqsDelete, s3AccountList, s3RetryFor, aws.region have no effect for a local path"
         );
         assert_eq!(
-            warning(all, Source::S3),
+            warning(all, SourceKind::S3),
             "init configuration: sqsDelete has no effect for s3://"
         );
         assert_eq!(
-            warning(all, Source::Sqs),
-            "init configuration: s3Interval, s3RetryFor have no effect for sqs://"
+            warning(all, SourceKind::Sqs),
+            "init configuration: s3Interval, s3AccountList, s3RetryFor have no effect for sqs://"
         );
     }
 
     #[test]
-    fn keys_that_are_not_given_are_not_named() {
+    fn unset_keys_are_not_named() {
         for config in [
             "",
             "null",
@@ -86,7 +85,7 @@ mod tests {
             r#"{"aws": {}}"#,
             r#"{"s3Intervall": "5d"}"#,
         ] {
-            assert_eq!(warning(config, Source::Path), "", "{config}");
+            assert_eq!(warning(config, SourceKind::Path), "", "{config}");
         }
     }
 }

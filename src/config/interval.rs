@@ -1,4 +1,4 @@
-//! The span of time that `s3Interval` selects logs by; it sees times only, never files or buckets.
+//! The interval of `s3Interval`, and durations.
 #![forbid(unsafe_code)]
 
 use std::time::Duration;
@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::log::quote::quoted;
 use crate::timestamp;
 
-/// A span of time, compared in whole minutes, with both ends in it. Without an end it stays open.
+/// Interval of time with inclusive bounds, compared by minute. Each bound is optional.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Interval {
     /// Seconds since the epoch.
@@ -17,21 +17,19 @@ pub struct Interval {
 }
 
 impl Interval {
-    /// Reads the text of `s3Interval`; `now`, in seconds since the epoch, is what durations count back from.
+    /// Parses the value of `s3Interval`: `<start>`, `<start>-<end>`, or empty text for an unbounded interval.
     ///
-    /// One moment is the start of an interval without end, `<start>-<end>` has both. A moment is
-    /// `<n>` and `w`, `d`, `h`, `m` or `s`, so long before `now`, or `YYYY-MM-DDTHH:MM:SSZ`. Empty text is all of time.
-    /// A duration that leads to before 1970 means 1970.
+    /// Each bound is a duration before `now` (in seconds since the epoch), such as `5d`, or `YYYY-MM-DDTHH:MM:SSZ`. A
+    /// duration that reaches back before 1970 means 1970.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`] naming the text and what is allowed, for anything else and for a
-    /// start after its end.
+    /// [`ErrorKind::Config`] with the text and the allowed forms if it is malformed, or if the start is after the end.
     pub fn parse(text: &str, now: i64) -> Result<Interval> {
         if text.is_empty() {
             return Ok(Interval::default());
         }
-        let (start, rest) = moment(text, now).ok_or_else(|| malformed(text))?;
+        let (start, rest) = bound(text, now).ok_or_else(|| malformed(text))?;
         if rest.is_empty() {
             return Ok(Interval {
                 start: Some(start),
@@ -40,7 +38,7 @@ impl Interval {
         }
         let (end, rest) = rest
             .strip_prefix('-')
-            .and_then(|rest| moment(rest, now))
+            .and_then(|rest| bound(rest, now))
             .ok_or_else(|| malformed(text))?;
         if !rest.is_empty() {
             return Err(malformed(text));
@@ -49,7 +47,7 @@ impl Interval {
             return Err(Error::new(
                 ErrorKind::Config,
                 format!(
-                    "s3Interval: {} starts after its end; write the earlier moment first, e.g. 5d-2d",
+                    "s3Interval: {} starts after its end; write the earlier time first, e.g. 5d-2d",
                     quoted(text)
                 ),
             ));
@@ -60,50 +58,33 @@ impl Interval {
         })
     }
 
-    /// Whether a log whose name bears `time`, in seconds since the epoch, lies in the interval.
+    /// Whether `time`, in seconds since the epoch, is in the interval.
     ///
-    /// Names say minutes, so seconds on either side are left out: `12:00:10` ends with the minute 12:00.
+    /// Compares minutes, the precision of file names: an end of `12:00:10` includes all of the minute 12:00.
     pub fn contains(&self, time: i64) -> bool {
         let minute = |seconds: i64| seconds.div_euclid(60);
         self.start.is_none_or(|start| minute(start) <= minute(time))
             && self.end.is_none_or(|end| minute(time) <= minute(end))
     }
 
-    /// The start in seconds since the epoch; `None` where there is none.
+    /// Start in seconds since the epoch.
     pub fn start(&self) -> Option<i64> {
         self.start
     }
 
-    /// The end in seconds since the epoch; `None` where there is none.
+    /// End in seconds since the epoch.
     pub fn end(&self) -> Option<i64> {
         self.end
     }
-
-    /// The first day as CloudTrail's folders write it, `YYYY/MM/DD`; `None` without a start.
-    ///
-    /// All folders of earlier days sort before it.
-    pub fn first_day(&self) -> Option<String> {
-        self.start.map(folders)
-    }
-
-    /// The last day as CloudTrail's folders write it, `YYYY/MM/DD`; `None` without an end.
-    pub fn last_day(&self) -> Option<String> {
-        self.end.map(folders)
-    }
 }
 
-fn folders(seconds: i64) -> String {
-    let (year, month, day) = timestamp::civil_date(seconds);
-    format!("{year:04}/{month:02}/{day:02}")
-}
-
-/// A moment at the head of `text`, in seconds since the epoch, and the text behind it.
-fn moment(text: &str, now: i64) -> Option<(i64, &str)> {
+/// Parses a bound at the start of `text`; returns it in seconds since the epoch, and the rest of the text.
+fn bound(text: &str, now: i64) -> Option<(i64, &str)> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     match text.as_bytes().get(digits)? {
         b'-' => absolute(text),
         unit if digits > 0 => {
-            // More digits than an i64 has is before 1970 just as well.
+            // A number that overflows is before 1970 in any unit.
             let count: i64 = text[..digits].parse().unwrap_or(i64::MAX);
             let before = count.saturating_mul(unit_seconds(*unit)?);
             Some((now.saturating_sub(before).max(0), &text[digits + 1..]))
@@ -124,7 +105,7 @@ fn unit_seconds(unit: u8) -> Option<i64> {
     })
 }
 
-/// Reads a duration such as `90s`, `30m`, `2h`, `1d` or `1w`.
+/// Parses a duration such as `90s`, `30m`, `2h`, `1d` or `1w`.
 pub(crate) fn duration(text: &str) -> Option<Duration> {
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -135,7 +116,7 @@ pub(crate) fn duration(text: &str) -> Option<Duration> {
     Some(Duration::from_secs(count.saturating_mul(seconds)))
 }
 
-/// `YYYY-MM-DDTHH:MM:SSZ` at the head of `text`.
+/// Parses `YYYY-MM-DDTHH:MM:SSZ` at the start of `text`.
 fn absolute(text: &str) -> Option<(i64, &str)> {
     let (time, rest) = text.split_at_checked(20)?;
     let time = time.as_bytes();
@@ -214,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn both_kinds_make_ranges() {
+    fn ranges_mix_durations_and_timestamps() {
         let start = at("2023-04-05T06:00:00Z");
         let end = at("2023-04-05T12:00:10Z");
         assert_eq!(ends("2023-04-05T06:00:00Z"), (Some(start), None));
@@ -235,14 +216,14 @@ mod tests {
     }
 
     #[test]
-    fn empty_text_is_all_of_time() {
+    fn empty_text_is_unbounded() {
         let all = Interval::parse("", NOW).expect("nothing to refuse");
         assert!(all.contains(i64::MIN) && all.contains(0) && all.contains(i64::MAX));
-        assert_eq!((all.first_day(), all.last_day()), (None, None));
+        assert_eq!((all.start(), all.end()), (None, None));
     }
 
     #[test]
-    fn both_ends_belong_to_it_by_the_minute() {
+    fn bounds_are_inclusive_by_minute() {
         let text = "2023-04-05T06:00:30Z-2023-04-05T12:00:10Z";
         let interval = Interval::parse(text, NOW).expect("an interval");
         for inside in [
@@ -264,30 +245,18 @@ mod tests {
     }
 
     #[test]
-    fn days_are_written_as_folders() {
-        let text = "2023-04-05T23:59:59Z-2024-02-29T00:00:00Z";
-        let interval = Interval::parse(text, NOW).expect("an interval");
-        assert_eq!(interval.first_day().as_deref(), Some("2023/04/05"));
-        assert_eq!(interval.last_day().as_deref(), Some("2024/02/29"));
-    }
-
-    #[test]
-    fn far_away_times_neither_overflow_nor_fail() {
+    fn distant_times_do_not_overflow() {
         assert_eq!(ends("99999999999w"), (Some(0), None));
         assert_eq!(ends(&format!("{}w", "9".repeat(500))), (Some(0), None));
         assert_eq!(ends("9223372036854775807s-0s"), (Some(0), Some(NOW)));
-        let old = Interval::parse("99999999999w", NOW).expect("an interval");
-        assert_eq!(old.first_day().as_deref(), Some("1970/01/01"));
         let text = "0000-01-01T00:00:00Z-9999-12-31T23:59:60Z";
         let wide = Interval::parse(text, NOW).expect("an interval");
         assert!(wide.contains(0) && wide.contains(NOW));
-        assert_eq!(wide.first_day().as_deref(), Some("0000/01/01"));
-        assert_eq!(wide.last_day().as_deref(), Some("9999/12/31"));
         assert!(Interval::parse("5d", i64::MIN).is_ok());
     }
 
     #[test]
-    fn a_start_after_its_end_is_refused_by_name() {
+    fn start_after_end_is_an_error_with_the_text() {
         for text in [
             "2d-5d",
             "5d-2023-04-05T06:00:00Z",
@@ -304,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_refused_by_name_with_what_is_allowed() {
+    fn malformed_text_is_an_error_with_the_text_and_the_allowed_forms() {
         for text in [
             " ",
             "5",
@@ -346,9 +315,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_makes_it_panic(text in "[0-9wdhmsTZ:é-]{0,45}", now in any::<i64>()) {
+        fn arbitrary_text_does_not_panic(text in "[0-9wdhmsTZ:é-]{0,45}", now in any::<i64>()) {
             if let Ok(interval) = Interval::parse(&text, now) {
-                let _ = (interval.contains(now), interval.first_day(), interval.last_day());
+                let _ = interval.contains(now);
             }
         }
     }

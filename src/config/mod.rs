@@ -1,15 +1,14 @@
-//! The init configuration: what its keys mean, which values they take, and how a person's JSON
-//! becomes one. Knows nothing of who uses the values.
+//! The init configuration: its keys with their meaning, defaults and JSON schema, and its parser.
 #![forbid(unsafe_code)]
 
-mod check;
 mod effect;
-mod given;
 pub mod interval;
+mod json;
+mod validate;
 
-pub use self::effect::Source;
+pub use self::effect::SourceKind;
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
@@ -21,17 +20,18 @@ use self::interval::Interval;
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::quote::{quoted, redacted};
 use crate::object_key::is_account;
+use crate::timestamp;
 
-/// The default of `s3RetryFor`.
-const DEFAULT_RETRY_FOR: Duration = Duration::from_secs(30 * 60);
+/// Default of `s3RetryFor`.
+const DEFAULT_RETRY_FOR: &str = "30m";
 
 /// Settings of the CloudTrail source: the plugin's `init_config` in falco.yaml.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Config {
-    /// Delete messages from the queue once they are processed. With false, they become visible again and are delivered again.
+    /// Delete messages from the queue once they are processed. false: messages become visible again and are processed again.
     pub sqs_delete: bool,
-    /// When to delete a message: after Falco received every record that it led to (delivered, at least once), or as soon as it is received (received, at most once).
+    /// When to delete a message: after Falco received all records of its objects (delivered: at least once), or as soon as it is received (received: at most once).
     pub sqs_delete_when: SqsDeleteWhen,
     /// ID of the AWS account that owns the queue. Empty: the account of the credentials.
     pub sqs_owner_account: String,
@@ -41,7 +41,7 @@ pub struct Config {
     /// Visibility timeout in seconds: how long a received message is hidden from other consumers. Extended while its objects are being read. 0: the queue's own setting.
     #[schemars(range(min = 0, max = 43200))]
     pub sqs_visibility_timeout: u32,
-    /// How often a message that fails permanently is received before it is deleted with an error, if the queue has no redrive policy. A queue with one decides by that policy.
+    /// Number of receives after which a message that fails permanently is deleted with an error. Without effect if the queue has a redrive policy.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub sqs_max_receives: u32,
     /// Accepted for compatibility, without effect: the format of a notification is recognized from the message.
@@ -50,13 +50,13 @@ pub struct Config {
     /// Maximum number of concurrent downloads, and of concurrent listings.
     #[schemars(range(min = 1, max = 1024))]
     pub s3_download_concurrency: u32,
-    /// Log files to read, by the time in their names: 5d (the last five days), 5d-2d, 2023-04-05T06:00:00Z, or a start and an end of either kind joined by a dash. Units are w, d, h, m and s. Empty: all.
+    /// Interval of log files to read, by the time in their names: 5d (the last five days), 5d-2d, 2023-04-05T06:00:00Z, or a start and an end of either kind joined by a dash. Units are w, d, h, m and s. Empty: all files.
     pub s3_interval: String,
-    /// Account IDs to read from the bucket of an organization trail, separated by commas. Empty: all.
+    /// Account IDs to read from the bucket of an organization trail, separated by commas. Empty: all accounts.
     pub s3_account_list: String,
-    /// What to do with an object that cannot be read after all retries: log, count and skip it (skip), or end the source with an error (fail).
+    /// What to do with an object that cannot be read after all retries: log and count it and read on (skip), or end the source with an error (fail).
     pub s3_on_error: OnError,
-    /// How long to retry an object or a listing of an s3:// source while its failure may be temporary, before s3OnError applies: a number and a unit (w, d, h, m or s), such as 90s, 30m or 2h; from 1s to 7d.
+    /// How long to retry an object or a listing of an s3:// source after transient failures, before s3OnError applies: a number and a unit (w, d, h, m or s), such as 90s, 30m or 2h; from 1s to 7d.
     pub s3_retry_for: String,
     /// Accepted for compatibility, without effect: fields are extracted on demand.
     pub use_async: bool,
@@ -65,28 +65,28 @@ pub struct Config {
     /// Number of threads that decompress and parse. 0: one less than the number of processor cores, at least one.
     #[schemars(range(min = 0, max = 64))]
     pub decode_threads: u32,
-    /// Memory budget in bytes for compressed and decompressed data that waits for Falco. Reading pauses at this limit; a single object larger than it is still read.
+    /// Memory budget in bytes for compressed and decompressed data that waits for Falco. Reading pauses when it is used up; a single larger object is still read.
     #[schemars(range(min = 1))]
     pub max_buffered_bytes: u64,
     /// Maximum size of an object in bytes after decompression. A larger object is rejected, logged and counted.
     #[schemars(range(min = 1))]
     pub max_object_bytes: u64,
-    /// Path of a file that gets a JSON line for every object that is lost, with the cause; the log is then rate-limited. Empty: every lost object is logged.
+    /// Path of a file that records every lost object and its cause, one JSON line each; log lines about lost objects are then rate-limited. Empty: no file, and every lost object is logged.
     pub lost_log: String,
-    /// How to connect to AWS. Settings that are missing here come from the default chain of the AWS SDK: environment, shared files, and so on.
+    /// How to connect to AWS. Settings that are not set here come from the AWS SDK's default chain: environment, shared files, container and instance roles.
     pub aws: Aws,
-    /// Names of the keys that the init configuration sets; those of inner objects as `outer.inner`.
+    /// Keys that the init configuration sets; those of inner objects as `outer.inner`.
     #[serde(skip)]
-    pub given: Vec<String>,
+    pub set_keys: Vec<String>,
 }
 
-/// How to connect to AWS: the `aws` object of the [`Config`]. An empty string leaves a setting to the AWS SDK's defaults.
+/// How to connect to AWS: the `aws` object of the [`Config`]. An empty string means the AWS SDK's default.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Aws {
     /// Profile in the shared files.
     pub profile: String,
-    /// Region of the queue, and of buckets whose region cannot be determined.
+    /// Region of the queue, and of buckets whose region cannot be detected.
     pub region: String,
     /// Path of the shared config file, instead of ~/.aws/config.
     pub config: String,
@@ -98,7 +98,7 @@ pub struct Aws {
     pub role_arn: String,
     /// External ID that the role's trust policy requires.
     pub external_id: String,
-    /// Name of the assumed session, as the role's own logs show it.
+    /// Name of the role session, as CloudTrail records it.
     pub role_session_name: String,
     /// Use AWS's FIPS endpoints.
     pub use_fips: bool,
@@ -110,7 +110,7 @@ pub struct Aws {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SqsDeleteWhen {
-    /// After every record of every object that it names was delivered to Falco: at least once.
+    /// After all records of all of its objects were delivered to Falco: at least once.
     Delivered,
     /// On receipt: at most once.
     Received,
@@ -140,7 +140,7 @@ impl Default for Config {
             s3_interval: String::new(),
             s3_account_list: String::new(),
             s3_on_error: OnError::Skip,
-            s3_retry_for: "30m".to_owned(),
+            s3_retry_for: DEFAULT_RETRY_FOR.to_owned(),
             use_async: true,
             include_insights: false,
             decode_threads: 0,
@@ -148,13 +148,13 @@ impl Default for Config {
             max_object_bytes: 1 << 30,
             lost_log: String::new(),
             aws: Aws::default(),
-            given: Vec::new(),
+            set_keys: Vec::new(),
         }
     }
 }
 
 impl Config {
-    /// Number of threads that decompress and parse: the configured one, else one less than there are cores, at least one.
+    /// Number of decode threads: the configured one, else one less than the number of cores, at least one.
     pub fn decode_threads(&self) -> usize {
         match self.decode_threads {
             0 => std::thread::available_parallelism()
@@ -170,11 +170,11 @@ impl Config {
 
     /// How long temporary failures of an `s3://` source are retried.
     pub fn s3_retry_for(&self) -> Duration {
-        // Values that were parsed are valid.
-        retry_for(&self.s3_retry_for).unwrap_or(DEFAULT_RETRY_FOR)
+        // `parse` rejects invalid values.
+        retry_for(&self.s3_retry_for).unwrap_or_default()
     }
 
-    /// The accounts of `s3AccountList` in its order, each once; none means all accounts.
+    /// Account IDs of `s3AccountList`, without duplicates; empty means all accounts.
     pub fn s3_accounts(&self) -> Vec<&str> {
         let mut accounts = Vec::new();
         for account in self.s3_account_list.split(',').map(str::trim) {
@@ -186,20 +186,20 @@ impl Config {
     }
 }
 
-/// Reads an init configuration: a JSON object, or `null` or blank text for one without keys.
+/// Parses an init configuration: a JSON object, or `null` or blank text for one without keys.
 ///
-/// Keys match in any case. The second value has one line for each key that is unknown or given
-/// twice (the last one counts), to be logged as warnings.
+/// Keys match case-insensitively. The second value has a warning for each unknown or repeated key; the last of a
+/// repeated key counts.
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Config`] where the text is no JSON object (with the line and column), or where a
-/// value is not allowed (with its key, itself and what is).
+/// [`ErrorKind::Config`] if the text is not a JSON object (with line and column), or if a value is invalid (with its
+/// key, the value and what is allowed).
 pub fn parse(text: &str) -> Result<(Config, Vec<String>)> {
     let mut warnings = Vec::new();
-    let given = given::read(text)?;
-    let config = check::config(given, &schema_value(), &mut warnings)?;
-    Interval::parse(&config.s3_interval, now())?;
+    let members = json::parse_object(text)?;
+    let config = validate::config(members, &schema_value(), &mut warnings)?;
+    Interval::parse(&config.s3_interval, timestamp::now())?;
     check_accounts(&config.s3_account_list)?;
     check_retry_for(&config.s3_retry_for)?;
     check_endpoint(&config.aws.endpoint)?;
@@ -222,13 +222,13 @@ fn schema_value() -> Value {
         .to_value()
 }
 
-/// Falco passes an empty YAML mapping on as `null`, after checking it against the schema.
+/// Accepts `null`: Falco passes it for an empty YAML mapping, after validating it against the schema.
 fn accept_null(schema: &mut Value) {
     schema["type"] = serde_json::json!(["object", "null"]);
 }
 
-/// Rewrites what schemars says in newer or rarer words, which Falco's validator need not know:
-/// choices become an `enum`, and formats such as `uint32` go.
+/// Rewrites keywords that Falco's validator may not support: choices become an `enum`, and formats such as `uint32` are
+/// removed.
 #[derive(Clone)]
 struct PlainKeywords;
 
@@ -244,12 +244,7 @@ impl Transform for PlainKeywords {
     }
 }
 
-fn now() -> i64 {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
-    since_epoch.map_or(0, |d| i64::try_from(d.as_secs()).unwrap_or(i64::MAX))
-}
-
-/// The value of `s3RetryFor`, if it is a duration and in range.
+/// The duration of `s3RetryFor`; `None` if it is malformed or out of range.
 fn retry_for(text: &str) -> Option<Duration> {
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
     let range = Duration::from_secs(1)..=7 * DAY;
@@ -278,7 +273,7 @@ fn check_accounts(list: &str) -> Result<()> {
         Some(id) => Err(Error::new(
             ErrorKind::Config,
             format!(
-                "s3AccountList: {} in {} is not an account id; allowed are ids of 12 digits, separated by commas",
+                "s3AccountList: {} in {} is not an account ID; allowed are IDs of 12 digits, separated by commas",
                 quoted(id),
                 quoted(list)
             ),

@@ -1,4 +1,4 @@
-//! What `init_config` may hold, what is said about the rest, and what the schema tells.
+//! Accepted and rejected configurations, and the schema.
 
 use super::*;
 use proptest::prelude::*;
@@ -9,7 +9,7 @@ fn config(text: &str) -> Config {
     config
 }
 
-fn refusal(text: &str) -> String {
+fn rejection(text: &str) -> String {
     let error = parse(text).expect_err(text);
     assert_eq!(error.kind(), ErrorKind::Config);
     let message = error.to_string();
@@ -34,7 +34,7 @@ fn blank_text_is_an_object_without_keys() {
 }
 
 #[test]
-fn defaults_are_those_of_the_documentation() {
+fn defaults_match_the_documentation() {
     let config = Config::default();
     assert!(config.sqs_delete && config.use_async);
     assert!(!config.use_s3_sns && !config.include_insights);
@@ -73,7 +73,7 @@ fn every_key_is_read() {
     assert_eq!(config.decode_threads(), 3);
     assert_eq!(config.sqs_visibility_timeout(), Some(60));
     assert_eq!(config.s3_retry_for(), Duration::from_secs(7200));
-    assert_eq!(config.given.len(), 28, "{:?}", config.given);
+    assert_eq!(config.set_keys.len(), 28, "{:?}", config.set_keys);
     let expected = Config {
         sqs_delete: false,
         sqs_delete_when: SqsDeleteWhen::Received,
@@ -105,7 +105,7 @@ fn every_key_is_read() {
             use_fips: true,
             use_dualstack: true,
         },
-        given: config.given.clone(),
+        set_keys: config.set_keys.clone(),
     };
     assert_eq!(config, expected);
 }
@@ -116,11 +116,11 @@ fn keys_match_in_any_case_at_both_levels() {
     assert_eq!(config.s3_interval, "5d");
     assert!(config.use_s3_sns);
     assert_eq!(config.aws.role_arn, "r");
-    assert_eq!(config.given, ["s3Interval", "useS3SNS", "aws.roleArn"]);
+    assert_eq!(config.set_keys, ["s3Interval", "useS3SNS", "aws.roleArn"]);
 }
 
 #[test]
-fn zero_means_the_default_where_the_documentation_says_so() {
+fn zero_means_the_default_of_visibility_timeout_and_threads() {
     let config = config(r#"{"sqsVisibilityTimeout": 0, "decodeThreads": 0}"#);
     assert_eq!(config.sqs_visibility_timeout(), None);
     assert_eq!(config.decode_threads(), Config::default().decode_threads());
@@ -147,7 +147,7 @@ fn retry_durations_have_units_and_bounds() {
 }
 
 #[test]
-fn a_whole_number_may_be_written_as_a_float() {
+fn integer_may_be_written_as_a_float() {
     assert_eq!(config(r#"{"sqsWaitSeconds": 5.0}"#).sqs_wait_seconds, 5);
     assert_eq!(
         config(r#"{"maxObjectBytes": 1e9}"#).max_object_bytes,
@@ -185,21 +185,21 @@ fn an_unknown_key_is_a_warning_with_the_nearest_known_one() {
 }
 
 #[test]
-fn a_key_with_a_dot_is_told_how_it_is_written() {
+fn warning_about_a_dotted_key_shows_the_object_form() {
     let (_, warnings) = parse(r#"{"AWS.Region": "eu-west-1"}"#).expect("a warning at most");
     let place = r#"is "aws.region", written {"aws": {"region": …}}"#;
     assert!(warnings[0].ends_with(place), "{warnings:?}");
 }
 
 #[test]
-fn the_value_of_an_unknown_key_is_not_repeated() {
+fn value_of_an_unknown_key_is_not_logged() {
     let (_, warnings) = parse(r#"{"aws": {"secretKey": "hush"}}"#).expect("a warning at most");
     assert_eq!(warnings.len(), 1);
     assert!(!warnings[0].contains("hush"), "{warnings:?}");
 }
 
 #[test]
-fn of_a_key_given_twice_the_last_counts() {
+fn last_of_a_repeated_key_counts() {
     for text in [
         r#"{"s3Interval": "5d", "S3Interval": "2d"}"#,
         r#"{"S3Interval": false, "s3Interval": "2d"}"#,
@@ -209,7 +209,7 @@ fn of_a_key_given_twice_the_last_counts() {
         assert_eq!(config.s3_interval, "2d", "{text}");
         assert_eq!(warnings.len(), 1, "{warnings:?}");
         assert!(
-            warnings[0].contains("\"s3Interval\" is given more than once"),
+            warnings[0].contains("\"s3Interval\" is set more than once"),
             "{warnings:?}"
         );
     }
@@ -224,7 +224,7 @@ fn of_a_key_given_twice_the_last_counts() {
 }
 
 #[test]
-fn a_value_that_is_not_allowed_is_named_with_its_key_and_what_is() {
+fn invalid_value_is_an_error_with_key_value_and_allowed_values() {
     for (text, parts) in [
         (
             r#"{"sqsDelete": "true"}"#,
@@ -366,7 +366,7 @@ fn a_value_that_is_not_allowed_is_named_with_its_key_and_what_is() {
             ["s3AccountList: \"123456789012;210987654321\" ", "12 digits"],
         ),
     ] {
-        let message = refusal(text);
+        let message = rejection(text);
         assert!(
             message.starts_with(parts[0]) && message.contains(parts[1]),
             "{message}"
@@ -375,15 +375,15 @@ fn a_value_that_is_not_allowed_is_named_with_its_key_and_what_is() {
 }
 
 #[test]
-fn a_long_value_is_shortened() {
+fn long_value_is_truncated_in_errors() {
     let text = format!(r#"{{"s3OnError": "{}"}}"#, "é".repeat(100_000));
-    assert!(refusal(&text).chars().count() < 200);
+    assert!(rejection(&text).chars().count() < 200);
     let text = format!(r#"{{"s3Interval": "{}"}}"#, "é".repeat(100_000));
-    assert!(refusal(&text).chars().count() < 400);
+    assert!(rejection(&text).chars().count() < 400);
 }
 
 #[test]
-fn text_that_is_no_object_is_located() {
+fn text_that_is_no_object_is_an_error_with_line_and_column() {
     for (text, part) in [
         (
             "{\n  useAsync: true\n}",
@@ -403,18 +403,18 @@ fn text_that_is_no_object_is_located() {
         ("false", "false at line 1 column 1 is not an object"),
         ("\"{}\"", "\"{}\" at line 1 column 1 is not an object"),
     ] {
-        let message = refusal(text);
+        let message = rejection(text);
         assert!(
             message.contains(part) && message.contains("one JSON object"),
             "{message}"
         );
     }
     let deep = "[".repeat(100_000);
-    assert!(refusal(&deep).contains("recursion limit"));
+    assert!(rejection(&deep).contains("recursion limit"));
 }
 
 #[test]
-fn an_interval_counts_from_the_present() {
+fn interval_durations_count_back_from_now() {
     assert!(parse(r#"{"s3Interval": "2013-11-13T00:00:00Z-1d"}"#).is_ok());
     assert!(parse(r#"{"s3Interval": "9999-12-31T00:00:00Z-1d"}"#).is_err());
 }
@@ -454,7 +454,7 @@ fn the_schema_uses_plain_keywords_only() {
 }
 
 #[test]
-fn the_schema_tells_types_ranges_and_defaults() {
+fn schema_has_types_ranges_and_defaults() {
     let schema = schema_value();
     let keys: Vec<&String> = schema["properties"]
         .as_object()
@@ -488,7 +488,7 @@ fn the_schema_tells_types_ranges_and_defaults() {
         assert_eq!(property["type"], kind, "{path}");
         assert_eq!(property.get("default").cloned(), default, "{path}");
     }
-    for (path, least, most) in [
+    for (path, minimum, maximum) in [
         ("sqsWaitSeconds", 0, Some(20)),
         ("sqsVisibilityTimeout", 0, Some(43_200)),
         ("sqsMaxReceives", 1, Some(1_000_000)),
@@ -498,10 +498,10 @@ fn the_schema_tells_types_ranges_and_defaults() {
         ("maxObjectBytes", 1, None),
     ] {
         let property = property(path);
-        assert_eq!(property["minimum"].as_u64(), Some(least), "{path}");
+        assert_eq!(property["minimum"].as_u64(), Some(minimum), "{path}");
         assert_eq!(
             property.get("maximum").and_then(Value::as_u64),
-            most,
+            maximum,
             "{path}"
         );
     }
@@ -519,16 +519,16 @@ fn the_schema_tells_types_ranges_and_defaults() {
 fn the_defaults_in_the_schema_are_accepted() {
     let schema = schema_value();
     let defaults = schema["properties"].as_object().expect("keys").iter();
-    let given: serde_json::Map<String, Value> = defaults
+    let defaults: serde_json::Map<String, Value> = defaults
         .filter_map(|(key, property)| Some((key.clone(), property.get("default")?.clone())))
         .collect();
-    assert_eq!(given.len(), 19);
-    let config = config(&Value::Object(given).to_string());
-    let given = config.given.clone();
+    assert_eq!(defaults.len(), 19);
+    let config = config(&Value::Object(defaults).to_string());
+    let set_keys = config.set_keys.clone();
     assert_eq!(
         config,
         Config {
-            given,
+            set_keys,
             ..Config::default()
         }
     );
@@ -536,12 +536,12 @@ fn the_defaults_in_the_schema_are_accepted() {
 
 proptest! {
     #[test]
-    fn no_text_makes_it_panic(text in "[{}\\[\\]\",:a-z0-9\\PC]{0,60}") {
+    fn arbitrary_text_does_not_panic(text in "[{}\\[\\]\",:a-z0-9\\PC]{0,60}") {
         let _ = parse(&text);
     }
 
     #[test]
-    fn no_value_of_any_key_makes_it_panic(
+    fn arbitrary_values_do_not_panic(
         key in "(sqs(Delete|WaitSeconds|MaxReceives)|s3(Interval|AccountList)|aws|maxObjectBytes|decodeThreads)",
         value in "(-?[0-9]{1,25}(\\.[0-9]{1,3})?(e[0-9]{1,3})?|\"[0-9dhT:, -]{0,20}\"|null|true|\\[\\]|\\{\"region\":1\\})",
     ) {

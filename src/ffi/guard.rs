@@ -25,7 +25,7 @@ pub(super) fn guard_result<T>(
     catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {
         let message = message(&*panic);
         let line = format!("{function} failed: internal error: {message}");
-        Err(Error::new(ErrorKind::Host, line))
+        Err(Error::new(ErrorKind::Internal, line))
     })
 }
 

@@ -18,7 +18,7 @@ pub(super) const NAME: &CStr = c"cloudtrail";
 pub(super) const DESCRIPTION: &CStr =
     c"Reads AWS CloudTrail logs from files, S3 and SQS, and extracts fields from their records";
 
-pub(super) const CONTACT: &CStr = c"github.com/falcosecurity/plugins";
+pub(super) const CONTACT: &CStr = c"the maintainers of cloudtrail for Falco (see SECURITY.md)";
 
 /// Event source, as rules name it.
 pub(super) const EVENT_SOURCE: &CStr = c"aws_cloudtrail";

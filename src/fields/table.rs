@@ -205,7 +205,7 @@ pub static FIELDS: &[Field] = &[
     text("ct.eventversion", FieldExtractor::Key(KnownKey::EventVersion), "Event Version", "version of the record's format (eventVersion)"),
     text("ct.vpcendpointaccountid", FieldExtractor::Key(KnownKey::VpcEndpointAccountId), "VPC Endpoint Account ID", "account that owns the VPC endpoint (vpcEndpointAccountId)"),
     text("ct.tlsdetails.keyexchange", FieldExtractor::Key(KnownKey::KeyExchange), "TLS Key Exchange", "TLS key exchange (tlsDetails.keyExchange)"),
-    text("ct.eventcontext", FieldExtractor::Key(KnownKey::EventContext), "Event Context", "tags and other context that a trail adds, as JSON (eventContext)"),
+    text("ct.eventcontext", FieldExtractor::Key(KnownKey::EventContext), "Event Context", "resource tags and global condition keys that an event data store adds, as JSON (eventContext)"),
     text("ct.insightdetails", FieldExtractor::Key(KnownKey::InsightDetails), "Insight Details", "unusual activity that an Insights event reports, as JSON (insightDetails)"),
     text("ct.user.accesskeyid", FieldExtractor::Key(KnownKey::AccessKeyId), "User Access Key ID", "access key that signed the request (userIdentity.accessKeyId)"),
     text("ct.user.invokedby", FieldExtractor::Key(KnownKey::InvokedBy), "Invoked By", "service that made the request for the user (userIdentity.invokedBy)"),

@@ -83,7 +83,7 @@ impl<'p> Capture<'p> {
             api::ss_plugin_rc_SS_PLUGIN_TIMEOUT => Status::Timeout,
             api::ss_plugin_rc_SS_PLUGIN_EOF => Status::Eof,
             _ => {
-                let error = Error::new(ErrorKind::Read, self.plugin.last_error_or(rc));
+                let error = Error::new(ErrorKind::Plugin, self.plugin.last_error_or(rc));
                 if count == 0 {
                     return Err(error);
                 }

@@ -85,7 +85,7 @@ impl Plugin {
         // points to are owned by `values`. `values_in_use` was false, so that no earlier results are being read.
         let rc = unsafe { extract_fields(self.state, &event, &input) };
         if rc != api::ss_plugin_rc_SS_PLUGIN_SUCCESS {
-            return Err(Error::new(ErrorKind::Read, self.last_error_or(rc)));
+            return Err(Error::new(ErrorKind::Plugin, self.last_error_or(rc)));
         }
         for (request, raw) in values.requests.as_slice().iter().zip(&values.requests.raw) {
             check(request, raw)?;

@@ -67,5 +67,5 @@ use crate::error::{Error, ErrorKind};
 
 /// Error for a file that is not a plugin, a plugin that violates the plugin API, or a misuse of this host.
 fn broken(message: impl Into<String>) -> Error {
-    Error::new(ErrorKind::Host, message)
+    Error::new(ErrorKind::Api, message)
 }

@@ -134,7 +134,7 @@ impl Plugin {
         match (rc, json) {
             (api::ss_plugin_rc_SS_PLUGIN_SUCCESS, Some(json)) => Ok(json),
             (api::ss_plugin_rc_SS_PLUGIN_SUCCESS, None) => Ok("[]".into()),
-            (rc, _) => Err(Error::new(ErrorKind::Read, self.last_error_or(rc))),
+            (rc, _) => Err(Error::new(ErrorKind::Plugin, self.last_error_or(rc))),
         }
     }
 

@@ -31,7 +31,7 @@ pub struct Request {
 impl Request {
     /// Parses `name`, `name[0]` or `name[key]`. The argument ends at the last bracket.
     pub(super) fn parse(fields: &Arc<[Field]>, spec: &str) -> Result<Request> {
-        let reject = |reason: String| Error::new(ErrorKind::Host, reason);
+        let reject = |reason: String| Error::new(ErrorKind::Field, reason);
         let (name, argument) = match spec.split_once('[') {
             None => (spec, None),
             Some((name, rest)) => match rest.strip_suffix(']') {

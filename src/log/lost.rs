@@ -11,17 +11,17 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::log::quote::quoted;
 use crate::timestamp;
 
-/// The open file. Several processes may append to one file: each line is a single write.
+/// The open file. Several processes may append to the same file: each line is a single write.
 #[derive(Debug)]
 pub(super) struct LostLog {
     file: File,
     path: String,
-    /// The last write failed, perhaps in the middle of a line.
-    broken: bool,
+    /// The last write failed, possibly after a partial line.
+    partial: bool,
 }
 
 #[derive(Serialize)]
-struct Entry<'a> {
+struct LostEntry<'a> {
     time: String,
     object: &'a str,
     cause: &'a str,
@@ -41,7 +41,7 @@ impl LostLog {
         Ok(LostLog {
             file,
             path: quoted(path),
-            broken: false,
+            partial: false,
         })
     }
 
@@ -57,26 +57,26 @@ impl LostLog {
         outcome: &str,
         time: SystemTime,
     ) -> io::Result<()> {
-        let entry = Entry {
+        let entry = LostEntry {
             time: rfc3339(time),
             object,
             cause,
             outcome,
         };
         let mut line = Vec::new();
-        if self.broken {
-            // Keeps this line apart from a partial one.
+        if self.partial {
+            // Ends the partial line.
             line.push(b'\n');
         }
         serde_json::to_writer(&mut line, &entry)?;
         line.push(b'\n');
         let written = self.file.write_all(&line);
-        self.broken = written.is_err();
+        self.partial = written.is_err();
         written
     }
 }
 
-/// UTC with milliseconds, such as `2026-01-14T08:50:00.123Z`.
+/// Formats a time in UTC with milliseconds, such as `2026-01-14T08:50:00.123Z`.
 fn rfc3339(time: SystemTime) -> String {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     let seconds = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
@@ -92,7 +92,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn times_are_rfc_3339() {
+    fn times_are_formatted_as_rfc_3339() {
         let time = UNIX_EPOCH + Duration::from_millis(1_689_020_147_042);
         assert_eq!(rfc3339(time), "2023-07-10T20:15:47.042Z");
         assert_eq!(

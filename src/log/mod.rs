@@ -1,5 +1,5 @@
-//! Log lines on their way to the host. Any thread may add a line; the host's own thread collects
-//! them, because the plugin API does not promise that its log function is thread-safe.
+//! Queue of log lines. Any thread may add a line; the host's thread takes them, because the plugin API does not promise
+//! that the host's log function is thread-safe.
 #![forbid(unsafe_code)]
 
 mod lost;
@@ -13,57 +13,57 @@ use std::time::{Duration, Instant, SystemTime};
 use self::lost::LostLog;
 use crate::error::Result;
 
-/// Queued lines that may be dropped. A host that does not call for a while needs no more.
-const QUEUE: usize = 256;
+/// Maximum number of queued lines; further ones are dropped and counted. The host takes them several times a second.
+const MAX_LINES: usize = 256;
 
-/// Queued lines that name lost objects. They are the only record of the loss, so the bound only protects
-/// the host's memory: 128 MiB at worst, some 15 MiB with keys as CloudTrail writes them.
-const LOST_QUEUE: usize = 65_536;
+/// Maximum number of queued lines about lost objects. They are the only record of a loss, so this bound only protects
+/// memory: 128 MiB at worst, about 15 MiB with CloudTrail's keys.
+const MAX_LOST_LINES: usize = 65_536;
 
-/// Bytes of a line. A key takes up to 1,024 bytes, more when escaped; a service's message has no limit.
-const LINE_BYTES: usize = 2048;
+/// Maximum length of a line in bytes. A key has up to 1,024 bytes, more when escaped; a service's message has no limit.
+const MAX_LINE_BYTES: usize = 2048;
 
-/// Lines of one kind that may follow each other at once.
+/// Burst size of the rate limit: lines of one kind that are logged without delay.
 const BURST: u32 = 100;
 
-/// Interval at which another line of an exhausted kind is let through.
+/// Refill interval of the rate limit: one further line of a kind.
 const REFILL: Duration = Duration::from_secs(1);
 
 /// Flush interval for the count of suppressed messages.
 const FLUSH: Duration = Duration::from_secs(5);
 
-/// Limiter key of lines about objects that the lost log records.
-const LOST: &str = "lost objects";
+/// Kind of lines about objects that the lost log records.
+const LOST_KIND: &str = "lost objects";
 
-/// How much a line matters.
+/// Severity of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
-    /// Something is lost or broken.
+    /// Data is lost, or a source ends.
     Error,
-    /// Something is not as it should be.
+    /// Needs attention; nothing is lost.
     Warning,
-    /// Something worth knowing.
+    /// Normal operation.
     Info,
 }
 
-/// Queue of log lines with a rate limit for each kind of message, because anyone who can cause an error
-/// must not be able to flood the log. Lines that name a lost object are exempt, see [`Log::lost`].
+/// Bounded queue of log lines with a rate limit for each kind of line, so that a sender of bad input cannot flood the log.
+/// Lines that name a lost object are exempt, see [`Log::lost`].
 #[derive(Debug, Default)]
 pub struct Log {
-    queue: Mutex<Queue>,
-    /// File of lost objects. Locked on its own: a slow disk does not delay other log lines.
-    lost: Mutex<Option<LostLog>>,
+    queue: Mutex<LineQueue>,
+    /// File of lost objects. Has its own lock: a slow disk does not delay other log lines.
+    lost_log: Mutex<Option<LostLog>>,
 }
 
 #[derive(Debug, Default)]
-struct Queue {
+struct LineQueue {
     lines: Vec<(Severity, String)>,
-    /// Queued lines that name a lost object.
-    essential: usize,
+    /// Number of queued lines that name a lost object.
+    lost_lines: usize,
     dropped: u64,
-    dropped_essential: u64,
+    dropped_lost: u64,
     limiters: HashMap<&'static str, Limiter>,
-    /// Kinds that are logged only once and were logged.
+    /// Kinds of [`Log::once`] that were logged.
     logged: HashSet<&'static str>,
 }
 
@@ -72,7 +72,7 @@ struct Queue {
 struct Limiter {
     tokens: u32,
     refilled: Instant,
-    /// Lines suppressed since the last one.
+    /// Lines suppressed since the last logged one.
     suppressed: u64,
 }
 
@@ -85,12 +85,12 @@ impl Limiter {
         }
     }
 
-    /// Takes a token. The result is the suffix for the line, or `None` if the line is suppressed.
-    fn admit(&mut self, now: Instant) -> Option<String> {
-        let more = now.duration_since(self.refilled).as_secs() / REFILL.as_secs();
-        if more > 0 {
-            let more = more.min(u64::from(BURST)) as u32;
-            self.tokens = BURST.min(self.tokens.saturating_add(more));
+    /// Takes a token. Returns the suffix for the line, or `None` if the line is suppressed.
+    fn acquire(&mut self, now: Instant) -> Option<String> {
+        let refill = now.duration_since(self.refilled).as_secs() / REFILL.as_secs();
+        if refill > 0 {
+            let refill = refill.min(u64::from(BURST)) as u32;
+            self.tokens = BURST.min(self.tokens.saturating_add(refill));
             self.refilled = now;
         }
         if self.tokens == 0 {
@@ -112,7 +112,7 @@ impl Log {
         self.queue().push(severity, &line);
     }
 
-    /// Adds a line unless the rate limit of its `kind` is reached; suppressed lines are counted.
+    /// Adds a rate-limited line. Lines above the limit of their `kind` are suppressed and counted.
     pub fn limited(&self, kind: &'static str, severity: Severity, line: impl fmt::Display) {
         self.limited_at(Instant::now(), kind, severity, &line);
     }
@@ -127,12 +127,12 @@ impl Log {
         let mut queue = self.queue();
         let limiter = queue.limiters.entry(kind);
         let limiter = limiter.or_insert_with(|| Limiter::new(now));
-        if let Some(suffix) = limiter.admit(now) {
+        if let Some(suffix) = limiter.acquire(now) {
             queue.push(severity, &format_args!("{line}{suffix}"));
         }
     }
 
-    /// Adds the first line of this `kind` and suppresses all later ones.
+    /// Adds a line only if it is the first of its `kind`.
     pub fn once(&self, kind: &'static str, severity: Severity, line: impl fmt::Display) {
         let mut queue = self.queue();
         if queue.logged.insert(kind) {
@@ -143,8 +143,8 @@ impl Log {
         }
     }
 
-    /// Names an object or message that is lost: why, and what was done about it. Never rate-limited, unless a
-    /// lost log records every loss.
+    /// Reports a lost object or message with the cause and the outcome, such as `skipped`. Not rate-limited, unless the
+    /// lost log records the loss.
     pub fn lost(&self, object: &str, cause: &str, outcome: &str) {
         self.lost_at(Instant::now(), object, cause, outcome);
     }
@@ -152,7 +152,7 @@ impl Log {
     fn lost_at(&self, now: Instant, object: &str, cause: &str, outcome: &str) {
         let line = format!("{object}: {cause}; {outcome}");
         let mut failure = None;
-        let recorded = match &mut *lock(&self.lost) {
+        let recorded = match &mut *lock(&self.lost_log) {
             Some(file) => file
                 .append(object, cause, outcome, SystemTime::now())
                 .map_err(|error| {
@@ -168,23 +168,23 @@ impl Log {
             self.once("lostLog", Severity::Error, failure);
         }
         match recorded {
-            true => self.limited_at(now, LOST, Severity::Error, &line),
+            true => self.limited_at(now, LOST_KIND, Severity::Error, &line),
             false => self.queue().push_lost(line),
         }
     }
 
-    /// Opens the file that records every lost object from now on; an empty `path` changes nothing.
+    /// Opens the file that records every lost object (`lostLog`). An empty `path` has no effect.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`](crate::error::ErrorKind::Config) with the path and the reason if the file cannot be opened for appending.
+    /// [`ErrorKind::Config`](crate::error::ErrorKind::Config) with the path and the cause if the file cannot be opened for appending.
     pub fn set_lost_log(&self, path: &str) -> Result<()> {
         if path.is_empty() {
             return Ok(());
         }
-        // Opening it again follows a rotation that moved the old file away.
+        // Reopened for each source, which also follows a log rotation.
         let file = LostLog::open(path)?;
-        *lock(&self.lost) = Some(file);
+        *lock(&self.lost_log) = Some(file);
         Ok(())
     }
 
@@ -197,31 +197,31 @@ impl Log {
         self.queue().take(now)
     }
 
-    fn queue(&self) -> MutexGuard<'_, Queue> {
+    fn queue(&self) -> MutexGuard<'_, LineQueue> {
         lock(&self.queue)
     }
 }
 
-impl Queue {
+impl LineQueue {
     fn push(&mut self, severity: Severity, line: &dyn fmt::Display) {
-        if self.lines.len() - self.essential >= QUEUE {
+        if self.lines.len() - self.lost_lines >= MAX_LINES {
             self.dropped += 1;
             return;
         }
-        self.lines.push((severity, printable(&line.to_string())));
+        self.lines.push((severity, escaped_line(&line.to_string())));
     }
 
     fn push_lost(&mut self, line: String) {
-        if self.essential >= LOST_QUEUE {
-            self.dropped_essential += 1;
+        if self.lost_lines >= MAX_LOST_LINES {
+            self.dropped_lost += 1;
             return;
         }
-        self.essential += 1;
-        self.lines.push((Severity::Error, printable(&line)));
+        self.lost_lines += 1;
+        self.lines.push((Severity::Error, escaped_line(&line)));
     }
 
     fn take(&mut self, now: Instant) -> Vec<(Severity, String)> {
-        self.essential = 0;
+        self.lost_lines = 0;
         let mut lines = std::mem::take(&mut self.lines);
         for (kind, limiter) in &mut self.limiters {
             if limiter.suppressed > 0 && now.duration_since(limiter.refilled) >= FLUSH {
@@ -233,7 +233,7 @@ impl Queue {
         for (severity, dropped, what) in [
             (
                 Severity::Error,
-                &mut self.dropped_essential,
+                &mut self.dropped_lost,
                 "lines about lost objects",
             ),
             (Severity::Warning, &mut self.dropped, "log lines"),
@@ -242,7 +242,7 @@ impl Queue {
                 let dropped = grouped(std::mem::take(dropped));
                 lines.push((
                     severity,
-                    format!("{dropped} {what} dropped: the host did not collect them in time"),
+                    format!("{dropped} {what} dropped: the host did not take them in time"),
                 ));
             }
         }
@@ -251,7 +251,7 @@ impl Queue {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A panic while holding it costs one line at worst.
+    // A panic under the lock loses one line at most.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -262,7 +262,7 @@ fn similar(suppressed: u64) -> String {
     }
 }
 
-/// A number with its thousands separated by commas.
+/// Formats a number with thousands separators.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
@@ -275,18 +275,17 @@ fn grouped(number: u64) -> String {
     text
 }
 
-/// The line with control characters escaped, cut at [`LINE_BYTES`].
-fn printable(line: &str) -> String {
+/// Escapes control characters and truncates the line to [`MAX_LINE_BYTES`].
+fn escaped_line(line: &str) -> String {
     let mut text = Escaped(line).to_string();
-    if text.len() > LINE_BYTES {
-        text.truncate(text.floor_char_boundary(LINE_BYTES));
+    if text.len() > MAX_LINE_BYTES {
+        text.truncate(text.floor_char_boundary(MAX_LINE_BYTES));
         text.push('…');
     }
     text
 }
 
-/// Displays text with its control characters escaped: names of files and objects are written by
-/// anyone who can create one.
+/// Displays text with control characters escaped. For untrusted text, such as names of files and objects.
 #[derive(Clone, Debug)]
 pub struct Escaped<T>(pub T);
 

@@ -1,37 +1,38 @@
-//! How a value that somebody gave stands in a message: in quotes, on one line, and not at any length.
+//! Formats untrusted values for messages: quoted, on one line, truncated, secrets redacted.
 #![forbid(unsafe_code)]
 
-/// Characters of a value that are shown.
-const SHOWN: usize = 80;
+/// Maximum number of characters shown of a value.
+const MAX_CHARS: usize = 80;
 
-/// `text` in double quotes, with line breaks and other control characters escaped and the end of
-/// a long one left out.
+/// `text` in double quotes, with control characters escaped, truncated.
 pub(crate) fn quoted(text: &str) -> String {
-    let head = shortened(text);
-    if head.len() == text.len() {
-        format!("{text:?}")
-    } else {
-        format!("{head:?}…")
+    let (head, ellipsis) = split_head(text);
+    format!("{head:?}{ellipsis}")
+}
+
+/// `text` truncated, with an ellipsis if anything is missing.
+pub(crate) fn truncated(text: &str) -> String {
+    let (head, ellipsis) = split_head(text);
+    format!("{head}{ellipsis}")
+}
+
+fn split_head(text: &str) -> (&str, &str) {
+    match text.char_indices().nth(MAX_CHARS) {
+        Some((end, _)) => (&text[..end], "…"),
+        None => (text, ""),
     }
 }
 
-/// At most the first characters of `text` that a message has room for.
-pub(crate) fn shortened(text: &str) -> &str {
-    let end = text.char_indices().nth(SHOWN).map(|(at, _)| at);
-    &text[..end.unwrap_or(text.len())]
-}
-
-/// A URL as messages may show it: without what somebody may have written into it that is secret,
-/// which is what stands before the host and behind the path.
+/// A URL without its user info, query and fragment, which may be secret.
 pub(crate) fn redacted(url: &str) -> String {
     let (scheme, rest) = match url.find("://") {
         Some(at) => url.split_at(at + 3),
         None => ("", url),
     };
-    // A password may have any character in it, a host or a queue's path has no `@`.
-    let place = rest.rsplit('@').next().unwrap_or_default();
-    let place = place.split(['?', '#']).next().unwrap_or_default();
-    format!("{scheme}{place}")
+    // A password may contain any character; a host or a queue's path contains no `@`.
+    let address = rest.rsplit('@').next().unwrap_or_default();
+    let address = address.split(['?', '#']).next().unwrap_or_default();
+    format!("{scheme}{address}")
 }
 
 #[cfg(test)]
@@ -39,21 +40,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_value_stays_on_one_short_line() {
+    fn quoted_value_is_one_line_of_limited_length() {
         assert_eq!(quoted("5d-2d"), r#""5d-2d""#);
         assert_eq!(quoted("a\n\"b\""), r#""a\n\"b\"""#);
         assert_eq!(
-            quoted(&"é".repeat(SHOWN)),
-            format!("\"{}\"", "é".repeat(SHOWN))
+            quoted(&"é".repeat(MAX_CHARS)),
+            format!("\"{}\"", "é".repeat(MAX_CHARS))
         );
         assert_eq!(
             quoted(&"é".repeat(9999)),
-            format!("\"{}\"…", "é".repeat(SHOWN))
+            format!("\"{}\"…", "é".repeat(MAX_CHARS))
         );
     }
 
     #[test]
-    fn a_url_is_shown_without_its_secrets() {
+    fn user_info_query_and_fragment_are_redacted() {
         for (url, shown) in [
             (
                 "https://sqs.eu-west-1.amazonaws.com/1/q",

@@ -1,11 +1,11 @@
-//! Rate limits, bounds and the lost log.
+//! Tests of rate limits, bounds and the lost log.
 
 use super::*;
 use std::fs;
 use std::path::PathBuf;
 
 #[test]
-fn messages_of_one_kind_do_not_flood_the_log() {
+fn lines_of_one_kind_are_rate_limited() {
     let (log, start) = (Log::default(), Instant::now());
     let damaged = |seconds: u64| {
         let now = start + Duration::from_secs(seconds);
@@ -30,7 +30,7 @@ fn messages_of_one_kind_do_not_flood_the_log() {
 }
 
 #[test]
-fn numbers_have_separators() {
+fn numbers_have_thousands_separators() {
     for (number, text) in [
         (0, "0"),
         (999, "999"),
@@ -43,7 +43,7 @@ fn numbers_have_separators() {
 }
 
 #[test]
-fn a_kind_that_is_logged_once_does_not_suppress_other_kinds() {
+fn line_logged_once_does_not_suppress_other_kinds() {
     let log = Log::default();
     for _ in 0..3 {
         log.once("one", Severity::Error, "one");
@@ -55,33 +55,33 @@ fn a_kind_that_is_logged_once_does_not_suppress_other_kinds() {
 }
 
 #[test]
-fn the_queue_is_bounded_and_dropped_lines_are_counted() {
+fn queue_is_bounded_and_dropped_lines_are_counted() {
     let log = Log::default();
-    for _ in 0..QUEUE + 3 {
+    for _ in 0..MAX_LINES + 3 {
         log.line(Severity::Info, "x");
     }
     let lines = log.take();
-    assert_eq!(lines.len(), QUEUE + 1);
+    assert_eq!(lines.len(), MAX_LINES + 1);
     assert!(
-        lines[QUEUE].1.starts_with("3 log lines dropped"),
+        lines[MAX_LINES].1.starts_with("3 log lines dropped"),
         "{lines:?}"
     );
 }
 
 #[test]
-fn every_lost_object_is_named_whatever_else_is_logged() {
+fn every_lost_object_is_logged_even_if_the_queue_is_full() {
     let log = Log::default();
-    for _ in 0..2 * QUEUE {
+    for _ in 0..2 * MAX_LINES {
         log.line(Severity::Info, "x");
     }
     for number in 0..2000 {
         log.lost(&format!("s3://b/{number}"), "AccessDenied", "skipped");
     }
-    // Ordinary lines have their own room.
+    // Other lines have their own bound.
     let lines = log.take();
-    assert_eq!(lines.len(), QUEUE + 2000 + 1);
+    assert_eq!(lines.len(), MAX_LINES + 2000 + 1);
     for number in 0..2000 {
-        let (severity, line) = &lines[QUEUE + number];
+        let (severity, line) = &lines[MAX_LINES + number];
         assert_eq!(*severity, Severity::Error);
         assert_eq!(*line, format!("s3://b/{number}: AccessDenied; skipped"));
     }
@@ -90,15 +90,15 @@ fn every_lost_object_is_named_whatever_else_is_logged() {
 }
 
 #[test]
-fn a_host_that_never_collects_does_not_exhaust_memory() {
+fn lost_object_lines_are_bounded() {
     let log = Log::default();
-    for _ in 0..LOST_QUEUE + 1000 {
+    for _ in 0..MAX_LOST_LINES + 1000 {
         log.lost("k", "c", "o");
     }
     log.line(Severity::Info, "still room");
     let lines = log.take();
-    assert_eq!(lines.len(), LOST_QUEUE + 2);
-    let (severity, line) = &lines[LOST_QUEUE + 1];
+    assert_eq!(lines.len(), MAX_LOST_LINES + 2);
+    let (severity, line) = &lines[MAX_LOST_LINES + 1];
     assert_eq!(*severity, Severity::Error);
     assert!(
         line.starts_with("1,000 lines about lost objects dropped"),
@@ -107,13 +107,13 @@ fn a_host_that_never_collects_does_not_exhaust_memory() {
 }
 
 #[test]
-fn control_characters_are_escaped_and_long_lines_cut() {
+fn control_characters_are_escaped_and_long_lines_truncated() {
     let log = Log::default();
     log.line(Severity::Info, "a\u{1b}[31m\nb");
     log.lost(&"é".repeat(10_000), "c", "o");
     let lines = log.take();
     assert_eq!(lines[0].1, "a\\u{1b}[31m\\nb");
-    assert_eq!(lines[1].1, format!("{}…", "é".repeat(LINE_BYTES / 2)));
+    assert_eq!(lines[1].1, format!("{}…", "é".repeat(MAX_LINE_BYTES / 2)));
 }
 
 fn temporary(name: &str) -> PathBuf {
@@ -121,7 +121,7 @@ fn temporary(name: &str) -> PathBuf {
 }
 
 #[test]
-fn the_lost_log_records_every_loss_and_the_log_is_limited() {
+fn lost_log_records_every_loss_and_the_log_is_rate_limited() {
     let path = temporary("lost-log");
     fs::write(&path, "earlier\n").expect("a file");
     let log = Log::default();
@@ -139,7 +139,7 @@ fn the_lost_log_records_every_loss_and_the_log_is_limited() {
     assert_eq!(lines.len(), BURST as usize);
     assert_eq!(lines[7].1, "s3://b/7\\n\": AccessDenied: no; skipped");
     let text = fs::read_to_string(&path).expect("the file");
-    fs::remove_file(&path).expect("my own file");
+    fs::remove_file(&path).expect("the file is removed");
     let mut recorded = text.lines();
     assert_eq!(recorded.next(), Some("earlier"), "the file is appended to");
     let recorded: Vec<serde_json::Value> = recorded
@@ -154,7 +154,7 @@ fn the_lost_log_records_every_loss_and_the_log_is_limited() {
 }
 
 #[test]
-fn a_lost_log_that_cannot_be_opened_is_an_error_with_path_and_reason() {
+fn unopenable_lost_log_is_an_error_with_path_and_cause() {
     let error = Log::default()
         .set_lost_log("/no/such/folder/lost")
         .expect_err("no folder");
@@ -167,7 +167,7 @@ fn a_lost_log_that_cannot_be_opened_is_an_error_with_path_and_reason() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_loss_that_the_file_cannot_take_is_named_in_the_log() {
+fn loss_that_cannot_be_recorded_is_logged() {
     let log = Log::default();
     log.set_lost_log("/dev/full").expect("it opens");
     for number in 0..1000 {
@@ -177,7 +177,7 @@ fn a_loss_that_the_file_cannot_take_is_named_in_the_log() {
     assert_eq!(
         lines.len(),
         1001,
-        "each loss, and once that the file is full"
+        "one line for each loss, and one for the full file"
     );
     assert!(
         lines[0]

@@ -110,7 +110,7 @@ impl Pipeline {
         let thread = thread::Builder::new()
             .name(name)
             .spawn(run)
-            .map_err(|error| Error::new(ErrorKind::Read, thread_start_error(&error)))?;
+            .map_err(|error| Error::new(ErrorKind::Resources, thread_start_error(&error)))?;
         self.threads.push(thread);
         Ok(())
     }

@@ -125,7 +125,7 @@ impl Drop for ObjectSender {
         if !self.finished && !self.closed() {
             let line = "the source stopped because of an internal error; objects not read yet are not read";
             self.shared.metrics.errors_internal.add(1);
-            self.shared.fail(Error::new(ErrorKind::Read, line));
+            self.shared.fail(Error::new(ErrorKind::Internal, line));
         }
     }
 }

@@ -169,7 +169,7 @@ impl PipelineState {
             "{thread} ended because of an internal error; the source ends with what was read before"
         );
         self.log.line(Severity::Error, &line);
-        self.fail(Error::new(ErrorKind::Read, line));
+        self.fail(Error::new(ErrorKind::Internal, line));
     }
 
     /// An empty batch.

@@ -70,7 +70,7 @@ fn report_panic(shared: &PipelineState, object: &Object) -> Error {
     shared.metrics.errors_internal.add(1);
     shared.log.lost(&object.name, cause, outcome);
     let name = Escaped(&object.name);
-    Error::new(ErrorKind::Read, format!("{name}: {cause}; {outcome}"))
+    Error::new(ErrorKind::Internal, format!("{name}: {cause}; {outcome}"))
 }
 
 /// Sends a job's batches to the host.

@@ -13,54 +13,56 @@ use crate::object::{Content, Object};
 use crate::object_key;
 use crate::pipeline::ObjectSender;
 
-/// Stored bytes after which a job takes no further file.
+/// Stored bytes of a job, from which on it takes no further file.
 const JOB_BYTES: u64 = 256 << 10;
 
-/// Files after which a job takes no further one.
+/// Maximum number of files of a job.
 const JOB_FILES: usize = 64;
 
-/// Log files in the order in which they are read.
+/// Log files of a path, in delivery order.
 #[derive(Debug)]
-pub struct Files {
+pub struct LocalFiles {
     files: Vec<(PathBuf, u64)>,
 }
 
-impl Files {
-    /// The file at `path`, or all log files in the folders below it, sorted by path.
+impl LocalFiles {
+    /// Finds the file at `path`, or all log files in the directory tree below it, sorted by path.
     ///
-    /// Fails where there is nothing at `path`, nothing that can be read, or no log file.
-    pub fn at(path: &Path, insights: bool, log: &Log) -> Result<Files> {
-        let refused = |what: String| {
+    /// # Errors
+    ///
+    /// [`ErrorKind::OpenParams`] if `path` does not exist, cannot be read, or has no log file.
+    pub fn at(path: &Path, insights: bool, log: &Log) -> Result<LocalFiles> {
+        let error = |problem: String| {
             let path = Escaped(path.to_string_lossy());
             Error::new(
                 ErrorKind::OpenParams,
-                format!("open parameters '{path}': {what}"),
+                format!("open parameters '{path}': {problem}"),
             )
         };
-        let metadata = fs::metadata(path).map_err(|error| {
-            let wanted = match path.to_string_lossy().contains("://") {
-                true => "s3://<bucket>[/<prefix>] and sqs://<queue> are known, all else is a path",
-                false => "give a log file or a folder of log files",
+        let metadata = fs::metadata(path).map_err(|cause| {
+            let accepted = match path.to_string_lossy().contains("://") {
+                true => "accepted schemes are s3://<bucket>[/<prefix>] and sqs://<queue>, anything else is a path",
+                false => "use the path of a log file or of a directory of log files",
             };
-            refused(format!("cannot be opened: {error}; {wanted}"))
+            error(format!("cannot be opened: {cause}; {accepted}"))
         })?;
         if metadata.is_file() {
-            File::open(path).map_err(|error| refused(format!("cannot be opened: {error}")))?;
-            return Ok(Files {
+            File::open(path).map_err(|cause| error(format!("cannot be opened: {cause}")))?;
+            return Ok(LocalFiles {
                 files: vec![(path.to_owned(), metadata.len())],
             });
         }
         if !metadata.is_dir() {
-            return Err(refused("is neither a file nor a folder".to_owned()));
+            return Err(error("is neither a file nor a directory".to_owned()));
         }
-        fs::read_dir(path).map_err(|error| refused(format!("cannot be listed: {error}")))?;
+        fs::read_dir(path).map_err(|cause| error(format!("cannot be listed: {cause}")))?;
         let files = walk(path, insights, log);
         if files.is_empty() {
-            return Err(refused(
-                "holds no log file; log files end in .json, .json.gz or .gz".to_owned(),
+            return Err(error(
+                "no log file found; log files end in .json, .json.gz or .gz".to_owned(),
             ));
         }
-        Ok(Files { files })
+        Ok(LocalFiles { files })
     }
 
     /// Number of files.
@@ -68,12 +70,12 @@ impl Files {
         self.files.len()
     }
 
-    /// Stored bytes of all files, as far as it was known when they were listed.
+    /// Stored bytes of all files at the time of listing.
     pub fn bytes(&self) -> u64 {
         self.files.iter().map(|(_, size)| size).sum()
     }
 
-    /// Pushes all files, small ones several to a job.
+    /// Sends all files to the pipeline, several small ones in one job.
     pub fn feed(self, mut feed: ObjectSender) {
         let mut job = Vec::new();
         let mut bytes = 0;
@@ -97,29 +99,29 @@ impl Files {
     }
 }
 
-/// All log files below `root`. Links are followed, but no folder is read twice: links can make more paths than there is
-/// time for.
+/// All log files below `root`. Follows symbolic links, but visits each directory once: links can create exponentially
+/// many paths.
 fn walk(root: &Path, insights: bool, log: &Log) -> Vec<(PathBuf, u64)> {
     let mut files = Vec::new();
     let mut seen = HashSet::new();
     let entries = WalkDir::new(root)
         .follow_links(true)
-        // A folder's own before what it links to.
+        // Real entries before links, so that a directory is visited by its own path.
         .sort_by_key(DirEntry::path_is_symlink)
         .into_iter()
         .filter_entry(|entry| {
-            let folder = entry
+            let directory = entry
                 .file_type()
                 .is_dir()
                 .then(|| identity(entry))
                 .flatten();
-            folder.is_none_or(|folder| seen.insert(folder))
+            directory.is_none_or(|directory| seen.insert(directory))
         });
     for entry in entries {
         let entry = match entry {
             Ok(entry) => entry,
             Err(error) => {
-                note(&error, root, log);
+                report(&error, root, log);
                 continue;
             }
         };
@@ -131,7 +133,7 @@ fn walk(root: &Path, insights: bool, log: &Log) -> Vec<(PathBuf, u64)> {
         let size = entry.metadata().map_or(0, |metadata| metadata.len());
         files.push((entry.into_path(), size));
     }
-    // Byte by byte, as S3 lists keys; a path's own order would compare folder by folder.
+    // By bytes, as S3 lists keys; `Path` compares by component.
     files.sort_unstable_by(|(a, _), (b, _)| {
         a.as_os_str()
             .as_encoded_bytes()
@@ -140,10 +142,10 @@ fn walk(root: &Path, insights: bool, log: &Log) -> Vec<(PathBuf, u64)> {
     files
 }
 
-/// Logs what cannot be listed.
-fn note(error: &walkdir::Error, root: &Path, log: &Log) {
+/// Logs an entry that cannot be listed.
+fn report(error: &walkdir::Error, root: &Path, log: &Log) {
     if error.loop_ancestor().is_some() {
-        // The folder that the link leads back to is read.
+        // Nothing is lost: the link's target is visited by its own path.
         let line = format_args!("{error}; the link is not followed");
         return log.limited("links", Severity::Warning, line);
     }
@@ -155,17 +157,17 @@ fn note(error: &walkdir::Error, root: &Path, log: &Log) {
     log.lost(&path, &cause, "not read");
 }
 
-/// What tells one folder from all others, by whatever path it was found.
+/// Identity of a directory, independent of its path.
 #[cfg(unix)]
-fn identity(folder: &DirEntry) -> Option<(u64, u64)> {
+fn identity(directory: &DirEntry) -> Option<(u64, u64)> {
     use std::os::unix::fs::MetadataExt;
-    let metadata = folder.metadata().ok()?;
+    let metadata = directory.metadata().ok()?;
     Some((metadata.dev(), metadata.ino()))
 }
 
 #[cfg(not(unix))]
-fn identity(folder: &DirEntry) -> Option<PathBuf> {
-    folder.path().canonicalize().ok()
+fn identity(directory: &DirEntry) -> Option<PathBuf> {
+    directory.path().canonicalize().ok()
 }
 
 #[cfg(test)]
@@ -175,14 +177,15 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     #[test]
-    fn files_that_cannot_be_reached_are_named_as_lost_and_loops_are_not() {
-        let folder = std::env::temp_dir().join(format!("cloudtrail-{}-walk", std::process::id()));
-        fs::create_dir_all(folder.join("inner")).expect("a folder");
-        fs::write(folder.join("a.json"), "{}").expect("a file");
-        symlink("nowhere", folder.join("gone.json")).expect("a link");
-        symlink("..", folder.join("inner/loop")).expect("a link");
+    fn unreachable_files_are_reported_as_lost_and_link_loops_are_not() {
+        let directory =
+            std::env::temp_dir().join(format!("cloudtrail-{}-walk", std::process::id()));
+        fs::create_dir_all(directory.join("inner")).expect("a directory");
+        fs::write(directory.join("a.json"), "{}").expect("a file");
+        symlink("nowhere", directory.join("gone.json")).expect("a link");
+        symlink("..", directory.join("inner/loop")).expect("a link");
         let log = Log::default();
-        let files = Files::at(&folder, false, &log).expect("a log file");
+        let files = LocalFiles::at(&directory, false, &log).expect("a log file");
         assert_eq!(files.len(), 1);
         let lines = log.take();
         let lost: Vec<_> = lines
@@ -195,6 +198,6 @@ mod tests {
             line.contains("gone.json: No such file") && line.ends_with("; not read"),
             "{line}"
         );
-        fs::remove_dir_all(&folder).expect("my own folder");
+        fs::remove_dir_all(&directory).expect("the directory is removed");
     }
 }

@@ -1,37 +1,36 @@
-//! From open parameters to a running pipeline.
+//! Composition root: opens the source that the open parameters name, and starts its pipeline.
 #![forbid(unsafe_code)]
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
 use super::runtime::{Network, NetworkRuntime};
-use crate::aws::{Clients, RetryPolicy};
+use crate::aws::{AwsError, Clients, ErrorCause, RetryPolicy};
 use crate::batch::Precompute;
 use crate::config::Config;
 use crate::config::OnError;
 use crate::config::interval::Interval;
 use crate::decode::Limits;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::log::Log;
-use crate::log::quote::redacted;
 use crate::log::{Escaped, Severity};
 use crate::metrics::Metrics;
 use crate::pipeline::{ObjectSender, Pipeline, Settings};
 use crate::source::fetch::Fetcher;
-use crate::source::local::Files;
+use crate::source::local::LocalFiles;
 use crate::source::open_params::OpenParams;
 use crate::source::s3::{self, Selection};
 use crate::source::size_estimate::SizeEstimate;
 use crate::source::sqs::Queue;
+use crate::timestamp;
 
-/// How long a queue may take to answer when it is opened. Later requests wait at it for messages,
-/// and so may take longer.
-const OPENING: Duration = Duration::from_secs(10);
+/// Time limit for opening a queue. Later requests take longer: they wait for messages.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What all sources of one plugin share.
+/// State that all sources of one plugin instance share.
 pub(crate) struct SourceContext {
     pub(crate) config: Config,
     pub(crate) metrics: Arc<Metrics>,
@@ -44,18 +43,18 @@ pub(crate) struct SourceContext {
 pub(crate) struct Opened {
     pub(crate) pipeline: Pipeline,
     pub(crate) network: Option<Network>,
-    /// Files and stored bytes that there are to read, where that is known.
+    /// Number and stored bytes of all files, if known.
     pub(crate) total: Option<(u64, u64)>,
 }
 
-/// Opens what `params` point at.
+/// Opens the source that `params` name.
 pub(crate) fn open(context: &SourceContext, params: &str) -> Result<Opened> {
     context.log.set_lost_log(&context.config.lost_log)?;
-    let location = OpenParams::parse(params)?;
-    if let Some(warning) = context.config.without_effect(location.source()) {
+    let params = OpenParams::parse(params)?;
+    if let Some(warning) = context.config.ineffective_keys(params.source_kind()) {
         context.log.line(Severity::Warning, warning);
     }
-    match location {
+    match params {
         OpenParams::Path(path) => open_path(context, &path),
         OpenParams::S3 { bucket, prefix } => open_s3(context, &bucket, &prefix),
         OpenParams::Sqs(queue) => open_sqs(context, &queue),
@@ -64,14 +63,14 @@ pub(crate) fn open(context: &SourceContext, params: &str) -> Result<Opened> {
 
 fn open_path(context: &SourceContext, path: &Path) -> Result<Opened> {
     let config = &context.config;
-    let files = Files::at(path, config.include_insights, &context.log)?;
+    let files = LocalFiles::at(path, config.include_insights, &context.log)?;
     let threads = config.decode_threads();
     let settings = settings(context, 2 * threads + 2);
     let total = (files.len() as u64, files.bytes());
     context.log.line(
         Severity::Info,
         format_args!(
-            "reading {}: {} files, {} bytes, on {threads} decode threads",
+            "reading {}: {} files, {} bytes, {threads} decode threads",
             path.display(),
             total.0,
             total.1,
@@ -87,7 +86,7 @@ fn open_path(context: &SourceContext, path: &Path) -> Result<Opened> {
 fn open_s3(context: &SourceContext, bucket: &str, prefix: &str) -> Result<Opened> {
     let config = &context.config;
     let mut selection = Selection {
-        interval: Interval::parse(&config.s3_interval, now())?,
+        interval: Interval::parse(&config.s3_interval, timestamp::now())?,
         accounts: config
             .s3_accounts()
             .into_iter()
@@ -107,7 +106,7 @@ fn open_s3(context: &SourceContext, bucket: &str, prefix: &str) -> Result<Opened
     let settings = settings(context, concurrency + 2 * config.decode_threads());
     let place = clients.place_of(bucket);
     let line = format!(
-        "reading s3://{bucket}/{prefix} in {place}: {concurrency} downloads at a time, {} decode threads",
+        "reading s3://{bucket}/{prefix} in {place}: {concurrency} concurrent downloads, {} decode threads",
         settings.threads
     );
     context.log.line(Severity::Info, Escaped(line));
@@ -134,16 +133,16 @@ fn open_sqs(context: &SourceContext, name: &str) -> Result<Opened> {
         let clients = connect(context, RetryPolicy::Queue).await?;
         let (metrics, log) = (Arc::clone(&context.metrics), Arc::clone(&context.log));
         let opening = Queue::open(clients.clone(), name, config, metrics, log);
-        let queue = match tokio::time::timeout(OPENING, opening).await {
+        let queue = match tokio::time::timeout(OPEN_TIMEOUT, opening).await {
             Ok(opened) => opened?,
-            Err(_) => return Err(no_answer(name, &clients)),
+            Err(_) => return Err(open_timed_out(name, &clients)),
         };
         Ok((clients, queue))
     })?;
     let concurrency = clients.downloads();
     let settings = settings(context, concurrency + 2 * config.decode_threads());
     let line = format!(
-        "following {} in {}: {concurrency} downloads at a time, {} decode threads",
+        "reading {} in {}: {concurrency} concurrent downloads, {} decode threads",
         queue.shown(),
         clients.place(),
         settings.threads
@@ -176,13 +175,10 @@ fn start(
     )
 }
 
-fn no_answer(queue: &str, clients: &Clients) -> Error {
-    let seconds = OPENING.as_secs();
-    let (queue, place) = (redacted(queue), clients.place());
-    let line = format!(
-        "queue {queue} does not answer within {seconds} s in {place}; check the network, the proxy, the region and aws.endpoint"
-    );
-    Error::new(ErrorKind::OpenParams, line)
+fn open_timed_out(queue: &str, clients: &Clients) -> Error {
+    let message = format!("no response within {} s", OPEN_TIMEOUT.as_secs());
+    let failure = AwsError::new(ErrorCause::Timeout, "Timeout", message);
+    clients.queue_refused(queue, "sqs:GetQueueAttributes", &failure)
 }
 
 async fn connect(context: &SourceContext, policy: RetryPolicy) -> Result<Clients> {
@@ -216,10 +212,4 @@ fn fetcher(context: &SourceContext, clients: Clients) -> Fetcher {
         metrics: Arc::clone(&context.metrics),
         log: Arc::clone(&context.log),
     }
-}
-
-/// Seconds since 1970.
-fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| since.as_secs() as i64)
 }

@@ -1,50 +1,50 @@
-//! Open parameters to where the objects are.
+//! Parses open parameters.
 #![forbid(unsafe_code)]
 
 use std::path::PathBuf;
 
 use crate::aws::is_queue_arn;
-use crate::config::Source;
+use crate::config::SourceKind;
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::Escaped;
 use crate::log::quote::redacted;
 
-/// What the open parameters point at.
+/// Parsed open parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OpenParams {
-    /// A log file, or a folder of them.
+    /// A log file, or a directory of log files.
     Path(PathBuf),
     /// A bucket and an optional prefix.
     S3 {
-        /// Name of the bucket.
+        /// Bucket name.
         bucket: String,
-        /// What the keys start with.
+        /// Prefix of the keys.
         prefix: String,
     },
-    /// A queue's name, URL or ARN.
+    /// Name, URL or ARN of a queue.
     Sqs(String),
 }
 
 impl OpenParams {
-    /// Parses open parameters; every text that is no URL of a known scheme is a path.
+    /// Parses open parameters. Any text without a known scheme is a path.
     pub fn parse(params: &str) -> Result<OpenParams> {
-        let refused = |what: &str| {
+        let error = |problem: &str| {
             let params = Escaped(redacted(params));
             Error::new(
                 ErrorKind::OpenParams,
                 format!(
-                    "open parameters '{params}': {what}; accepted are s3://<bucket>[/<prefix>], sqs://<queue> and a path"
+                    "open parameters '{params}': {problem}; accepted are s3://<bucket>[/<prefix>], sqs://<queue> and a path"
                 ),
             )
         };
         let trimmed = params.trim();
         if trimmed.is_empty() {
-            return Err(refused("nothing to open"));
+            return Err(error("empty"));
         }
         if let Some(rest) = after_scheme(trimmed, "s3://") {
             let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
             if bucket.is_empty() {
-                return Err(refused("the bucket's name is missing"));
+                return Err(error("the bucket name is missing"));
             }
             return Ok(OpenParams::S3 {
                 bucket: bucket.to_owned(),
@@ -54,16 +54,16 @@ impl OpenParams {
         if let Some(queue) = after_scheme(trimmed, "sqs://") {
             let queue = queue.trim().trim_end_matches('/').trim_end();
             if queue.is_empty() {
-                return Err(refused("the queue's name is missing"));
+                return Err(error("the queue name is missing"));
             }
             if queue.starts_with("arn:") && !is_queue_arn(queue) {
-                return Err(refused(
-                    "the queue's ARN is not arn:aws:sqs:<region>:<account>:<name>",
+                return Err(error(
+                    "the queue ARN is not of the form arn:aws:sqs:<region>:<account>:<name>",
                 ));
             }
             return Ok(OpenParams::Sqs(queue.to_owned()));
         }
-        // A file's name may begin or end with a space.
+        // A file name may start or end with a space.
         let exact = PathBuf::from(params);
         let path = if exact.exists() {
             exact
@@ -73,17 +73,17 @@ impl OpenParams {
         Ok(OpenParams::Path(path))
     }
 
-    /// The kind of source.
-    pub fn source(&self) -> Source {
+    /// Kind of the source.
+    pub fn source_kind(&self) -> SourceKind {
         match self {
-            OpenParams::Path(_) => Source::Path,
-            OpenParams::S3 { .. } => Source::S3,
-            OpenParams::Sqs(_) => Source::Sqs,
+            OpenParams::Path(_) => SourceKind::Path,
+            OpenParams::S3 { .. } => SourceKind::S3,
+            OpenParams::Sqs(_) => SourceKind::Sqs,
         }
     }
 }
 
-/// What follows `scheme`, which is matched without regard to case.
+/// The text after `scheme`, which matches case-insensitively.
 fn after_scheme<'p>(params: &'p str, scheme: &str) -> Option<&'p str> {
     let (start, rest) = params.split_at_checked(scheme.len())?;
     start.eq_ignore_ascii_case(scheme).then_some(rest)
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn white_space_upper_case_and_trailing_slashes_do_not_matter() {
+    fn white_space_case_and_trailing_slashes_are_ignored() {
         assert_eq!(
             OpenParams::parse(" S3://Bucket/Key/ \n"),
             Ok(s3("Bucket", "Key/"))
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_queue_may_be_named_by_its_arn() {
+    fn queue_arn_is_accepted() {
         for arn in [
             "arn:aws:sqs:eu-west-1:123456789012:q.fifo",
             "arn:aws-cn:sqs:eu-west-1:123456789012:q.fifo",
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn incomplete_parameters_are_refused_with_what_is_accepted() {
+    fn incomplete_parameters_are_an_error_with_the_accepted_forms() {
         for params in ["", "  ", "s3://", "S3:///prefix", "sqs://", "sqs:// / "] {
             let error = OpenParams::parse(params).expect_err(params).to_string();
             assert!(error.contains("s3://<bucket>"), "{error}");

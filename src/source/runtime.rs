@@ -1,4 +1,4 @@
-//! The runtime of a source in AWS, which starts or fails at once and ends in bounded time.
+//! Tokio runtime of a source in AWS, with bounded shutdown.
 #![forbid(unsafe_code)]
 
 use std::io;
@@ -13,23 +13,23 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::thread_start_error;
 use crate::source::sqs::Closer;
 
-/// Threads that wait for the network; they do no other work.
+/// Worker threads. They only wait for the network; decoding has its own threads.
 const NETWORK_THREADS: usize = 2;
 
-/// Further threads that the runtime starts as it needs them, for names that are looked up.
-const SPARE_THREADS: usize = 1;
+/// Blocking threads that the runtime starts on demand, for DNS lookups.
+const BLOCKING_THREADS: usize = 1;
 
-/// How long closing waits for deletions and for what the network is busy with.
-const GRACE: Duration = Duration::from_millis(400);
+/// Time limit for pending deletions, and then for blocked threads, when a source is closed.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(400);
 
-/// What a source in AWS runs on.
+/// Runtime of a source in AWS, and the handle that closes its queue.
 pub(crate) struct Network {
     pub(crate) runtime: NetworkRuntime,
     pub(crate) closer: Option<Closer>,
 }
 
 impl Network {
-    /// Ends all requests, after a moment for those that acknowledge messages.
+    /// Ends all requests. Those that acknowledge messages get up to [`SHUTDOWN_TIMEOUT`] to complete.
     pub(crate) fn close(self) {
         if let Some(closer) = self.closer {
             let (done, is_done) = mpsc::channel();
@@ -37,23 +37,26 @@ impl Network {
                 closer.close().await;
                 let _ = done.send(());
             });
-            // By a clock of this thread: the runtime's stands still while all of its threads are stuck. What is not deleted
-            // in time comes again.
-            let _ = is_done.recv_timeout(GRACE);
+            // Timed on this thread: the runtime's timer stops while all of its threads are blocked. Messages that are not
+            // deleted in time are received again.
+            let _ = is_done.recv_timeout(SHUTDOWN_TIMEOUT);
         }
     }
 }
 
-/// A runtime that is shut down with a timeout however it is dropped: its own drop waits for lookups of names, which can
-/// take half a minute.
+/// A runtime that shuts down with a timeout on drop: Tokio's own drop waits for DNS lookups, which can take half a minute.
 pub(crate) struct NetworkRuntime(Option<Runtime>);
 
 impl NetworkRuntime {
-    /// Starts the threads.
+    /// Starts the runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Resources`] if threads or file descriptors are exhausted.
     pub(crate) fn start() -> Result<NetworkRuntime> {
-        let refused = |error: &io::Error| Error::new(ErrorKind::Read, thread_start_error(error));
-        // The runtime itself panics or hangs where it gets only some of its threads.
-        can_start(NETWORK_THREADS + SPARE_THREADS).map_err(|error| refused(&error))?;
+        // Tokio panics or hangs if only some of its threads can be started.
+        check_threads(NETWORK_THREADS + BLOCKING_THREADS)
+            .map_err(|error| Error::new(ErrorKind::Resources, thread_start_error(&error)))?;
         let runtime = Builder::new_multi_thread()
             .worker_threads(NETWORK_THREADS)
             .thread_name("ct-network")
@@ -61,9 +64,9 @@ impl NetworkRuntime {
             .build()
             .map_err(|error| {
                 let line = format!(
-                    "the network cannot be used: {error}; raise the limit of open files (ulimit -n, LimitNOFILE= in systemd)"
+                    "the network runtime cannot start: {error}; raise the limit of open files (ulimit -n, LimitNOFILE= in systemd)"
                 );
-                Error::new(ErrorKind::Read, line)
+                Error::new(ErrorKind::Resources, line)
             })?;
         Ok(NetworkRuntime(Some(runtime)))
     }
@@ -73,32 +76,32 @@ impl Deref for NetworkRuntime {
     type Target = Runtime;
 
     fn deref(&self) -> &Runtime {
-        self.0.as_ref().expect("only `drop` takes it")
+        self.0.as_ref().expect("taken only in `drop`")
     }
 }
 
 impl Drop for NetworkRuntime {
     fn drop(&mut self) {
         if let Some(runtime) = self.0.take() {
-            runtime.shutdown_timeout(GRACE);
+            runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
         }
     }
 }
 
-/// Whether so many threads can run at once.
-fn can_start(count: usize) -> io::Result<()> {
-    let (hold, held) = crossbeam_channel::bounded::<()>(0);
+/// Starts `count` threads at once and ends them, to find out whether the limits allow them.
+fn check_threads(count: usize) -> io::Result<()> {
+    let (release, wait) = crossbeam_channel::bounded::<()>(0);
     let started: io::Result<Vec<_>> = (0..count)
         .map(|_| {
-            let held = held.clone();
+            let wait = wait.clone();
             let thread = thread::Builder::new().name("ct-probe".to_owned());
             thread.spawn(move || {
-                let _ = held.recv();
+                let _ = wait.recv();
             })
         })
         .collect();
-    // On an error those that did start have been let go of, and end by themselves.
-    drop(hold);
+    // Also ends those that started before an error.
+    drop(release);
     for thread in started? {
         let _ = thread.join();
     }

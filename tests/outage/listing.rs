@@ -80,7 +80,7 @@ pub fn pages_stay_damaged() {
         );
         assert!(feed.metric("errors.list") >= 1);
         let reason = match fault {
-            PageFault::NoToken => "no token",
+            PageFault::NoToken => "no continuation token",
             PageFault::Repeated => "not in order",
             _ => "",
         };

@@ -195,10 +195,7 @@ pub fn certificate_bundle_is_trusted() {
     assert!(untrusted.contains("certificate"), "{untrusted}");
     for (path, reason) in [
         (Path::new("/no/such/bundle.pem"), "cannot be read"),
-        (
-            Path::new(env!("CARGO_MANIFEST_PATH")),
-            "holds no certificate",
-        ),
+        (Path::new(env!("CARGO_MANIFEST_PATH")), "has no certificate"),
     ] {
         let message = open(Some(path));
         let path = path.to_str().expect("UTF-8");

@@ -177,7 +177,7 @@ mod tests {
         assert_eq!(single_member(&file, 100).as_deref(), Some(&b"text"[..]));
     }
 
-    /// ListedObject by fuzzing: one decoder ignored a wrong header checksum, the other rejected it.
+    /// Found by fuzzing: one decoder ignored a wrong header checksum, the other rejected it.
     #[test]
     fn a_header_with_a_checksum_is_left_to_the_multi_member_reader() {
         let plain = gzip(b"text");

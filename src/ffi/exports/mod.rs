@@ -363,7 +363,7 @@ unsafe extern "C-unwind" fn plugin_extract_fields(
         // SAFETY: `state` needs a live handle or NULL; the API requires it.
         if let Some(state) = unsafe { state(handle) } {
             state.set_error(&Error::new(
-                ErrorKind::Host,
+                ErrorKind::Internal,
                 "plugin_extract_fields failed: internal error; the field has no value for this event",
             ));
         }

@@ -1,4 +1,4 @@
-//! One pass over a bucket: lists it once, and downloads what is selected in the listing's order.
+//! One pass over a bucket: lists it once and downloads the selected objects in key order.
 #![forbid(unsafe_code)]
 
 use tokio::runtime::Handle;
@@ -12,11 +12,11 @@ use crate::object::Object;
 use crate::pipeline::{ObjectSender, OutputSlot};
 use crate::source::fetch::{Account, Fetched, Fetcher};
 
-/// Listed pages that wait for their downloads.
-const PAGES_AHEAD: usize = 4;
+/// Listed pages buffered for the downloads: enough to bridge a slow page, few enough to bound memory.
+const BUFFERED_PAGES: usize = 4;
 
-/// Feeds what is selected below `prefix`. Runs on a thread of its own until all downloads have begun or the source is
-/// closed; the requests run on `runtime`.
+/// Sends the selected objects below `prefix` to the pipeline. Blocks its thread until all downloads have started or the
+/// source is closed; requests run on `runtime`.
 pub fn sweep(
     runtime: &Handle,
     fetcher: &Fetcher,
@@ -25,7 +25,7 @@ pub fn sweep(
     prefix: &str,
     selection: Selection,
 ) {
-    let (send, mut pages) = mpsc::channel(PAGES_AHEAD);
+    let (send, mut pages) = mpsc::channel(BUFFERED_PAGES);
     let (clients, list_bucket, list_prefix) = (
         fetcher.clients.clone(),
         bucket.to_owned(),
@@ -42,32 +42,32 @@ pub fn sweep(
                 fetcher.metrics.errors_list.add(1);
                 fetcher.log.line(Severity::Error, &error);
                 if fetcher.fail_on_error
-                    && let Some(place) = feed.reserve()
+                    && let Some(slot) = feed.reserve()
                 {
-                    place.fail(error);
+                    slot.fail(error);
                     return feed.finish();
                 }
-                // What else is listed is read all the same.
+                // `s3OnError: skip`: the other prefixes are read.
                 continue;
             }
         };
-        for found in page {
+        for object in page {
             found_any = true;
-            let Some(place) = feed.reserve() else {
+            let Some(slot) = feed.reserve() else {
                 return;
             };
-            runtime.spawn(download(fetcher.clone(), place, bucket.to_owned(), found));
+            runtime.spawn(download(fetcher.clone(), slot, bucket.to_owned(), object));
         }
     }
     if runtime.block_on(listing).is_err() {
-        // A listing that panicked: the feed reports it.
+        // The listing task panicked. Dropping an unfinished sender reports an internal error to the host.
         return;
     }
     if !found_any && !feed.closed() {
         fetcher.log.line(
             Severity::Warning,
             format_args!(
-                "s3://{}/{}: no log file is selected there; check the prefix, s3Interval and s3AccountList",
+                "s3://{}/{}: no log file matches; check the prefix, s3Interval and s3AccountList",
                 Escaped(bucket),
                 Escaped(prefix)
             ),
@@ -76,39 +76,39 @@ pub fn sweep(
     feed.finish();
 }
 
-/// Downloads one object into its place in the order.
-async fn download(fetcher: Fetcher, place: OutputSlot, bucket: String, found: ListedObject) {
+/// Downloads one object into its output slot.
+async fn download(fetcher: Fetcher, slot: OutputSlot, bucket: String, listed: ListedObject) {
     let object = ObjectId {
         bucket,
-        key: found.key,
+        key: listed.key,
         version: None,
     };
     let account = Account {
-        budget: place.stored_budget(),
-        job: place.job(),
-        size: Some(found.size),
+        budget: slot.stored_budget(),
+        job: slot.job(),
+        size: Some(listed.size),
     };
     let fetched = fetcher.fetch(&object, account, |_| {}).await;
     let url = object.url();
     match fetched {
         Fetched::Content(content) => {
-            // The source may have been closed in the meantime.
-            let _ = place.submit(vec![Object {
+            // Fails only if the source was closed in the meantime.
+            let _ = slot.submit(vec![Object {
                 name: url,
                 content,
                 ack: None,
             }]);
         }
-        Fetched::Closed => place.skip(),
+        Fetched::Closed => slot.skip(),
         Fetched::GivenUp(failed) if fetcher.fail_on_error => {
-            place.fail(Error::new(
+            slot.fail(Error::new(
                 ErrorKind::Read,
                 format!("{url}: {}", failed.error),
             ));
         }
         Fetched::GivenUp(failed) => {
             fetcher.log.lost(&url, &failed.error.to_string(), "skipped");
-            place.skip();
+            slot.skip();
         }
     }
 }

@@ -74,7 +74,7 @@ pub fn every_shape_of_notification_is_read() {
     for part in [
         "not JSON",
         "confirmed",
-        "too many SNS envelopes",
+        "too many nested SNS envelopes",
         "sqsMaxReceives",
     ] {
         assert!(

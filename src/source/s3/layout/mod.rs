@@ -1,4 +1,4 @@
-//! How CloudTrail lays out the keys of a bucket:
+//! CloudTrail's key layout:
 //! `[<prefix>/][<organization>/]AWSLogs/[<organization>/]<account>/CloudTrail/<region>/YYYY/MM/DD/<name>`.
 //! Text only, no requests.
 #![forbid(unsafe_code)]
@@ -7,249 +7,232 @@ use super::Selection;
 use crate::object_key::is_account;
 use crate::timestamp;
 
-/// A part of a bucket that is still to be listed: all keys that start with `prefix`.
+/// A key prefix to list, with its level in the layout.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Node {
-    /// A folder, or with the beginning of a name behind it as a person may leave it.
-    pub(super) prefix: String,
-    pub(super) kind: Kind,
+pub(super) struct Prefix {
+    /// Ends in a slash, or in the start of a name as a user may write it.
+    pub(super) text: String,
+    pub(super) level: Level,
 }
 
-/// What the folder of a [`Node`] holds.
+/// What the names directly below a [`Prefix`] are.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum Level {
     /// Anything; perhaps `AWSLogs`.
-    Front,
-    /// Accounts, and organizations if it is `AWSLogs` itself.
-    Logs { organizations: bool },
-    /// The folders of the services that write logs of one account.
-    Account,
+    AboveLogs,
+    /// Accounts, and organizations directly below `AWSLogs`.
+    Accounts { organizations: bool },
+    /// Services that write logs of one account.
+    Services,
     /// Regions.
-    Service,
-    /// Keys to be listed one and all.
-    Keys {
-        /// Only keys behind this one.
-        after: Option<String>,
-        /// Only keys before this one.
-        until: Option<String>,
-        /// The region's folder, below which there are years, months and days.
-        region: Option<String>,
-    },
+    Regions,
+    /// Keys, listed without a delimiter.
+    Keys(KeyRange),
 }
 
-impl Node {
-    pub(super) fn new(prefix: impl Into<String>, kind: Kind) -> Node {
-        Node {
-            prefix: prefix.into(),
-            kind,
+/// Bounds of a listing without a delimiter.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct KeyRange {
+    /// Exclusive lower bound.
+    pub(super) after: Option<String>,
+    /// Exclusive upper bound.
+    pub(super) before: Option<String>,
+    /// Prefix of the region, below which the names are years, months and days.
+    pub(super) region: Option<String>,
+}
+
+impl Prefix {
+    pub(super) fn new(text: impl Into<String>, level: Level) -> Prefix {
+        Prefix {
+            text: text.into(),
+            level,
         }
     }
 
-    /// All keys that start with `prefix`, nothing being known of them.
-    pub(super) fn plain(prefix: impl Into<String>) -> Node {
-        Node::new(
-            prefix,
-            Kind::Keys {
-                after: None,
-                until: None,
-                region: None,
-            },
-        )
+    /// All keys that start with `text`; their layout is unknown.
+    pub(super) fn unknown(text: impl Into<String>) -> Prefix {
+        Prefix::new(text, Level::Keys(KeyRange::default()))
     }
 
-    /// The keys of a region's folder, or of one in it.
-    pub(super) fn dated(prefix: impl Into<String>, region: &str) -> Node {
-        Node::new(
-            prefix,
-            Kind::Keys {
-                after: None,
-                until: None,
-                region: Some(region.to_owned()),
-            },
-        )
+    /// Keys below the prefix `region`, which have their day in them.
+    pub(super) fn dated(text: impl Into<String>, region: &str) -> Prefix {
+        let range = KeyRange {
+            region: Some(region.to_owned()),
+            ..KeyRange::default()
+        };
+        Prefix::new(text, Level::Keys(range))
     }
 
-    /// The folder part of the prefix, with its slash, and the beginning of a name behind it.
+    /// Splits at the last slash: the prefix up to it, and the start of a name after it.
     pub(super) fn split(&self) -> (&str, &str) {
-        split(&self.prefix)
+        split(&self.text)
     }
 
-    /// What is known of `child`, a folder right below this one; `None` where nothing in it is wanted.
-    pub(super) fn child(&self, child: &str) -> Option<Node> {
-        let (folder, _) = self.split();
-        let name = child.strip_prefix(folder)?.strip_suffix('/')?;
-        Some(match self.kind {
-            Kind::Front if name == LOGS => Node::new(
-                child,
-                Kind::Logs {
-                    organizations: true,
-                },
-            ),
-            Kind::Front if is_organization(name) => Node::new(child, Kind::Front),
-            Kind::Logs { .. } if is_account(name) => Node::new(child, Kind::Account),
-            Kind::Logs {
+    /// Classifies `child`, a common prefix directly below this one; `None` if it holds no CloudTrail logs.
+    pub(super) fn child(&self, child: &str) -> Option<Prefix> {
+        let (parent, _) = self.split();
+        let name = child.strip_prefix(parent)?.strip_suffix('/')?;
+        let level = match self.level {
+            Level::AboveLogs if name == LOGS => Level::Accounts {
                 organizations: true,
-            } if is_organization(name) => Node::new(
-                child,
-                Kind::Logs {
-                    organizations: false,
-                },
-            ),
-            // The Hive-like layout, `aws-account-id=<account>/aws-service=<service>`, is never CloudTrail's.
-            Kind::Logs { .. } if name.starts_with("aws-account-id=") => return None,
-            Kind::Service => Node::dated(child, child),
-            _ => Node::plain(child),
-        })
+            },
+            Level::AboveLogs if is_organization(name) => Level::AboveLogs,
+            Level::Accounts { .. } if is_account(name) => Level::Services,
+            Level::Accounts {
+                organizations: true,
+            } if is_organization(name) => Level::Accounts {
+                organizations: false,
+            },
+            // The Hive-compatible layout, `aws-account-id=<account>/aws-service=<service>`, is never CloudTrail's.
+            Level::Accounts { .. } if name.starts_with("aws-account-id=") => return None,
+            Level::Regions => return Some(Prefix::dated(child, child)),
+            _ => return Some(Prefix::unknown(child)),
+        };
+        Some(Prefix::new(child, level))
     }
 }
 
 const LOGS: &str = "AWSLogs";
 
-/// The folders of one account that have CloudTrail's logs, in the order of their keys.
+/// CloudTrail's services below an account, in key order, and whether each one holds Insights logs.
 const SERVICES: [(&str, bool); 2] = [("CloudTrail-Insight", true), ("CloudTrail", false)];
 
-/// What is known of the keys below the prefix that a person gave, with or without a slash at its end.
-pub(super) fn root(prefix: &str) -> Node {
-    let (folder, _) = split(prefix);
-    match parts(folder) {
-        None => Node::new(prefix, Kind::Front),
-        Some(Parts {
-            account: None,
-            organization,
-            ..
-        }) => {
-            let organizations = organization.is_none();
-            Node::new(prefix, Kind::Logs { organizations })
-        }
-        Some(Parts { service: None, .. }) => Node::new(prefix, Kind::Account),
-        Some(Parts {
-            service: Some(service),
-            ..
-        }) if !SERVICES.iter().any(|(name, _)| *name == service) => Node::plain(prefix),
-        Some(Parts { region: None, .. }) => Node::new(prefix, Kind::Service),
-        Some(Parts {
-            region: Some(region),
-            ..
-        }) => Node::dated(prefix, region),
+/// Classifies a prefix that a user configured, with or without a trailing slash.
+pub(super) fn classify(prefix: &str) -> Prefix {
+    let (parent, _) = split(prefix);
+    let Some(path) = parse_path(parent) else {
+        return Prefix::new(prefix, Level::AboveLogs);
+    };
+    if path.account.is_none() {
+        let organizations = path.organization.is_none();
+        return Prefix::new(prefix, Level::Accounts { organizations });
+    }
+    let Some(service) = path.service else {
+        return Prefix::new(prefix, Level::Services);
+    };
+    if !SERVICES.iter().any(|(name, _)| *name == service) {
+        return Prefix::unknown(prefix);
+    }
+    match path.region {
+        None => Prefix::new(prefix, Level::Regions),
+        Some(region) => Prefix::dated(prefix, region),
     }
 }
 
-/// The accounts' folders, where the accounts are given: no listing is needed to know them.
-pub(super) fn listed_accounts(node: &Node, selection: &Selection) -> Vec<Node> {
-    let (folder, partial) = node.split();
+/// The prefixes of the selected accounts: no listing is needed to know them.
+pub(super) fn selected_accounts(prefix: &Prefix, selection: &Selection) -> Vec<Prefix> {
+    let (parent, partial) = prefix.split();
     let mut accounts: Vec<&String> = selection.accounts.iter().collect();
     accounts.sort_unstable();
     accounts.dedup();
-    let wanted = accounts
+    let accounts = accounts
         .into_iter()
         .filter(|account| account.starts_with(partial));
-    wanted
-        .map(|account| Node::new(format!("{folder}{account}/"), Kind::Account))
+    accounts
+        .map(|account| Prefix::new(format!("{parent}{account}/"), Level::Services))
         .collect()
 }
 
-/// The prefix of organizations' folders in `AWSLogs`; `None` where the node's excludes them.
-pub(super) fn organizations_prefix(node: &Node) -> Option<String> {
-    let (folder, partial) = node.split();
-    match node.kind {
-        Kind::Logs {
-            organizations: true,
-        } if ORGANIZATION.starts_with(partial) => Some(format!("{folder}{ORGANIZATION}")),
-        Kind::Logs {
-            organizations: true,
-        } if partial.starts_with(ORGANIZATION) => Some(node.prefix.clone()),
-        _ => None,
+/// The prefix of all organizations in `AWSLogs`; `None` if `prefix` excludes them.
+pub(super) fn organizations_prefix(prefix: &Prefix) -> Option<String> {
+    let has_organizations = Level::Accounts {
+        organizations: true,
+    };
+    let (parent, partial) = prefix.split();
+    if prefix.level != has_organizations {
+        None
+    } else if ORGANIZATION.starts_with(partial) {
+        Some(format!("{parent}{ORGANIZATION}"))
+    } else {
+        Some(prefix.text.clone()).filter(|_| partial.starts_with(ORGANIZATION))
     }
 }
 
-/// The folders of an account in which there are logs that are asked for.
-pub(super) fn services(node: &Node, selection: &Selection) -> Vec<Node> {
-    let (folder, partial) = node.split();
-    let account = folder
+/// The services of an account that hold selected logs.
+pub(super) fn selected_services(prefix: &Prefix, selection: &Selection) -> Vec<Prefix> {
+    let (parent, partial) = prefix.split();
+    let account = parent
         .trim_end_matches('/')
         .rsplit('/')
         .next()
         .unwrap_or_default();
-    if !selection.takes_account(account) {
+    if !selection.selects_account(account) {
         return Vec::new();
     }
-    let wanted = SERVICES.iter().filter(|(name, insights)| {
+    let services = SERVICES.iter().filter(|(name, insights)| {
         (selection.insights || !insights) && format!("{name}/").starts_with(partial)
     });
-    wanted
-        .map(|(name, _)| Node::new(format!("{folder}{name}/"), Kind::Service))
+    services
+        .map(|(name, _)| Prefix::new(format!("{parent}{name}/"), Level::Regions))
         .collect()
 }
 
-/// Cuts the keys of a folder into what is known below it and the stretches in between. `below` is
-/// all that is right below, folders and keys; `None` where nothing of it is known.
-pub(super) fn cut(node: &Node, mut below: Vec<String>) -> Option<Vec<Node>> {
-    below.sort_unstable();
-    let mut nodes = Vec::new();
+/// Splits the keys below `prefix` into classified prefixes and the key ranges between them, in key order. `names` are
+/// all common prefixes and keys directly below; `None` if none of them is classified.
+pub(super) fn partition(prefix: &Prefix, mut names: Vec<String>) -> Option<Vec<Prefix>> {
+    names.sort_unstable();
+    let mut prefixes = Vec::new();
     let mut after = None;
-    let mut unknown = false;
-    let stretch = |after: &Option<String>, until| {
-        let kind = Kind::Keys {
+    let mut unclassified = false;
+    let mut found = false;
+    let range = |after: &Option<String>, before| {
+        let range = KeyRange {
             after: after.clone(),
-            until,
+            before,
             region: None,
         };
-        Node::new(&node.prefix, kind)
+        Prefix::new(&prefix.text, Level::Keys(range))
     };
-    let mut known = false;
-    for name in below {
-        match node
-            .child(&name)
-            .filter(|child| !matches!(child.kind, Kind::Keys { .. }))
-        {
-            Some(child) => {
-                known = true;
-                if std::mem::take(&mut unknown) {
-                    nodes.push(stretch(&after, Some(name.clone())));
-                }
-                // The first text behind all that start with the folder, as `0` is the character behind the slash.
-                after = Some(format!("{}0", name.trim_end_matches('/')));
-                nodes.push(child);
-            }
-            None => unknown = true,
+    for name in names {
+        let child = prefix.child(&name);
+        let Some(child) = child.filter(|child| !matches!(child.level, Level::Keys(_))) else {
+            unclassified = true;
+            continue;
+        };
+        found = true;
+        if std::mem::take(&mut unclassified) {
+            prefixes.push(range(&after, Some(name.clone())));
         }
+        // The first text after all keys below the child: `0` is the character after the slash.
+        after = Some(format!("{}0", name.trim_end_matches('/')));
+        prefixes.push(child);
     }
-    if unknown {
-        nodes.push(stretch(&after, None));
+    if unclassified {
+        prefixes.push(range(&after, None));
     }
-    known.then_some(nodes)
+    found.then_some(prefixes)
 }
 
-/// The account whose logs `key` belongs to, by its folder or else by its name.
+/// The account of the logs at `key`, by its path or else by its file name.
 pub(super) fn account(key: &str) -> Option<&str> {
-    let (folder, name) = split(key);
-    let of_folder = parts(folder).and_then(|parts| parts.account);
-    of_folder.or_else(|| name.split('_').next().filter(|part| is_account(part)))
+    let (parent, name) = split(key);
+    let in_path = parse_path(parent).and_then(|path| path.account);
+    in_path.or_else(|| name.split('_').next().filter(|part| is_account(part)))
 }
 
-/// Whether `key` lies in a folder that CloudTrail shares with other services.
-pub(super) fn in_logs(key: &str) -> bool {
-    let (folder, _) = split(key);
-    folder.split('/').any(|part| part == LOGS)
+/// Whether `key` is below an `AWSLogs`, which CloudTrail shares with other services.
+pub(super) fn is_in_logs(key: &str) -> bool {
+    let (parent, _) = split(key);
+    parent.split('/').any(|part| part == LOGS)
 }
 
-/// Where a listing of a region's folder begins: behind all days before the first one.
+/// `StartAfter` for a region: skips all days before the interval.
 pub(super) fn start_after(region: &str, selection: &Selection) -> Option<String> {
     let start = selection.interval.start()?;
     Some(format!("{region}{}", day(start - MIDNIGHT)))
 }
 
-/// Where the days behind the last one begin, and where no day can be any more.
-pub(super) fn days_behind(region: &str, selection: &Selection) -> Option<(String, String)> {
+/// The keys of a region that follow the interval: from the first of a later day up to the end of all days.
+pub(super) fn days_after_end(region: &str, selection: &Selection) -> Option<(String, String)> {
     let end = selection.interval.end()?;
-    // The characters behind `/` and behind `9`.
+    // `0` is the character after `/`, and `:` the one after `9`.
     Some((
         format!("{region}{}0", day(end.saturating_add(MIDNIGHT))),
         format!("{region}:"),
     ))
 }
 
-/// A log that is written around midnight may bear another day in its name than its folder does.
+/// Tolerance in seconds: the file name and the path of a log written around midnight may have different days.
 const MIDNIGHT: i64 = 60 * 60;
 
 fn day(seconds: i64) -> String {
@@ -257,63 +240,59 @@ fn day(seconds: i64) -> String {
     format!("{year:04}/{month:02}/{day:02}")
 }
 
-/// What the folders of a key say, from `AWSLogs` on.
-struct Parts<'a> {
+/// The elements of a key's path, from `AWSLogs` on.
+#[derive(Default)]
+struct KeyPath<'a> {
     organization: Option<&'a str>,
     account: Option<&'a str>,
     service: Option<&'a str>,
-    /// The whole folder of the region, from the beginning of the key to its slash.
+    /// The whole prefix of the region, from the start of the key to its slash.
     region: Option<&'a str>,
 }
 
-/// Reads `folder`, which ends in a slash; `None` where it is not in CloudTrail's layout. Of several
-/// places where that may begin, the innermost counts.
-fn parts(folder: &str) -> Option<Parts<'_>> {
-    let mut begin = folder.len();
-    while let Some(at) = folder[..begin].rfind(LOGS) {
-        let own_part = at == 0 || folder[..at].ends_with('/');
-        let below = folder[at + LOGS.len()..].strip_prefix('/');
-        if let Some(parts) = below
-            .filter(|_| own_part)
-            .and_then(|below| parts_below(folder, below))
-        {
-            return Some(parts);
+/// Parses `path`, which ends in a slash; `None` if it is not in CloudTrail's layout. The innermost match counts.
+fn parse_path(path: &str) -> Option<KeyPath<'_>> {
+    let mut end = path.len();
+    while let Some(at) = path[..end].rfind(LOGS) {
+        let starts_name = at == 0 || path[..at].ends_with('/');
+        let below = path[at + LOGS.len()..].strip_prefix('/');
+        let parsed = below
+            .filter(|_| starts_name)
+            .and_then(|below| parse_below_logs(path, below));
+        if parsed.is_some() {
+            return parsed;
         }
-        begin = at;
+        end = at;
     }
     None
 }
 
-fn parts_below<'a>(folder: &'a str, below: &'a str) -> Option<Parts<'a>> {
+fn parse_below_logs<'a>(path: &'a str, below: &'a str) -> Option<KeyPath<'a>> {
     let mut rest = below;
     let mut next = || {
-        let (part, behind) = rest.split_once('/')?;
-        rest = behind;
-        Some(part)
+        let (name, after) = rest.split_once('/')?;
+        rest = after;
+        Some(name)
     };
-    let mut parts = Parts {
-        organization: None,
-        account: None,
-        service: None,
-        region: None,
-    };
-    let mut part = next();
-    parts.organization = part.filter(|part| is_organization(part));
-    if parts.organization.is_some() {
-        part = next();
+    let mut parsed = KeyPath::default();
+    let mut name = next();
+    parsed.organization = name.filter(|name| is_organization(name));
+    if parsed.organization.is_some() {
+        name = next();
     }
-    let Some(account) = part else {
-        return Some(parts);
+    let Some(account) = name else {
+        return Some(parsed);
     };
-    parts.account = Some(account).filter(|account| is_account(account));
-    parts.account?;
-    parts.service = next();
-    if parts.service.is_some() && next().is_some() {
-        parts.region = Some(&folder[..folder.len() - rest.len()]);
+    parsed.account = Some(account).filter(|account| is_account(account));
+    parsed.account?;
+    parsed.service = next();
+    if parsed.service.is_some() && next().is_some() {
+        parsed.region = Some(&path[..path.len() - rest.len()]);
     }
-    Some(parts)
+    Some(parsed)
 }
 
+/// Start of an organization ID.
 const ORGANIZATION: &str = "o-";
 
 fn is_organization(name: &str) -> bool {

@@ -5,10 +5,10 @@ use crate::config::interval::Interval;
 
 const ACCOUNT: &str = "123456789012";
 
-fn kind(prefix: &str) -> Kind {
-    let node = root(prefix);
-    assert_eq!(node.prefix, prefix);
-    node.kind
+fn level(text: &str) -> Level {
+    let prefix = classify(text);
+    assert_eq!(prefix.text, text);
+    prefix.level
 }
 
 fn selection(interval: &str, accounts: &[&str], insights: bool) -> Selection {
@@ -20,52 +20,56 @@ fn selection(interval: &str, accounts: &[&str], insights: bool) -> Selection {
     }
 }
 
-fn prefixes(nodes: &[Node]) -> Vec<&str> {
-    nodes.iter().map(|node| node.prefix.as_str()).collect()
+fn texts(prefixes: &[Prefix]) -> Vec<&str> {
+    prefixes.iter().map(|prefix| prefix.text.as_str()).collect()
 }
 
 #[test]
-fn a_prefix_is_recognised_by_where_it_ends() {
-    let in_logs = Kind::Logs {
+fn configured_prefix_is_classified_by_its_end() {
+    let in_logs = Level::Accounts {
         organizations: true,
     };
-    let in_organization = Kind::Logs {
+    let in_organization = Level::Accounts {
         organizations: false,
     };
-    for front in ["", "trail/", "a/b/", "o-abc123/", "x/AWSLogs/y/"] {
+    for above in ["", "trail/", "a/b/", "o-abc123/", "x/AWSLogs/y/"] {
         for (below, expected) in [
-            ("AWSLogs", Kind::Front),
+            ("AWSLogs", Level::AboveLogs),
             ("AWSLogs/", in_logs.clone()),
             ("AWSLogs/1234", in_logs.clone()),
             ("AWSLogs/123456789012", in_logs.clone()),
             ("AWSLogs/o-abc123", in_logs.clone()),
             ("AWSLogs/o-abc123/", in_organization.clone()),
             ("AWSLogs/o-abc123/123456789012", in_organization.clone()),
-            ("AWSLogs/123456789012/", Kind::Account),
-            ("AWSLogs/o-abc123/123456789012/CloudTrail", Kind::Account),
-            ("AWSLogs/123456789012/CloudTrail/", Kind::Service),
-            ("AWSLogs/123456789012/CloudTrail-Insight/", Kind::Service),
+            ("AWSLogs/123456789012/", Level::Services),
+            ("AWSLogs/o-abc123/123456789012/CloudTrail", Level::Services),
+            ("AWSLogs/123456789012/CloudTrail/", Level::Regions),
+            ("AWSLogs/123456789012/CloudTrail-Insight/", Level::Regions),
             (
                 "AWSLogs/o-abc123/123456789012/CloudTrail/us-east-1",
-                Kind::Service,
+                Level::Regions,
             ),
         ] {
-            assert_eq!(kind(&format!("{front}{below}")), expected, "{front}{below}");
+            assert_eq!(
+                level(&format!("{above}{below}")),
+                expected,
+                "{above}{below}"
+            );
         }
     }
 }
 
 #[test]
-fn below_a_region_the_place_of_the_days_is_known() {
+fn prefixes_below_a_region_keep_the_region() {
     let region = "t/AWSLogs/o-abc123/123456789012/CloudTrail/us-east-1/";
     for below in ["", "2023/", "2023/0", "2023/07/10/123456789012_C"] {
         let prefix = format!("{region}{below}");
-        assert_eq!(root(&prefix), Node::dated(&prefix, region));
+        assert_eq!(classify(&prefix), Prefix::dated(&prefix, region));
     }
 }
 
 #[test]
-fn what_is_not_cloudtrails_is_listed_as_it_is() {
+fn prefix_outside_the_layout_is_listed_unnarrowed() {
     for prefix in [
         "",
         "exports/",
@@ -74,44 +78,44 @@ fn what_is_not_cloudtrails_is_listed_as_it_is() {
         "AWSLogs/other/",
         "AWSLogs/other/x",
     ] {
-        assert_eq!(kind(prefix), Kind::Front, "{prefix}");
+        assert_eq!(level(prefix), Level::AboveLogs, "{prefix}");
     }
     let prefix = "AWSLogs/123456789012/Config/us-east-1/";
-    assert_eq!(root(prefix), Node::plain(prefix));
+    assert_eq!(classify(prefix), Prefix::unknown(prefix));
 }
 
 #[test]
-fn children_are_recognised_by_name() {
-    let logs = root("t/AWSLogs/");
+fn common_prefixes_are_classified_by_name() {
+    let logs = classify("t/AWSLogs/");
     let child = |name: &str| {
         logs.child(&format!("t/AWSLogs/{name}/"))
-            .map(|node| node.kind)
+            .map(|prefix| prefix.level)
     };
-    assert_eq!(child(ACCOUNT), Some(Kind::Account));
+    assert_eq!(child(ACCOUNT), Some(Level::Services));
     assert_eq!(
         child("o-abc123"),
-        Some(Kind::Logs {
+        Some(Level::Accounts {
             organizations: false
         })
     );
     assert_eq!(child("aws-account-id=123456789012"), None);
-    assert_eq!(child("copies"), Some(Node::plain("").kind));
-    let service = root("AWSLogs/123456789012/CloudTrail/");
+    assert_eq!(child("copies"), Some(Prefix::unknown("").level));
+    let service = classify("AWSLogs/123456789012/CloudTrail/");
     let region = "AWSLogs/123456789012/CloudTrail/eu-west-1/";
-    assert_eq!(service.child(region), Some(Node::dated(region, region)));
+    assert_eq!(service.child(region), Some(Prefix::dated(region, region)));
 }
 
 #[test]
-fn listed_accounts_need_no_listing() {
-    let asked = selection("", &["222222222222", "111111111111", "222222222222"], false);
-    let nodes = listed_accounts(&root("AWSLogs/"), &asked);
+fn selected_accounts_need_no_listing() {
+    let selected = selection("", &["222222222222", "111111111111", "222222222222"], false);
+    let prefixes = selected_accounts(&classify("AWSLogs/"), &selected);
     assert_eq!(
-        prefixes(&nodes),
+        texts(&prefixes),
         ["AWSLogs/111111111111/", "AWSLogs/222222222222/"]
     );
-    let nodes = listed_accounts(&root("AWSLogs/22"), &asked);
-    assert_eq!(prefixes(&nodes), ["AWSLogs/222222222222/"]);
-    let organizations = |prefix: &str| organizations_prefix(&root(prefix));
+    let prefixes = selected_accounts(&classify("AWSLogs/22"), &selected);
+    assert_eq!(texts(&prefixes), ["AWSLogs/222222222222/"]);
+    let organizations = |prefix: &str| organizations_prefix(&classify(prefix));
     assert_eq!(organizations("AWSLogs/").as_deref(), Some("AWSLogs/o-"));
     assert_eq!(
         organizations("AWSLogs/o-ab").as_deref(),
@@ -123,64 +127,66 @@ fn listed_accounts_need_no_listing() {
 
 #[test]
 fn services_follow_the_selection_in_key_order() {
-    let account = root("AWSLogs/123456789012/");
-    let of = |asked: &Selection| prefixes(&services(&account, asked)).join(" ");
+    let account = classify("AWSLogs/123456789012/");
+    let of = |selected: &Selection| texts(&selected_services(&account, selected)).join(" ");
     let trail = "AWSLogs/123456789012/CloudTrail/";
     let insight = "AWSLogs/123456789012/CloudTrail-Insight/";
     assert_eq!(of(&selection("", &[], false)), trail);
     assert_eq!(of(&selection("", &[], true)), format!("{insight} {trail}"));
     assert_eq!(of(&selection("", &["111111111111"], true)), "");
-    let partial = root("AWSLogs/123456789012/CloudTrail-");
+    let partial = classify("AWSLogs/123456789012/CloudTrail-");
     assert_eq!(
-        prefixes(&services(&partial, &selection("", &[], true))),
+        texts(&selected_services(&partial, &selection("", &[], true))),
         [insight]
     );
 }
 
 #[test]
-fn a_front_is_cut_around_what_is_known() {
+fn keys_are_partitioned_around_classified_prefixes() {
     let below = ["a/", "b.json", "AWSLogs/", "zz/"]
         .map(str::to_owned)
         .to_vec();
-    let nodes = cut(&root(""), below).expect("AWSLogs is known");
-    let keys = |after: Option<&str>, until: Option<&str>| Kind::Keys {
-        after: after.map(str::to_owned),
-        until: until.map(str::to_owned),
-        region: None,
+    let prefixes = partition(&classify(""), below).expect("AWSLogs is classified");
+    let keys = |after: Option<&str>, before: Option<&str>| {
+        Level::Keys(KeyRange {
+            after: after.map(str::to_owned),
+            before: before.map(str::to_owned),
+            region: None,
+        })
     };
     assert_eq!(
-        nodes,
+        prefixes,
         [
-            Node::new(
+            Prefix::new(
                 "AWSLogs/",
-                Kind::Logs {
+                Level::Accounts {
                     organizations: true
                 }
             ),
-            Node::new("", keys(Some("AWSLogs0"), None)),
+            Prefix::new("", keys(Some("AWSLogs0"), None)),
         ]
     );
     let below = ["t/AAA/", "t/AWSLogs/", "t/o-abc123/"]
         .map(str::to_owned)
         .to_vec();
     assert_eq!(
-        cut(&root("t/"), below).expect("two are known"),
+        partition(&classify("t/"), below).expect("two are classified"),
         [
-            Node::new("t/", keys(None, Some("t/AWSLogs/"))),
-            Node::new(
+            Prefix::new("t/", keys(None, Some("t/AWSLogs/"))),
+            Prefix::new(
                 "t/AWSLogs/",
-                Kind::Logs {
+                Level::Accounts {
                     organizations: true
                 }
             ),
-            Node::new("t/o-abc123/", Kind::Front),
+            Prefix::new("t/o-abc123/", Level::AboveLogs),
         ]
     );
-    assert_eq!(cut(&root("t/"), vec!["t/2023/".to_owned()]), None);
+    assert_eq!(partition(&classify("t/"), vec!["t/2023/".to_owned()]), None);
 }
 
 #[test]
-fn the_account_is_read_from_folder_or_name() {
+fn account_is_read_from_path_or_file_name() {
     for key in [
         "AWSLogs/123456789012/CloudTrail/us-east-1/2023/07/10/x.json.gz",
         "o-abc/AWSLogs/o-abc/123456789012/CloudTrail/x.json.gz",
@@ -192,41 +198,47 @@ fn the_account_is_read_from_folder_or_name() {
 }
 
 #[test]
-fn days_outside_of_the_interval_are_passed_over() {
-    let asked = selection("2023-04-05T06:00:00Z-2023-04-06T12:00:10Z", &[], false);
-    assert_eq!(start_after("r/", &asked).as_deref(), Some("r/2023/04/05"));
-    let (behind, end) = days_behind("r/", &asked).expect("an end");
-    assert!("r/2023/04/06/x" < behind.as_str() && behind.as_str() < "r/2023/04/07/");
+fn days_outside_of_the_interval_are_skipped() {
+    let selected = selection("2023-04-05T06:00:00Z-2023-04-06T12:00:10Z", &[], false);
+    assert_eq!(
+        start_after("r/", &selected).as_deref(),
+        Some("r/2023/04/05")
+    );
+    let (later, end) = days_after_end("r/", &selected).expect("an end");
+    assert!("r/2023/04/06/x" < later.as_str() && later.as_str() < "r/2023/04/07/");
     assert!("r/9999/12/31/x" < end.as_str() && end.as_str() < "r/a");
     let all = selection("", &[], false);
     assert_eq!(
-        (start_after("r/", &all), days_behind("r/", &all)),
+        (start_after("r/", &all), days_after_end("r/", &all)),
         (None, None)
     );
 }
 
 #[test]
-fn around_midnight_the_neighbouring_day_is_listed_too() {
-    let asked = selection("2023-04-05T00:05:00Z-2023-04-05T23:55:00Z", &[], false);
-    assert_eq!(start_after("r/", &asked).as_deref(), Some("r/2023/04/04"));
-    let (behind, _) = days_behind("r/", &asked).expect("an end");
-    assert!("r/2023/04/06/x" < behind.as_str());
+fn neighboring_day_is_listed_around_midnight() {
+    let selected = selection("2023-04-05T00:05:00Z-2023-04-05T23:55:00Z", &[], false);
+    assert_eq!(
+        start_after("r/", &selected).as_deref(),
+        Some("r/2023/04/04")
+    );
+    let (later, _) = days_after_end("r/", &selected).expect("an end");
+    assert!("r/2023/04/06/x" < later.as_str());
 }
 
 #[test]
-fn a_selection_takes_by_kind_time_and_account() {
+fn selection_filters_by_log_type_time_and_account() {
     let key = |account: &str, kind: &str, time: &str| {
         format!(
             "AWSLogs/{account}/{kind}/us-east-1/2023/04/05/{account}_{kind}_us-east-1_{time}_x.json.gz"
         )
     };
-    let asked = selection(
+    let selected = selection(
         "2023-04-05T06:00:00Z-2023-04-05T12:00:10Z",
         &[ACCOUNT],
         false,
     );
-    assert!(asked.takes(&key(ACCOUNT, "CloudTrail", "20230405T0600Z")));
-    assert!(asked.takes("copies/neither.json.gz"));
+    assert!(selected.selects(&key(ACCOUNT, "CloudTrail", "20230405T0600Z")));
+    assert!(selected.selects("copies/neither.json.gz"));
     for other in [
         key(ACCOUNT, "CloudTrail", "20230405T0559Z"),
         key(ACCOUNT, "CloudTrail-Insight", "20230405T0600Z"),
@@ -234,7 +246,7 @@ fn a_selection_takes_by_kind_time_and_account() {
         key("111111111111", "CloudTrail", "20230405T0600Z"),
         "AWSLogs/neither.json.gz".to_owned(),
     ] {
-        assert!(!asked.takes(&other), "{other}");
+        assert!(!selected.selects(&other), "{other}");
     }
-    assert!(selection("1d", &[], false).takes("AWSLogs/neither.json.gz"));
+    assert!(selection("1d", &[], false).selects("AWSLogs/neither.json.gz"));
 }

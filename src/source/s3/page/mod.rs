@@ -1,5 +1,5 @@
-//! Validates the pages of a listing before their keys are used: a page that is cut, repeated or out of order would
-//! otherwise leave a silent gap, or make the listing go round for ever.
+//! Validates the pages of a listing before their keys are used. A truncated, repeated or unordered page would leave a
+//! silent gap or loop forever.
 #![forbid(unsafe_code)]
 
 use std::collections::HashSet;
@@ -8,51 +8,51 @@ use std::hash::BuildHasher;
 
 use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
 use aws_sdk_s3::types::EncodingType;
-use percent_encoding::percent_decode_str;
 
 use super::ListedObject;
 use crate::log::quote::quoted;
+use crate::object_key;
 
-/// A page whose keys can be relied on.
+/// A validated page.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Page {
     pub(super) objects: Vec<ListedObject>,
-    /// Common prefixes, each with its `/` at the end.
-    pub(super) folders: Vec<String>,
-    /// Token of the next page, if there is one.
-    pub(super) next: Option<String>,
+    /// Common prefixes, each with a trailing `/`.
+    pub(super) common_prefixes: Vec<String>,
+    /// Continuation token; `None` on the last page.
+    pub(super) next_token: Option<String>,
 }
 
-/// What the pages of one listing so far tell about the next one.
+/// Validates the pages of one listing, each against those before it.
 #[derive(Debug)]
-pub(super) struct Listing {
+pub(super) struct PageValidator {
     prefix: String,
-    /// Whether keys behind the next `/` are listed as one common prefix.
+    /// Whether the listing has common prefixes.
     delimited: bool,
     last_key: Option<String>,
-    last_folder: Option<String>,
-    /// Hashes of the tokens seen: a listing may have a hundred thousand pages.
+    last_common_prefix: Option<String>,
+    /// Hashes of all tokens: whole tokens of a hundred thousand pages would take much memory.
     tokens: HashSet<u64>,
     hasher: RandomState,
 }
 
-impl Listing {
-    pub(super) fn new(prefix: &str, delimited: bool) -> Listing {
-        Listing {
+impl PageValidator {
+    pub(super) fn new(prefix: &str, delimited: bool) -> PageValidator {
+        PageValidator {
             prefix: prefix.to_owned(),
             delimited,
             last_key: None,
-            last_folder: None,
+            last_common_prefix: None,
             tokens: HashSet::new(),
             hasher: RandomState::new(),
         }
     }
 
-    /// Checks a page that was requested with this `after` (`start-after`). `complete` says whether its XML is.
+    /// Validates a page that was requested with `start-after` set to `after`; `complete`: its XML is complete.
     ///
     /// # Errors
     ///
-    /// What is wrong with the page. The listing is then unchanged: the page can be requested again.
+    /// The problem of the page. The validator is then unchanged, so the page can be requested again.
     pub(super) fn accept(
         &mut self,
         page: &ListObjectsV2Output,
@@ -74,42 +74,46 @@ impl Listing {
                     .unwrap_or(0),
             });
         }
-        let mut folders = Vec::with_capacity(page.common_prefixes().len());
-        for folder in page.common_prefixes() {
-            let prefix = folder.prefix().ok_or("a common prefix without its text")?;
-            folders.push(decoded(prefix, encoded)?);
+        let mut common_prefixes = Vec::with_capacity(page.common_prefixes().len());
+        for common in page.common_prefixes() {
+            let prefix = common.prefix().ok_or("a common prefix without its text")?;
+            common_prefixes.push(decoded(prefix, encoded)?);
         }
         let last = self.last_key.as_deref().max(after);
         self.check_order("key", last, objects.iter().map(|object| &object.key))?;
-        self.check_order("common prefix", self.last_folder.as_deref(), &folders)?;
-        if let Some(folder) = folders
+        self.check_order(
+            "common prefix",
+            self.last_common_prefix.as_deref(),
+            &common_prefixes,
+        )?;
+        if let Some(prefix) = common_prefixes
             .iter()
-            .find(|folder| !self.delimited || !folder.ends_with('/'))
+            .find(|prefix| !self.delimited || !prefix.ends_with('/'))
         {
-            let folder = quoted(folder);
-            return Err(format!("the common prefix {folder} was not asked for"));
+            let prefix = quoted(prefix);
+            return Err(format!("the common prefix {prefix} was not requested"));
         }
-        check_count(page, objects.len() + folders.len())?;
-        let next = next_token(page)?.map(str::to_owned);
-        if let Some(token) = &next
+        check_count(page, objects.len() + common_prefixes.len())?;
+        let next_token = next_token(page)?.map(str::to_owned);
+        if let Some(token) = &next_token
             && !self.tokens.insert(self.hasher.hash_one(token))
         {
-            return Err("the token of the next page was used before in this listing".to_owned());
+            return Err("the continuation token was already used in this listing".to_owned());
         }
         if let Some(object) = objects.last() {
             self.last_key = Some(object.key.clone());
         }
-        if let Some(folder) = folders.last() {
-            self.last_folder = Some(folder.clone());
+        if let Some(prefix) = common_prefixes.last() {
+            self.last_common_prefix = Some(prefix.clone());
         }
         Ok(Page {
             objects,
-            folders,
-            next,
+            common_prefixes,
+            next_token,
         })
     }
 
-    /// Checks that all `keys` have the prefix and increase strictly by their UTF-8 bytes, the first one from `last`.
+    /// Checks that all `keys` have the prefix and strictly increase by their UTF-8 bytes, starting after `last`.
     fn check_order<'k>(
         &self,
         what: &str,
@@ -137,16 +141,13 @@ impl Listing {
     }
 }
 
-/// A key or prefix as it is, however the answer writes it.
+/// URL-decodes a key or prefix if the page is `encoded`.
 fn decoded(text: &str, encoded: bool) -> Result<String, String> {
     if !encoded {
         return Ok(text.to_owned());
     }
-    let spaced = text.replace('+', " ");
-    let decoded = percent_decode_str(&spaced).decode_utf8();
-    decoded
-        .map(|text| text.into_owned())
-        .map_err(|_| format!("the key {} is not UTF-8 after URL decoding", quoted(text)))
+    object_key::url_decoded(text)
+        .ok_or_else(|| format!("the key {} is not UTF-8 after URL decoding", quoted(text)))
 }
 
 fn check_count(page: &ListObjectsV2Output, listed: usize) -> Result<(), String> {
@@ -158,14 +159,18 @@ fn check_count(page: &ListObjectsV2Output, listed: usize) -> Result<(), String> 
     }
 }
 
-/// The token of the next page, which is there exactly if the page is truncated.
+/// The continuation token, which must be present exactly if the page is truncated.
 fn next_token(page: &ListObjectsV2Output) -> Result<Option<&str>, String> {
     let token = page.next_continuation_token();
     match (page.is_truncated(), token.filter(|token| !token.is_empty())) {
         (Some(true), Some(token)) => Ok(Some(token)),
-        (Some(true), None) => Err("IsTruncated is true, but there is no token".to_owned()),
+        (Some(true), None) => {
+            Err("IsTruncated is true, but there is no continuation token".to_owned())
+        }
         (Some(false), None) => Ok(None),
-        (Some(false), Some(_)) => Err("IsTruncated is false, but there is a token".to_owned()),
+        (Some(false), Some(_)) => {
+            Err("IsTruncated is false, but there is a continuation token".to_owned())
+        }
         (None, _) => Err("IsTruncated is missing".to_owned()),
     }
 }

@@ -1,44 +1,41 @@
-//! Parses the body of a queue message into the objects that it names. Knows no queue, no network and no log;
-//! a named object may be a digest, or no log at all.
+//! Parses the body of a queue message into the objects that it names. The objects are not checked: they may be digests
+//! or other files.
 //!
-//! The format is recognized from the body itself: CloudTrail's own notification, an S3 event, each bare or in an
-//! SNS envelope, or an EventBridge event. Anyone who may send to the queue writes it, so nothing in it is
-//! trusted beyond what a bucket name or a key can be. Nothing is dropped silently either: a part that
-//! cannot be used is a problem in the result.
+//! The format is recognized from the body: CloudTrail's own notification, an S3 event, or an EventBridge event, each
+//! bare or in SNS envelopes. The body is untrusted: bucket names and keys are validated, and an unusable part becomes a
+//! problem in the result instead of being dropped.
 #![forbid(unsafe_code)]
 
-mod objects;
+mod collector;
 
-use std::borrow::Cow;
-
-use percent_encoding::percent_decode_str;
 use serde_json::{Deserializer, Value};
 
-use self::objects::{Objects, text, version_id};
+use self::collector::{Collector, text, version_id};
+use crate::object_key;
 
-/// What the body of a message is.
+/// Parsed body of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notification {
-    /// It names at least one object, or one that cannot be used.
+    /// It names at least one object, valid or not.
     Objects(Parsed),
-    /// It is known and names nothing to read: a test message of S3 or CloudTrail, or S3's news of an object
+    /// It is recognized and names nothing to read: a test message of S3 or CloudTrail, or an S3 event about an object
     /// that was removed, restored or tagged.
     Ignored,
-    /// It is no notification of an object. The text says for logs what it is instead; there are few such texts.
+    /// It is not a notification of an object. The text describes it for logs; there are few different texts.
     Unknown(&'static str),
 }
 
-/// The parts of a message.
+/// Objects and problems of a message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Parsed {
-    /// The objects to read, each once, in the order of the message.
+    /// Objects to read, in message order, without duplicates.
     pub objects: Vec<ObjectRef>,
-    /// The parts that cannot be used, each with the reason and an excerpt for logs; bounded.
+    /// Unusable parts, each with the reason and an excerpt for logs. Bounded.
     pub problems: Vec<String>,
 }
 
 impl Parsed {
-    /// The problems in one line: the first, and how many more there are.
+    /// One line for logs: the first problem, and the number of further ones.
     pub fn reason(&self) -> String {
         let Some((first, more)) = self.problems.split_first() else {
             return String::new();
@@ -53,29 +50,29 @@ impl Parsed {
 /// An object that a message names.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ObjectRef {
-    /// Name of its bucket: 3 to 255 letters, digits, dots, dashes and underscores.
+    /// Bucket name: 3 to 255 letters, digits, dots, dashes and underscores.
     pub bucket: String,
-    /// Its decoded key: 1 to 1024 bytes.
+    /// Decoded key: 1 to 1024 bytes.
     pub key: String,
-    /// Its size in bytes, if the message has it; not to be relied on.
+    /// Size in bytes, if the message has it. Untrusted.
     pub size: Option<u64>,
-    /// The version that was created, if the bucket has versions; not to be relied on.
+    /// Version ID, if the bucket has versions. Untrusted.
     pub version: Option<String>,
 }
 
 /// Maximum body size that is parsed, in bytes; SQS carries at most 1 MiB.
-const LONGEST_BODY: usize = 4 << 20;
+const MAX_BODY: usize = 4 << 20;
 
 /// Maximum number of nested SNS envelopes, as where one topic feeds another through a queue.
-const MOST_ENVELOPES: usize = 3;
+const MAX_ENVELOPES: usize = 3;
 
-/// What CloudTrail sends when a topic is set up for a trail.
+/// Message that CloudTrail sends when a topic is configured for a trail.
 const VALIDATION: &str = "CloudTrail validation message.";
 
-/// CloudTrail records where a notification is expected.
+/// Reason for CloudTrail records in place of a notification.
 const RECORDS: &str = "CloudTrail records in the message itself, which are not supported";
 
-/// Starts of the names of S3 events after which there is nothing new to read.
+/// Name prefixes of S3 events that announce no new object.
 const IGNORED_EVENTS: [&str; 4] = [
     "ObjectRemoved:",
     "LifecycleExpiration:",
@@ -83,7 +80,7 @@ const IGNORED_EVENTS: [&str; 4] = [
     "ObjectTagging:",
 ];
 
-/// The same events as EventBridge calls them.
+/// EventBridge's names of the same events.
 const IGNORED_DETAIL_TYPES: [&str; 6] = [
     "Object Deleted",
     "Object Restore Initiated",
@@ -95,19 +92,19 @@ const IGNORED_DETAIL_TYPES: [&str; 6] = [
 
 /// Parses `body`, the body of an SQS message.
 pub fn parse(body: &str) -> Notification {
-    if body.len() > LONGEST_BODY {
-        return Notification::Unknown("a body longer than a message can be");
+    if body.len() > MAX_BODY {
+        return Notification::Unknown("a body larger than SQS allows");
     }
     let mut message = match read(body) {
         Ok(message) => message,
         Err(result) => return result,
     };
-    for _ in 0..MOST_ENVELOPES {
+    for _ in 0..MAX_ENVELOPES {
         match text(&message, "Type") {
             Some("Notification") => {}
             Some("SubscriptionConfirmation") => {
                 return Notification::Unknown(
-                    "an SNS subscription that waits to be confirmed at its SubscribeURL",
+                    "an SNS subscription that is not confirmed; open its SubscribeURL",
                 );
             }
             _ => return unwrapped(&message),
@@ -121,19 +118,19 @@ pub fn parse(body: &str) -> Notification {
         };
     }
     match text(&message, "Type") {
-        Some("Notification") => Notification::Unknown("too many SNS envelopes inside each other"),
+        Some("Notification") => Notification::Unknown("too many nested SNS envelopes"),
         _ => unwrapped(&message),
     }
 }
 
-/// The JSON value of `body`, or the result if it is none.
+/// Parses `body` as JSON; the result of the message if it is none.
 fn read(body: &str) -> Result<Value, Notification> {
-    // serde_json bounds the nesting.
+    // serde_json limits the nesting depth.
     serde_json::from_str(body).map_err(|_| {
         if body.trim() == VALIDATION {
             return Notification::Ignored;
         }
-        // A log may have one record a line.
+        // One record a line is valid as a log file.
         match Deserializer::from_str(body).into_iter::<Value>().next() {
             Some(Ok(first)) if is_record(&first) => Notification::Unknown(RECORDS),
             _ => Notification::Unknown("text that is not JSON"),
@@ -151,7 +148,7 @@ fn unwrapped(message: &Value) -> Notification {
     if let Some(Value::Array(records)) = message.get("Records") {
         return s3_event(records);
     }
-    // Also if an S3 event is the subject: the record of a call to S3 is not S3's own notification.
+    // Checked before EventBridge events of S3: the record of a call to S3 is not a notification by S3.
     let via_cloudtrail =
         text(message, "detail-type").is_some_and(|kind| kind.ends_with(" via CloudTrail"));
     if via_cloudtrail || message.get("detail").is_some_and(is_record) {
@@ -166,11 +163,11 @@ fn unwrapped(message: &Value) -> Notification {
     if is_record(message) || records.any(is_record) {
         return Notification::Unknown(RECORDS);
     }
-    Notification::Unknown("JSON of another kind")
+    Notification::Unknown("JSON of an unknown format")
 }
 
-/// Whether `value` looks like a record of CloudTrail, which names the service that was called. Events of S3 and SQS
-/// have the same members, but name `aws:s3` and `aws:sqs`.
+/// Whether `value` looks like a CloudTrail record. Events of S3 and SQS have the same members, but `aws:s3` or `aws:sqs` as
+/// their source.
 fn is_record(value: &Value) -> bool {
     let source = text(value, "eventSource");
     value.get("s3").is_none()
@@ -179,26 +176,26 @@ fn is_record(value: &Value) -> bool {
         && source.is_some_and(|source| !source.starts_with("aws:"))
 }
 
-/// `s3Bucket` and the `s3ObjectKey` list, as CloudTrail publishes them for delivered files. The keys are not encoded.
+/// CloudTrail's notification of delivered files: `s3Bucket` and the list `s3ObjectKey`. Keys are not encoded.
 fn cloudtrail_notification(message: &Value) -> Notification {
     const EMPTY: &str = "a CloudTrail notification that names no object";
     let Some(Value::Array(keys)) = message.get("s3ObjectKey") else {
         return Notification::Unknown(EMPTY);
     };
-    let mut objects = Objects::default();
+    let mut objects = Collector::default();
     let bucket = &message["s3Bucket"];
     for (number, key) in keys.iter().enumerate() {
         match key.as_str() {
             Some(key) => objects.add(bucket, key, None, None),
-            None => objects.malformed("s3ObjectKey", number, "is not a text", key),
+            None => objects.malformed("s3ObjectKey", number, "is not a string", key),
         }
     }
     objects.finish(EMPTY)
 }
 
-/// The records of an S3 event, whose keys are URL-encoded.
+/// S3 event. Keys are URL-encoded.
 fn s3_event(records: &[Value]) -> Notification {
-    let mut objects = Objects::default();
+    let mut objects = Collector::default();
     let mut ignored = false;
     if !records.iter().any(|record| record.get("s3").is_some()) {
         return Notification::Unknown(match records.iter().any(is_record) {
@@ -211,7 +208,7 @@ fn s3_event(records: &[Value]) -> Notification {
             objects.malformed("Records", number, "is not an S3 event", record);
             continue;
         };
-        // Other services that speak S3's protocol write the name in full.
+        // Other S3-compatible services write the prefix.
         let name = name.strip_prefix("s3:").unwrap_or(name);
         if IGNORED_EVENTS.iter().any(|event| name.starts_with(event)) {
             ignored = true;
@@ -232,7 +229,7 @@ fn s3_event(records: &[Value]) -> Notification {
             continue;
         };
         let bucket = &s3["bucket"]["name"];
-        match url_decoded(key) {
+        match object_key::url_decoded(key) {
             Some(key) => objects.add(
                 bucket,
                 &key,
@@ -248,7 +245,7 @@ fn s3_event(records: &[Value]) -> Notification {
     objects.finish("a list of records that names no created object")
 }
 
-/// An event of S3 by way of EventBridge, whose key is not encoded.
+/// EventBridge event of S3. The key is not encoded.
 fn eventbridge_event(message: &Value) -> Notification {
     if text(message, "source") != Some("aws.s3") {
         return Notification::Unknown("an EventBridge event that is not from S3");
@@ -262,7 +259,7 @@ fn eventbridge_event(message: &Value) -> Notification {
             );
         }
     }
-    let mut objects = Objects::default();
+    let mut objects = Collector::default();
     let detail = &message["detail"];
     let object = &detail["object"];
     if let Some(key) = text(object, "key") {
@@ -274,16 +271,6 @@ fn eventbridge_event(message: &Value) -> Notification {
         );
     }
     objects.finish("an EventBridge event that names no object")
-}
-
-/// Decodes a key as in a query: `+` is a space, `%` and two hexadecimal digits are a byte, another `%` stands for
-/// itself. `None` if the result is not UTF-8.
-fn url_decoded(key: &str) -> Option<String> {
-    let key = key.replace('+', " ");
-    percent_decode_str(&key)
-        .decode_utf8()
-        .ok()
-        .map(Cow::into_owned)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Collects the objects of one message, and what cannot be one.
+//! Collects the objects and the problems of one message.
 #![forbid(unsafe_code)]
 
 use std::collections::HashSet;
@@ -6,25 +6,25 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use super::{Notification, ObjectRef, Parsed};
-use crate::log::quote::{quoted, shortened};
+use crate::log::quote::{quoted, truncated};
 
-/// Problems that are reported one by one. A message has room for half a million.
-const MOST_PROBLEMS: usize = 1000;
+/// Problems that are listed; further ones are counted. A message has room for half a million.
+const MAX_PROBLEMS: usize = 1000;
 
-/// Maximum length of a key and of a version ID in bytes, as S3 has it.
-const LONGEST: usize = 1024;
+/// S3's maximum length of a key and of a version ID in bytes.
+const MAX_LENGTH: usize = 1024;
 
-/// The parts of one message so far.
+/// Builds the [`Parsed`] of one message.
 #[derive(Default)]
-pub(super) struct Objects {
+pub(super) struct Collector {
     parsed: Parsed,
     seen: HashSet<(String, String)>,
-    /// Problems beyond [`MOST_PROBLEMS`].
-    more: usize,
+    /// Problems beyond [`MAX_PROBLEMS`].
+    omitted: usize,
 }
 
-impl Objects {
-    /// Adds an object, unless it is there already; a problem if no such object can exist.
+impl Collector {
+    /// Adds an object unless it is a duplicate; adds a problem if its bucket or key is invalid.
     pub(super) fn add(
         &mut self,
         bucket: &Value,
@@ -38,8 +38,8 @@ impl Objects {
         if key.is_empty() {
             return self.unusable(bucket, key, "the key is empty");
         }
-        if key.len() > LONGEST {
-            let reason = format!("the key has {} bytes, more than {LONGEST}", key.len());
+        if key.len() > MAX_LENGTH {
+            let reason = format!("the key has {} bytes, more than {MAX_LENGTH}", key.len());
             return self.unusable(bucket, key, &reason);
         }
         if self.seen.insert((name.to_owned(), key.to_owned())) {
@@ -52,20 +52,20 @@ impl Objects {
         }
     }
 
-    /// Adds a problem: an object that is named but cannot be read.
+    /// Adds a problem: a named object that cannot be read.
     pub(super) fn unusable(&mut self, bucket: &Value, key: &str, reason: &str) {
         self.problem(|| format!("bucket {}, key {}: {reason}", excerpt(bucket), quoted(key)));
     }
 
-    /// Adds a problem: an element of a list that names nothing.
+    /// Adds a problem: a list element that names no object.
     pub(super) fn malformed(&mut self, list: &str, number: usize, reason: &str, part: &Value) {
         self.problem(|| format!("{list}[{number}] {reason}: {}", excerpt(part)));
     }
 
     fn problem(&mut self, line: impl FnOnce() -> String) {
-        match self.parsed.problems.len() < MOST_PROBLEMS {
+        match self.parsed.problems.len() < MAX_PROBLEMS {
             true => self.parsed.problems.push(line()),
-            false => self.more += 1,
+            false => self.omitted += 1,
         }
     }
 
@@ -74,43 +74,40 @@ impl Objects {
         self.parsed.objects.is_empty() && self.parsed.problems.is_empty()
     }
 
-    /// The result; a message without any part is unknown, as `kind` says.
-    pub(super) fn finish(mut self, kind: &'static str) -> Notification {
+    /// Returns the result; without any object or problem, [`Notification::Unknown`] with `reason`.
+    pub(super) fn finish(mut self, reason: &'static str) -> Notification {
         if self.is_empty() {
-            return Notification::Unknown(kind);
+            return Notification::Unknown(reason);
         }
-        if self.more > 0 {
-            let line = format!("{} more parts that cannot be used", self.more);
+        if self.omitted > 0 {
+            let line = format!("{} more unusable parts", self.omitted);
             self.parsed.problems.push(line);
         }
         Notification::Objects(self.parsed)
     }
 }
 
-/// The start of a value as JSON.
+/// The start of a value as JSON, for logs.
 fn excerpt(value: &Value) -> String {
     match value {
         Value::Null => "none".to_owned(),
         Value::String(text) => quoted(text),
-        other => {
-            let text = other.to_string();
-            let head = shortened(&text);
-            let cut = if head.len() < text.len() { "…" } else { "" };
-            format!("{head}{cut}")
-        }
+        other => truncated(&other.to_string()),
     }
 }
 
+/// A string member of an object.
 pub(super) fn text<'v>(object: &'v Value, key: &str) -> Option<&'v str> {
     object.get(key).and_then(Value::as_str)
 }
 
-/// A version ID. S3 writes `null` for objects of a bucket whose versioning is suspended.
+/// A version ID member. S3 writes `null` for objects of a bucket whose versioning is suspended.
 pub(super) fn version_id<'v>(object: &'v Value, key: &str) -> Option<&'v str> {
-    text(object, key).filter(|version| *version != "null" && (1..=LONGEST).contains(&version.len()))
+    text(object, key)
+        .filter(|version| *version != "null" && (1..=MAX_LENGTH).contains(&version.len()))
 }
 
-/// Whether a bucket can have this name, including the rules of S3's early days.
+/// Whether `name` is a valid bucket name, including names from before S3's stricter rules.
 fn is_bucket(name: &str) -> bool {
     (3..=255).contains(&name.len())
         && name.starts_with(|first: char| first.is_ascii_alphanumeric())

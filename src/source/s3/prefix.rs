@@ -1,0 +1,333 @@
+//! Lists one prefix of a bucket: the names directly below it, or all of its keys.
+#![forbid(unsafe_code)]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::interceptors::AfterDeserializationInterceptorContextRef;
+use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_s3::error::BoxError;
+use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
+use aws_sdk_s3::operation::{RequestId, RequestIdExt};
+use aws_sdk_s3::types::EncodingType;
+use tokio::sync::mpsc::Sender;
+use tokio::time::sleep;
+
+use super::layout::{self, KeyRange, Level, Prefix};
+use super::page::{Page, PageValidator};
+use super::{ListedObject, Selection};
+use crate::aws::backoff::Backoff;
+use crate::aws::{AwsError, Clients, ErrorCause, Tries, describe};
+use crate::error::{Error, ErrorKind, Result};
+use crate::log::Escaped;
+
+/// Requests for one page before its prefix fails, if all responses are invalid.
+const PAGE_TRIES: u32 = 10;
+
+/// First and longest pause between these requests.
+const PAGE_PAUSES: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(4)];
+
+/// Lists prefixes of one bucket.
+pub(super) struct PrefixLister {
+    pub(super) clients: Clients,
+    pub(super) bucket: String,
+    pub(super) selection: Selection,
+}
+
+/// Progress of a listing, in key order.
+pub(super) enum ListEvent {
+    /// Selected objects, at least one; or the error that ends the listing.
+    Page(Result<Vec<ListedObject>>),
+    /// Prefixes to list and objects, all before the keys of later events.
+    Children(Vec<Child>),
+    /// The listing is complete.
+    End,
+}
+
+/// A name directly below a listed prefix.
+pub(super) enum Child {
+    Prefix(Prefix),
+    Object(ListedObject),
+}
+
+/// The receiver of the events is gone.
+pub(super) struct Cancelled;
+
+type Listed = std::result::Result<(), Cancelled>;
+
+impl PrefixLister {
+    /// Lists `prefix` and sends its events.
+    pub(super) async fn list(&self, prefix: Prefix, events: &Sender<ListEvent>) -> Listed {
+        match &prefix.level {
+            Level::AboveLogs => self.find_logs(&prefix, events).await?,
+            Level::Accounts { .. } if !self.selection.accounts.is_empty() => {
+                let accounts = layout::selected_accounts(&prefix, &self.selection);
+                send(events, children(accounts)).await?;
+                if let Some(organizations) = layout::organizations_prefix(&prefix) {
+                    let is_organization =
+                        |child: &Prefix| matches!(child.level, Level::Accounts { .. });
+                    self.list_children(&prefix, &organizations, is_organization, events)
+                        .await?;
+                }
+            }
+            Level::Services => {
+                let services = layout::selected_services(&prefix, &self.selection);
+                send(events, children(services)).await?;
+            }
+            Level::Accounts { .. } | Level::Regions => {
+                self.list_children(&prefix, &prefix.text, |_| true, events)
+                    .await?;
+            }
+            Level::Keys(range) => self.list_keys(&prefix.text, range, events).await?,
+        }
+        send(events, ListEvent::End).await
+    }
+
+    /// Looks for `AWSLogs` and organizations directly below a prefix; without them, lists all of its keys.
+    async fn find_logs(&self, prefix: &Prefix, events: &Sender<ListEvent>) -> Listed {
+        let request = PageRequest {
+            prefix: &prefix.text,
+            delimited: true,
+            ..PageRequest::default()
+        };
+        let mut validator = request.validator();
+        let partitioned = match self.page(&request, &mut validator).await {
+            // With more names than one page holds, the prefix is no parent of `AWSLogs`.
+            Ok(page) if page.next_token.is_some() => None,
+            Ok(page) => {
+                let keys = page.objects.into_iter().map(|object| object.key);
+                layout::partition(
+                    prefix,
+                    page.common_prefixes.into_iter().chain(keys).collect(),
+                )
+            }
+            Err(error) => return send(events, ListEvent::Page(Err(error))).await,
+        };
+        let prefixes = partitioned.unwrap_or_else(|| vec![Prefix::unknown(&prefix.text)]);
+        send(events, children(prefixes)).await
+    }
+
+    /// Lists the names directly below `parent` that start with `start`: the objects, and the prefixes that `filter`
+    /// accepts.
+    async fn list_children(
+        &self,
+        parent: &Prefix,
+        start: &str,
+        filter: impl Fn(&Prefix) -> bool,
+        events: &Sender<ListEvent>,
+    ) -> Listed {
+        let mut request = PageRequest {
+            prefix: start,
+            delimited: true,
+            ..PageRequest::default()
+        };
+        let mut validator = request.validator();
+        loop {
+            let page = match self.page(&request, &mut validator).await {
+                Ok(page) => page,
+                Err(error) => return send(events, ListEvent::Page(Err(error))).await,
+            };
+            let prefixes = page
+                .common_prefixes
+                .iter()
+                .filter_map(|child| parent.child(child))
+                .filter(&filter);
+            let mut children: Vec<Child> = prefixes.map(Child::Prefix).collect();
+            children.extend(self.selected(page.objects, None).map(Child::Object));
+            children.sort_by(|a, b| a.key().cmp(b.key()));
+            if !children.is_empty() {
+                send(events, ListEvent::Children(children)).await?;
+            }
+            match page.next_token {
+                Some(token) => request.token = Some(token),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Lists all keys of a range.
+    async fn list_keys(
+        &self,
+        prefix: &str,
+        range: &KeyRange,
+        events: &Sender<ListEvent>,
+    ) -> Listed {
+        let region = range.region.as_deref();
+        let first_day = region.and_then(|region| layout::start_after(region, &self.selection));
+        let later_days = region.and_then(|region| layout::days_after_end(region, &self.selection));
+        let before = range.before.as_deref();
+        let mut request = PageRequest {
+            prefix,
+            after: first_day.or_else(|| range.after.clone()),
+            ..PageRequest::default()
+        };
+        let mut validator = request.validator();
+        loop {
+            let page = match self.page(&request, &mut validator).await {
+                Ok(page) => page,
+                Err(error) => return send(events, ListEvent::Page(Err(error))).await,
+            };
+            let last = page.objects.last().map(|object| object.key.clone());
+            let last = last.as_deref();
+            let selected: Vec<ListedObject> = self.selected(page.objects, before).collect();
+            if !selected.is_empty() {
+                send(events, ListEvent::Page(Ok(selected))).await?;
+            }
+            if before
+                .zip(last)
+                .is_some_and(|(before, last)| last >= before)
+            {
+                return Ok(());
+            }
+            let skip_to = match (&later_days, last) {
+                (Some((first, end)), Some(last))
+                    if last >= first.as_str() && last < end.as_str() =>
+                {
+                    Some(end)
+                }
+                _ => None,
+            };
+            match (skip_to, page.next_token) {
+                (_, None) => return Ok(()),
+                // A prefix that ends inside of the days has no keys after them.
+                (Some(end), _) if !end.starts_with(prefix) => return Ok(()),
+                (Some(end), _) => {
+                    request.after = Some(end.clone());
+                    request.token = None;
+                }
+                (None, token) => request.token = token,
+            }
+        }
+    }
+
+    fn selected<'a>(
+        &'a self,
+        objects: Vec<ListedObject>,
+        before: Option<&'a str>,
+    ) -> impl Iterator<Item = ListedObject> + 'a {
+        objects.into_iter().filter(move |object| {
+            before.is_none_or(|before| object.key.as_str() < before)
+                && self.selection.selects(&object.key)
+        })
+    }
+
+    /// Requests a page until `validator` accepts it.
+    async fn page(&self, request: &PageRequest<'_>, validator: &mut PageValidator) -> Result<Page> {
+        let [first, longest] = PAGE_PAUSES;
+        let mut pauses = Backoff::new(first, longest);
+        let mut tries = 1;
+        loop {
+            let (output, complete) = self.send(request).await?;
+            let problem = match validator.accept(&output, complete, request.after.as_deref()) {
+                Ok(page) => return Ok(page),
+                Err(problem) => problem,
+            };
+            if tries == PAGE_TRIES {
+                let problem = format!("{problem}, {tries} times; the rest of it is not read");
+                let failure = AwsError::new(ErrorCause::Rejected, "InvalidPage", problem);
+                return Err(self.list_error(request.prefix, &failure));
+            }
+            tries += 1;
+            sleep(pauses.pause()).await;
+        }
+    }
+
+    /// Sends a request with retries; returns the output and whether its XML is complete.
+    async fn send(&self, page: &PageRequest<'_>) -> Result<(ListObjectsV2Output, bool)> {
+        let request = |client: Client| async move {
+            let complete = Arc::new(AtomicBool::new(false));
+            let request = client
+                .list_objects_v2()
+                .bucket(&self.bucket)
+                .prefix(page.prefix)
+                // XML cannot express all characters of keys.
+                .encoding_type(EncodingType::Url)
+                .set_delimiter(page.delimited.then(|| "/".to_owned()))
+                .set_start_after(page.after.clone().filter(|_| page.token.is_none()))
+                .set_continuation_token(page.token.clone())
+                .customize()
+                .interceptor(CompletenessCheck(Arc::clone(&complete)));
+            let output = request.send().await.map_err(|error| describe(&error))?;
+            if output.request_id().is_none() && output.extended_request_id().is_none() {
+                return Err(AwsError::foreign("a listing"));
+            }
+            Ok((output, complete.load(Ordering::Relaxed)))
+        };
+        let tries = Tries::new(self.clients.policy());
+        let sent = self.clients.on_bucket(&self.bucket, tries, request).await;
+        sent.map_err(|failure| self.list_error(page.prefix, &failure))
+    }
+
+    fn list_error(&self, prefix: &str, failure: &AwsError) -> Error {
+        let hint = match failure.cause {
+            ErrorCause::AccessDenied => "; allow s3:ListBucket on the bucket",
+            _ => "",
+        };
+        let place = self.clients.place_of(&self.bucket);
+        let (bucket, prefix) = (Escaped(&self.bucket), Escaped(prefix));
+        Error::new(
+            ErrorKind::Read,
+            format!("s3://{bucket}/{prefix} cannot be listed in {place}: {failure}{hint}"),
+        )
+    }
+}
+
+impl Child {
+    fn key(&self) -> &str {
+        match self {
+            Child::Prefix(prefix) => &prefix.text,
+            Child::Object(object) => &object.key,
+        }
+    }
+}
+
+/// Parameters of a `ListObjectsV2` request.
+#[derive(Default)]
+struct PageRequest<'a> {
+    prefix: &'a str,
+    /// Groups keys with a further `/` into common prefixes.
+    delimited: bool,
+    /// `start-after`, without effect if there is a token.
+    after: Option<String>,
+    token: Option<String>,
+}
+
+impl PageRequest<'_> {
+    /// Validator of a listing that starts with this request.
+    fn validator(&self) -> PageValidator {
+        PageValidator::new(self.prefix, self.delimited)
+    }
+}
+
+/// Records whether a response body is a complete XML document: the SDK's parser accepts a truncated one.
+#[derive(Debug)]
+struct CompletenessCheck(Arc<AtomicBool>);
+
+impl Intercept for CompletenessCheck {
+    fn name(&self) -> &'static str {
+        "CompletenessCheck"
+    }
+
+    fn read_after_deserialization(
+        &self,
+        context: &AfterDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> std::result::Result<(), BoxError> {
+        let body = context.response().body().bytes().unwrap_or_default();
+        let complete = body.trim_ascii_end().ends_with(b"</ListBucketResult>");
+        // The task that sent the request reads it after the response, so no ordering is needed.
+        self.0.store(complete, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+fn children(prefixes: Vec<Prefix>) -> ListEvent {
+    ListEvent::Children(prefixes.into_iter().map(Child::Prefix).collect())
+}
+
+async fn send(events: &Sender<ListEvent>, event: ListEvent) -> Listed {
+    events.send(event).await.map_err(|_| Cancelled)
+}
