@@ -84,6 +84,8 @@ struct State {
     failing_since: Option<Instant>,
     success: Option<Instant>,
     outage: Option<Outage>,
+    /// Since when requests wait for their turn without a success.
+    stalled_since: Option<Instant>,
     stall_reported: Option<Instant>,
     /// The causes for which requests have failed; see [`Breaker::failing_for`].
     causes: HashMap<ErrorCause, Failing>,
@@ -167,6 +169,7 @@ impl Breaker {
                 failing_since: None,
                 success: None,
                 outage: None,
+                stalled_since: None,
                 stall_reported: None,
                 causes: HashMap::new(),
             }),
@@ -184,25 +187,33 @@ impl Breaker {
             .is_some_and(|at| state.failures == 0 || at.elapsed() < PROVEN)
     }
 
-    /// Whether no request has succeeded for a while, so that one that waits for its turn may wait long. Reported once a
-    /// minute.
-    pub(crate) fn is_stalled(&self) -> bool {
+    /// A request waits for its turn. Whether none has succeeded for so long that its turn may never come; that is
+    /// reported once a minute.
+    pub(crate) fn waits(&self) -> bool {
         let mut state = self.state();
-        if state.success.is_some_and(|at| at.elapsed() < STALLED) {
+        let since = *state.stalled_since.get_or_insert_with(Instant::now);
+        drop(state);
+        self.is_stalled(since)
+    }
+
+    /// Whether requests that wait for their turn have been waiting in vain.
+    pub(crate) fn has_stalled(&self) -> bool {
+        let since = self.state().stalled_since;
+        since.is_some_and(|since| self.is_stalled(since))
+    }
+
+    fn is_stalled(&self, since: Instant) -> bool {
+        if since.elapsed() < STALLED {
             return false;
         }
+        let mut state = self.state();
         if state.stall_reported.is_none_or(|at| at.elapsed() >= REPORT) {
             state.stall_reported = Some(Instant::now());
-            let bucket = Escaped(&self.bucket);
-            let line = match state.success {
-                Some(at) => format!(
-                    "bucket {bucket}: no download has finished for {} s; others wait for it",
-                    at.elapsed().as_secs()
-                ),
-                None => {
-                    format!("bucket {bucket}: no download has finished yet; others wait for it")
-                }
-            };
+            let line = format!(
+                "bucket {}: no download has finished for {} s; others wait for it",
+                Escaped(&self.bucket),
+                since.elapsed().as_secs()
+            );
             self.log.limited("stalled buckets", Severity::Warning, line);
         }
         true
@@ -269,6 +280,7 @@ impl Breaker {
         let mut state = self.state();
         state.failures = 0;
         state.failing_since = None;
+        state.stalled_since = None;
         state.success = Some(now);
         // One object's success proves that the service works, but nothing about other objects' keys and permissions.
         state

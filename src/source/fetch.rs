@@ -182,12 +182,15 @@ impl Fetcher {
         mut memory: Option<MemoryPermit>,
         waits: &mut impl FnMut(Waits<'_>),
     ) -> Option<Admitted> {
+        if breaker.has_stalled() {
+            waits(Waits::Stalled);
+        }
         loop {
             let mut permits = pin!(self.permits(breaker));
             let permits = loop {
                 match timeout(PATIENCE, &mut permits).await {
                     Ok(permits) => break permits,
-                    Err(_) if breaker.is_stalled() => waits(Waits::Stalled),
+                    Err(_) if breaker.waits() => waits(Waits::Stalled),
                     Err(_) => {}
                 }
             };

@@ -11,7 +11,7 @@ use crate::aws::feed::Feed;
 use crate::server::fault::{ServerFault, ServerRule};
 use crate::setup::{
     NAME, RECOVERY, Watched, assert_all, assert_line, assert_no_dead_letters, assert_once,
-    bucket_and_queue, complaints, ids, receives, send, settings,
+    bucket_and_queue, complaints, ids, notification, receives, send, settings,
 };
 
 /// Four visibility timeouts: a message that is not extended exceeds the queue's `maxReceiveCount`.
@@ -86,6 +86,71 @@ pub fn longer_than_all_receives() {
 }
 
 /// Both services fail. Messages in flight become visible because extensions fail too, which costs at most one receive.
+/// Deletions fail for longer than all receives of a message take: they are kept hidden, and deleted afterwards.
+pub fn deletions_fail() {
+    let server = bucket_and_queue(MESSAGES, 2);
+    for operation in ["DeleteMessageBatch", "DeleteMessage"] {
+        server.fault(ServerRule::of(
+            operation,
+            ServerFault::Refuse(503, "ServiceUnavailable"),
+        ));
+    }
+    send(&server, 0..MESSAGES);
+    let feed = Feed::new(&settings(&server));
+    let mut watched = Watched::open(&feed, &server);
+    watched.during(OUTAGE);
+    server.end_faults();
+    watched.until_empty(RECOVERY);
+    assert_no_dead_letters(&server);
+    assert_once(&watched.reading.ids, &ids(MESSAGES));
+    let lines = complaints(&feed);
+    assert_line(&lines, &["cannot be deleted", "ServiceUnavailable"]);
+}
+
+/// A bucket whose downloads hang does not hold up others, and its messages are kept.
+pub fn bucket_that_hangs_delays_no_other() {
+    let server = bucket_and_queue(MESSAGES, 5);
+    let body = |number: usize| {
+        let key = format!("logs/hangs-{number}.json.gz");
+        serde_json::json!({"s3Bucket": "hanging", "s3ObjectKey": [key]}).to_string()
+    };
+    server.sqs(|queues| {
+        for number in 0..300 {
+            queues.send(NAME, body(number));
+        }
+    });
+    send(&server, 0..MESSAGES);
+    server.fault(ServerRule::of("GetObject", ServerFault::Hang).path("hangs-"));
+    let feed = Feed::new(&settings(&server));
+    let mut watched = Watched::open(&feed, &server);
+    let delivered = watched.until(RECOVERY, |ids| ids.len() >= MESSAGES);
+    assert!(delivered, "{} records", watched.reading.ids.len());
+    let lines = complaints(&feed);
+    assert_line(&lines, &["bucket hanging", "no download has finished"]);
+}
+
+/// Messages that name thousands of keys that cannot be read take bounded memory, and hold up no others.
+pub fn messages_with_thousands_of_keys_take_bounded_memory() {
+    let server = bucket_and_queue(MESSAGES, 5);
+    server.sqs(|queues| {
+        for message in 0..60 {
+            let keys = (0..1400).map(|key| format!("logs/denied-{message}-{key}.json.gz"));
+            queues.send(NAME, notification(keys));
+        }
+    });
+    send(&server, 0..MESSAGES);
+    server.fault(
+        ServerRule::of("GetObject", ServerFault::Refuse(403, "AccessDenied")).path("denied-"),
+    );
+    let feed = Feed::new(&settings(&server));
+    let mut watched = Watched::open(&feed, &server);
+    let delivered = watched.until(RECOVERY, |ids| ids.len() >= MESSAGES);
+    assert!(delivered, "{} records", watched.reading.ids.len());
+    // 215 units of weight each, of 10,000 in all.
+    let parked = feed.metric("messages.parked");
+    assert!(parked <= 10_000 / 215 + 1, "{parked} parked");
+}
+
 fn outage_of_everything(
     begin: impl FnOnce(&crate::server::FaultServer),
     end: impl FnOnce(&crate::server::FaultServer),

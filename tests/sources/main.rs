@@ -66,7 +66,7 @@ harness::scenarios! {
     sqs_every_record_survives_sigkill: sqs::receive::every_record_survives_sigkill,
     sqs_two_processes_share_a_queue_without_duplicates: sqs::receive::two_processes_share_a_queue_without_duplicates,
     sqs_close_takes_less_than_a_second_with_stalled_downloads_and_deletions: sqs::receive::close_takes_less_than_a_second_with_stalled_downloads_and_deletions,
-    sqs_message_whose_extension_is_refused_is_left_to_its_next_receiver: sqs::visibility::message_whose_extension_is_refused_is_left_to_its_next_receiver,
+    sqs_message_whose_extension_is_refused_is_delivered_once: sqs::visibility::message_whose_extension_is_refused_is_delivered_once,
     sqs_configured_visibility_timeout_overrides_the_queues_own: sqs::visibility::configured_visibility_timeout_overrides_the_queues_own,
     sqs_visibility_timeout_of_zero_gives_each_message_once: sqs::visibility::visibility_timeout_of_zero_gives_each_message_once,
     sqs_message_is_deleted_only_after_the_next_call_of_next_batch: sqs::deletion::message_is_deleted_only_after_the_next_call_of_next_batch,

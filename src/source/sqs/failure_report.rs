@@ -22,10 +22,11 @@ pub(super) struct FailureReport {
     state: Mutex<Option<State>>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct State {
     began: Instant,
     reported: Instant,
+    cause: String,
     denied: bool,
 }
 
@@ -43,23 +44,25 @@ impl FailureReport {
         }
     }
 
+    /// A request failed. A new cause is reported at once.
     pub(super) fn failed(&self, queue: &Queue, denied: bool, cause: &dyn Display) {
         let now = Instant::now();
+        let cause = cause.to_string();
         let mut state = self.state();
-        let before = *state;
-        let reported = match before {
-            Some(before) if now.duration_since(before.reported) < REPORT => before.reported,
-            _ => now,
-        };
+        let known = state.as_ref().is_some_and(|state| {
+            state.cause == cause && now.duration_since(state.reported) < REPORT
+        });
+        if known {
+            return;
+        }
+        let began = state.as_ref().map_or(now, |state| state.began);
         *state = Some(State {
-            began: before.map_or(now, |before| before.began),
-            reported,
+            began,
+            reported: now,
+            cause: cause.clone(),
             denied,
         });
         drop(state);
-        if reported < now {
-            return;
-        }
         let hint = match denied {
             true => format!("; {} on the queue has to be allowed", self.permission),
             false => String::new(),
@@ -71,6 +74,7 @@ impl FailureReport {
         );
     }
 
+    /// A request succeeded.
     pub(super) fn succeeded(&self, queue: &Queue) {
         let Some(state) = self.state().take() else {
             return;
@@ -89,7 +93,7 @@ impl FailureReport {
 
     /// Whether the last request failed for a reason that passes.
     pub(super) fn is_outage(&self) -> bool {
-        self.state().is_some_and(|state| !state.denied)
+        self.state().as_ref().is_some_and(|state| !state.denied)
     }
 
     fn state(&self) -> MutexGuard<'_, Option<State>> {

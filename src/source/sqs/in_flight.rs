@@ -102,8 +102,12 @@ pub(super) struct Entry {
 pub(super) enum Added {
     /// The message is to be processed, under this number.
     New(u64),
-    /// The message is being processed already, since an earlier receive. The new receipt handle replaces the old one.
-    InWork,
+    /// The message is being processed already, since an earlier receive, whose visibility timeout has expired. The new
+    /// receipt handle replaces the old one.
+    InWork {
+        /// Whether that it expired is news.
+        lapsed: bool,
+    },
     /// The message with this number was processed already, and is to be deleted by its new receipt handle.
     Processed(u64),
 }
@@ -136,9 +140,18 @@ impl InFlight {
     }
 
     /// Adds a message that was just received, unless an earlier receive of it is still in flight here.
-    pub(super) fn add(&self, message: &mut Received) -> Added {
+    ///
+    /// A message that was processed and is not `to_delete` is processed again, as it is each time that it is received.
+    pub(super) fn add(&self, message: &mut Received, to_delete: bool) -> Added {
         let now = Instant::now();
         let mut table = self.table();
+        let known = table.by_id.get(&message.id).copied();
+        if let Some(number) = known
+            && !to_delete
+            && table.processed.contains(&number)
+        {
+            self.take(&mut table, number);
+        }
         if let Some(number) = table.by_id.get(&message.id).copied()
             && let Some(entry) = table.entries.get_mut(&number)
         {
@@ -147,10 +160,10 @@ impl InFlight {
             entry.received = now;
             entry.renewed = now;
             entry.visible_at = now + self.visibility;
-            entry.lapsed = false;
+            let lapsed = !std::mem::replace(&mut entry.lapsed, false);
             return match table.processed.contains(&number) {
                 true => Added::Processed(number),
-                false => Added::InWork,
+                false => Added::InWork { lapsed },
             };
         }
         let entry = Entry {
@@ -487,7 +500,7 @@ mod tests {
     }
 
     fn add(in_flight: &InFlight, id: &str) -> u64 {
-        match in_flight.add(&mut received(id, "first receipt")) {
+        match in_flight.add(&mut received(id, "first receipt"), true) {
             Added::New(number) => number,
             other => panic!("{other:?}"),
         }
@@ -647,8 +660,8 @@ mod tests {
         let number = add(&in_flight, "a");
         age(&in_flight, number, VISIBILITY / 2);
         let due = in_flight.due(true).extensions;
-        let again = in_flight.add(&mut received("a", "second receipt"));
-        assert_eq!(again, Added::InWork);
+        let again = in_flight.add(&mut received("a", "second receipt"), true);
+        assert_eq!(again, Added::InWork { lapsed: true });
         assert_eq!(
             in_flight.receipts(&[number]),
             [(number, "second receipt".to_owned())]
@@ -660,8 +673,10 @@ mod tests {
         );
         let number = add(&in_flight, "a");
         in_flight.processed(number);
-        let again = in_flight.add(&mut received("a", "third receipt"));
+        let again = in_flight.add(&mut received("a", "third receipt"), true);
         assert_eq!(again, Added::Processed(number));
+        let again = in_flight.add(&mut received("a", "fourth receipt"), false);
+        assert!(matches!(again, Added::New(_)), "it is not to be deleted");
     }
 
     #[test]

@@ -38,12 +38,19 @@ pub(super) struct Processor {
 impl Processor {
     /// Adds a message to those in flight and starts its downloads.
     pub(super) fn start(&self, mut message: Received) {
-        match self.queue.in_flight.add(&mut message) {
+        match self
+            .queue
+            .in_flight
+            .add(&mut message, self.queue.rules.delete)
+        {
             Added::New(number) => {
                 let task = tokio::spawn(self.clone().process(number, message));
                 self.queue.in_flight.set_task(number, task.abort_handle());
             }
-            Added::InWork => {}
+            Added::InWork { lapsed: true } => {
+                self.queue.lapsed(&message.id, "it was received again");
+            }
+            Added::InWork { lapsed: false } => {}
             Added::Processed(number) => {
                 // Without a receiver the source is closed.
                 let _ = self.done.send(Done::ReceivedAgain(number));

@@ -171,8 +171,19 @@ impl Queue {
         for extended in reply.successful() {
             set(&mut outcomes, extended.id(), ExtensionOutcome::Extended);
         }
-        for failed in reply.failed().iter().filter(|failed| failed.sender_fault()) {
-            set(&mut outcomes, failed.id(), ExtensionOutcome::NotInFlight);
+        for failed in reply.failed() {
+            self.log.limited(
+                "refused visibility changes",
+                Severity::Warning,
+                format_args!(
+                    "{}: the visibility timeout of a message cannot be changed: {}",
+                    self.shown,
+                    reason(failed)
+                ),
+            );
+            if failed.sender_fault() {
+                set(&mut outcomes, failed.id(), ExtensionOutcome::NotInFlight);
+            }
         }
         Ok(outcomes)
     }

@@ -92,13 +92,13 @@ impl Queue {
         );
     }
 
-    fn lapsed(&self, id: &str, why: &str) {
+    pub(super) fn lapsed(&self, id: &str, why: &str) {
         self.metrics.messages_lost.add(1);
         self.log.limited(
             "expired visibility timeouts",
             Severity::Warning,
             format_args!(
-                "{}: message {}: {why} before it was processed; it may be received again",
+                "{}: message {}: {why} before it was processed; it may be delivered twice",
                 self.shown,
                 Escaped(id)
             ),
