@@ -223,7 +223,9 @@ impl InFlight {
         };
         drop((entry.permit.take(), entry.expansion.take()));
         let weight = entry.weight;
-        if table.processed.contains(&number) || !table.parked.insert(number) {
+        // An evicted message may report once more before its task ends.
+        let settled = entry.evicted || table.processed.contains(&number);
+        if settled || !table.parked.insert(number) {
             return;
         }
         table.parked_weight += weight;
