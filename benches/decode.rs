@@ -4,7 +4,7 @@
 mod corpus;
 
 use cloudtrail::testing::{
-    Admission, Admitted, Batch, Damage, Inflater, KnownKey, MultiMemberReader, RecordIndex,
+    Batch, Damage, EventPolicy, Inflater, KnownKey, MultiMemberReader, RecordIndex, RecordOutcome,
     RecordReader, RecordSink, Scan, Scanner, TapeBuffer, TapeSpan,
 };
 use std::hint::black_box;
@@ -50,11 +50,11 @@ impl RecordSink for BatchSink {
     }
 
     fn record(&mut self, text: &[u8], tape: TapeSpan) -> bool {
-        let admission = Admission {
+        let policy = EventPolicy {
             insights: false,
             file_time: None,
         };
-        assert_eq!(self.batch.push(text, tape, admission), Admitted::Event);
+        assert_eq!(self.batch.push(text, tape, policy), RecordOutcome::Event);
         true
     }
 

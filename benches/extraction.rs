@@ -7,8 +7,8 @@ mod corpus;
 mod plugin;
 
 use cloudtrail::testing::{
-    Admission, Argument, Batch, Damage, Extractor, FIELDS, Given, HotFields, RecordReader,
-    RecordSink, Scanner, TapeBuffer, TapeSpan,
+    Argument, Batch, Damage, EventPolicy, ExtractedValue, Extractor, FIELDS, FieldUsage,
+    Precompute, RecordReader, RecordSink, Scanner, TapeBuffer, TapeSpan,
 };
 use std::hint::black_box;
 use std::sync::Arc;
@@ -123,11 +123,11 @@ impl RecordSink for BatchSink {
     }
 
     fn record(&mut self, text: &[u8], tape: TapeSpan) -> bool {
-        let admission = Admission {
+        let policy = EventPolicy {
             insights: false,
             file_time: None,
         };
-        self.0.push(text, tape, admission);
+        self.0.push(text, tape, policy);
         true
     }
 
@@ -137,9 +137,10 @@ impl RecordSink for BatchSink {
 }
 
 /// A live batch with precomputed values of the hot fields, and the addresses of its events.
-fn batch(hot: HotFields) -> (Arc<Batch>, Vec<*mut u8>) {
+fn batch(usage: FieldUsage) -> (Arc<Batch>, Vec<*mut u8>) {
     let mut sink = BatchSink::default();
-    sink.0.work_ahead(Arc::new(hot));
+    let usage: Arc<dyn Precompute> = Arc::new(usage);
+    sink.0.precompute_with(&usage);
     RecordReader::new(Scanner::default()).feed(file().text.as_bytes(), true, &mut sink);
     assert_eq!(sink.0.len(), EVENTS);
     let addresses = sink.0.addresses().collect();
@@ -160,22 +161,26 @@ fn field(spec: &'static str) -> (usize, Argument<'static>) {
 fn extract(extractor: &mut Extractor, fields: &[(usize, Argument<'_>)]) -> u64 {
     let mut values = 0;
     for &(field, argument) in fields {
-        let value = extractor.answer(field, argument, false);
-        values += match black_box(value).map(|value| value.given()) {
-            None | Some(Given::None) => 0,
-            Some(Given::Text(_) | Given::Number(_)) => 1,
-            Some(Given::List(texts)) => texts.len() as u64,
+        let value = extractor.extract(field, argument, false);
+        values += match black_box(value).map(|value| value.value()) {
+            None | Some(ExtractedValue::None) => 0,
+            Some(ExtractedValue::Text(_) | ExtractedValue::Number(_)) => 1,
+            Some(ExtractedValue::List(texts)) => texts.len() as u64,
         };
     }
     values
 }
 
 fn extractor(criterion: &mut Criterion) {
-    extractor_group(criterion, "extractor", HotFields::default());
-    extractor_group(criterion, "extractor, precomputed", HotFields::of(|_| true));
+    extractor_group(criterion, "extractor", FieldUsage::default());
+    extractor_group(
+        criterion,
+        "extractor, precomputed",
+        FieldUsage::with(|_| true),
+    );
 }
 
-fn extractor_group(criterion: &mut Criterion, name: &str, hot: HotFields) {
+fn extractor_group(criterion: &mut Criterion, name: &str, hot: FieldUsage) {
     let mut group = criterion.benchmark_group(name);
     group.throughput(Throughput::Elements(1));
     let (batch, addresses) = batch(hot);
@@ -185,14 +190,14 @@ fn extractor_group(criterion: &mut Criterion, name: &str, hot: HotFields) {
         let fields: Vec<_> = case.fields.iter().map(|spec| field(spec)).collect();
         let mut values = 0;
         for &address in &addresses {
-            assert!(extractor.select_neighbour(address));
+            assert!(extractor.select_neighbor(address));
             values += extract(&mut extractor, &fields);
         }
         check(case, values);
         group.bench_function(case.name, |bencher| {
             bencher.iter_custom(|iterations| {
                 cycle(iterations, EVENTS, |event| {
-                    extractor.select_neighbour(addresses[event]);
+                    extractor.select_neighbor(addresses[event]);
                     extract(&mut extractor, &fields);
                 })
             });

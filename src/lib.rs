@@ -1,59 +1,74 @@
 //! Falco plugin for AWS CloudTrail logs.
 //!
-//! The library is built in two forms. As `libcloudtrail.so` it is what Falco loads: its only
-//! surface is the C functions of the plugin API. As a Rust library it serves the tests, the
-//! benches and `ctcat`, which drives the `.so` from the command line as Falco would.
+//! The crate is built in two forms. `libcloudtrail.so` is the plugin: Falco loads it, and its only surface is the C
+//! functions of the plugin API. The Rust library has [`host`], with which `ctcat`, tests and benches load the plugin as
+//! Falco does.
 //!
-//! # The way of the data
+//! # Data flow
 //!
 //! ```text
-//! open params ─ locate ─> pipeline ─> decode ───────────────────────────> pipeline ─> next_batch
-//!               which     jobs, in    gzip ────> records + tape ─> batch  in order,
-//!               files     order       inflate    where records    events  bounded
-//!                                     to text    and values are
+//! delivery    open params ─> source ─> pipeline ─────────────────────────> ffi ─> host
+//!                            names     threads,     │              ▲       next_batch
+//!                            objects   order,       ▼ object       │ batch
+//!                            (aws)     memory     decode ────────> batch
+//!                                                 gzip, records    events, tapes,
+//!                                                                  precomputed values
 //!
-//! extract_fields ─ extract ──────> fields ───────> fields::key_table ─> json::Tape ─> json::text
-//!                  which record,   which values,   where they are       where in      unescaped
-//!                  known already?  how combined    on the tape          the text
+//! extraction  host ─> ffi ───────────> extract ────────────> fields ────────> key_table ─> json
+//!                     extract_fields   record of the event,  extractor of     known keys   tape, text
+//!                                      cached values         each field
 //! ```
 //!
-//! *Delivery* turns files into events. [`locate`] reads the open parameters and names the files.
-//! [`pipeline`] has the threads: it gives files to decode threads, several small ones at a time,
-//! and hands the batches on in the files' order, while a [`memory_budget`] lets no more wait than is
-//! allowed. A ticket of [`delivery`] tells when the host is done with a file. [`decode`] takes one
-//! file through [`gzip`] and [`records`] into a [`batch`]. While a record's end is searched, its
-//! tape is written ([`json`]): the positions of all values in it. So the text is scanned once, and
-//! every later access is a look-up in the tape.
+//! *Delivery* turns objects (log files) into events. `source` parses the open params, and names and downloads objects.
+//! `pipeline` decodes them on several threads and keeps their order; a memory budget bounds what waits. `decode` inflates
+//! one object, finds its records and adds them to a `batch`. While the scanner (`json`) looks for the end of a record, it
+//! writes the record's tape: the positions of all values. So the text is scanned once, and every later access is a
+//! look-up. An ack handle travels with an object and reports when the host has processed its last event.
 //!
-//! *Extraction* answers what rules ask of an event. [`extract`] finds the record behind an event,
-//! in the batch that was handed out or, for a replayed or copied event, by scanning it again. It
-//! keeps each answer while the event stays the same. [`fields`] has the table of all fields with their
-//! extractors, and the key table of a record: its known keys, found in one pass over each object
-//! when a field first needs one; [`json::text`] unescapes. What is asked
-//! of most events is counted in [`demand`], and decode threads work it out ahead: then the answer
-//! stands in the batch.
+//! *Extraction* computes fields of an event. `extract` finds the record: in the live batch by the event's address, or, of
+//! a detached event, by scanning it again. `fields` declares all fields with their extractors. Values are cached while the
+//! event stays the same. Fields that rules use for most events are hot: decode threads precompute their values, through
+//! a trait of `batch` that `extract` implements and `ffi` passes to `source::open`, the composition root.
 //!
 //! # Layers
 //!
-//! A module uses those in the lines above, and those before it in its own line.
+//! A module imports only modules in rows above its own, and those before it in its row, on its side of the semicolon.
+//! `tests/layers.rs` checks this table.
 //!
 //! | Layer | Modules |
 //! |---|---|
-//! | what knows nothing of the others | [`error`], [`timestamp`], [`metrics`], `quote`, [`log`], [`backoff`], [`json`], `event_layout`, [`gzip`], [`memory_budget`], [`delivery`] |
-//! | what CloudTrail writes | [`object_key`], [`interval`], [`records`] |
-//! | what a person configures | [`config`] |
-//! | records and their values | [`fields`], [`demand`], [`batch`] |
-//! | delivery, and beside it extraction | [`decode`], [`pipeline`], [`aws`], [`fetch`], [`locate`]; [`extract`] |
-//! | the C functions | `plugin` |
+//! | foundation | [`error`], `timestamp`, `event_layout`, `metrics`, `log`, `json` |
+//! | what CloudTrail writes | `object_key`, `key_table` |
+//! | configuration | `config` |
+//! | objects and events | `object`, `batch` |
+//! | delivery; extraction | `decode`, `pipeline`, `aws`, `source`; `fields`, `extract` |
+//! | C boundary | `ffi` |
 //!
-//! Delivery and extraction never use each other: they meet in [`batch`] and in `plugin`.
-//! [`host`] stands apart. It is the other side of the C functions, knows no CloudTrail and can
-//! load any plugin; `ctcat` knows the plugin only through it.
+//! [`host`] is the other side of the C boundary. It imports nothing but [`error`] and `event_layout`, knows no CloudTrail
+//! and can drive any plugin. `ctcat` (`src/bin/ctcat/`) knows the plugin only through it.
+//!
+//! # Where to change what
+//!
+//! | To change | Go to |
+//! |---|---|
+//! | a field, or how it is computed | `fields`: a row in `table`, a function in `extractors` |
+//! | a key that fields read | `key_table` |
+//! | which fields are precomputed | `extract::field_usage` |
+//! | which records become events, and their time | `batch` |
+//! | a log format, or what counts as damage | `decode::records` |
+//! | which objects are read | `object_key`, `source` |
+//! | when a message is deleted | `source::sqs` |
+//! | retries, credentials, endpoints | `aws` |
+//! | memory limits | `object::memory_budget`, `pipeline` |
+//! | a configuration key | `config` |
+//! | an exported function | `ffi::exports` |
+//!
+//! `CONTRIBUTING.md` has the complete table and the glossary.
 //!
 //! # Unsafe code
 //!
-//! Each file that needs no `unsafe` forbids it at its head. What remains is the C boundary from
-//! both sides (`plugin`, [`host`]) and the scanner's vector instructions ([`json`]).
+//! Files without `unsafe` forbid it. It remains on both sides of the C boundary (`ffi`, [`host`]) and in the scanner's
+//! vector instructions (`json::simd`).
 
 mod aws;
 mod batch;
@@ -66,6 +81,7 @@ mod ffi;
 mod fields;
 pub mod host;
 mod json;
+mod key_table;
 mod log;
 mod metrics;
 mod object;
@@ -74,20 +90,21 @@ mod pipeline;
 mod source;
 mod timestamp;
 
-/// What the tests, benches and fuzz targets of this package use of the plugin's inside. No interface: it changes freely.
+/// Internals for the tests, benches and fuzz targets of this package. Not an interface: anything may change.
 #[doc(hidden)]
 pub mod testing {
-    pub use crate::batch::field_usage::{FieldUsage, HotFields};
-    pub use crate::batch::{Admission, Admitted, Batch};
+    pub use crate::batch::{Batch, EventPolicy, Precompute, RecordOutcome};
     pub use crate::config::interval::Interval;
     pub use crate::config::parse as parse_config;
     pub use crate::decode::gzip::{Inflater, MultiMemberReader, is_gzip};
     pub use crate::decode::records::{Damage, RecordReader, RecordSink};
     pub use crate::decode::{BatchSender, Decoder, Limits, THREAD_BYTES};
-    pub use crate::extract::{Argument, Extractor, Given};
-    pub use crate::fields::{Arg, FIELDS, FieldType, KnownKey, Pointer, RecordIndex};
+    pub use crate::extract::field_usage::FieldUsage;
+    pub use crate::extract::{Argument, ExtractedValue, Extractor};
+    pub use crate::fields::{Arg, FIELDS, FieldType, Pointer};
     pub use crate::json::text::{compact, unescape};
     pub use crate::json::{Scan, Scanner, Tape, TapeBuffer, TapeSpan, Value, ValueType};
+    pub use crate::key_table::{KnownKey, RecordIndex};
     pub use crate::log::Log;
     pub use crate::metrics::Metrics;
     pub use crate::object::memory_budget::MemoryBudget;

@@ -1,18 +1,17 @@
-//! The layers that `src/lib.rs` promises, held against the `use` lines of every file.
+//! Checks the layers of `src/lib.rs` against the imports of every source file.
 #![forbid(unsafe_code)]
 
-mod oracle;
-mod support;
-
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+type Names = BTreeSet<String>;
 
 fn source() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src"))
 }
 
-/// The table's rows, each a list of modules; within a row what a `;` separates stands side by side.
+/// The second column of the layer table, row by row; within a row, the sides of its semicolon.
 fn layers() -> Vec<Vec<Vec<String>>> {
     let text = fs::read_to_string(source().join("lib.rs")).expect("the crate's own source");
     let rows = text
@@ -21,108 +20,180 @@ fn layers() -> Vec<Vec<Vec<String>>> {
     let rows = rows.skip(2).take_while(|line| line.starts_with("//! |"));
     rows.map(|row| {
         let modules = row.split('|').nth(2).expect("a second column");
-        modules.split(';').map(names).collect()
+        let quoted = |side: &str| {
+            side.split('`')
+                .skip(1)
+                .step_by(2)
+                .map(str::to_owned)
+                .collect()
+        };
+        modules.split(';').map(quoted).collect()
     })
     .collect()
 }
 
-/// What stands between backticks.
-fn names(text: &str) -> Vec<String> {
-    let quoted = text.split('`').skip(1).step_by(2);
-    quoted
-        .map(|name| name.trim_start_matches("mod@").to_owned())
-        .collect()
-}
-
-/// The modules that `file` names, tests aside.
-fn used(file: &Path) -> BTreeSet<String> {
+/// The code of a file, without comments and unit tests.
+fn code(file: &Path) -> String {
     let text = fs::read_to_string(file).expect("a source file");
     let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or("");
-    let code = code
+    let lines = code
         .lines()
         .filter(|line| !line.trim_start().starts_with("//"));
-    code.flat_map(|line| {
-        line.match_indices("crate::")
-            .map(move |(at, it)| &line[at + it.len()..])
-    })
-    .map(|rest| {
-        let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_');
-        rest[..end.unwrap_or(rest.len())].to_owned()
-    })
-    .collect()
+    lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Each file with the module that it is part of.
-fn files() -> Vec<(String, std::path::PathBuf)> {
-    let files = support::files_below(source()).into_iter();
+/// The modules that `code` names after `root`, such as `crate::`; also those of a group, `crate::{a, b::C}`.
+fn imports(code: &str, root: &str) -> Names {
+    let first_name = |path: &str| -> String {
+        let name = path.trim_start();
+        let end = name.find(|c: char| !c.is_alphanumeric() && c != '_');
+        name[..end.unwrap_or(name.len())].to_owned()
+    };
+    let mut names = Names::new();
+    for (at, _) in code.match_indices(root) {
+        let rest = &code[at + root.len()..];
+        let Some(group) = rest.strip_prefix('{') else {
+            names.insert(first_name(rest));
+            continue;
+        };
+        let (mut depth, mut start) = (0, 0);
+        for (position, character) in group.char_indices() {
+            match character {
+                '{' => depth += 1,
+                '}' if depth > 0 => depth -= 1,
+                ',' | '}' if depth == 0 => {
+                    names.insert(first_name(&group[start..position]));
+                    start = position + 1;
+                    if character == '}' {
+                        break;
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    names.remove("");
+    names
+}
+
+/// All source files but unit tests, each with its top-level module.
+fn files() -> Vec<(String, PathBuf)> {
+    let mut files = Vec::new();
+    for entry in walkdir::WalkDir::new(source()).sort_by_file_name() {
+        let path = entry.expect("a readable folder").into_path();
+        let inside = path.strip_prefix(source()).expect("below the folder");
+        let Some(first) = inside.iter().next() else {
+            continue;
+        };
+        let module = first.to_string_lossy().trim_end_matches(".rs").to_owned();
+        let is_code = path.extension().is_some_and(|it| it == "rs") && !path.ends_with("tests.rs");
+        if is_code && module != "lib" {
+            files.push((module, path));
+        }
+    }
     files
-        .filter(|path| !path.ends_with("tests.rs") && !path.ends_with("lib.rs"))
-        .map(|path| {
-            let inside = path.strip_prefix(source()).expect("below it");
-            let first = inside.iter().next().expect("a name").to_string_lossy();
-            (first.trim_end_matches(".rs").to_owned(), path)
-        })
-        .collect()
+}
+
+/// What each module of the library imports from the others.
+fn graph() -> BTreeMap<String, Names> {
+    let mut graph = BTreeMap::<String, Names>::new();
+    for (module, path) in files() {
+        if module == "bin" {
+            continue;
+        }
+        let mut imports = imports(&code(&path), "crate::");
+        imports.remove(&module);
+        graph.entry(module).or_default().append(&mut imports);
+    }
+    graph
+}
+
+fn names(names: &[&str]) -> Names {
+    names.iter().map(|&name| name.to_owned()).collect()
 }
 
 #[test]
-fn every_module_uses_only_what_stands_before_it() {
-    let layers = layers();
-    let mut allowed: Vec<(String, BTreeSet<String>)> = Vec::new();
-    let mut below = BTreeSet::new();
-    for layer in &layers {
-        for side in layer {
-            let mut before = below.clone();
+fn imports_are_found_in_paths_and_groups() {
+    let code = "use crate::a::B;\nuse crate::{c, d::{E, F}, g};\nfn f() { crate::h::i() }";
+    assert_eq!(imports(code, "crate::"), names(&["a", "c", "d", "g", "h"]));
+}
+
+#[test]
+fn every_module_imports_only_what_the_table_allows() {
+    let mut allowed = BTreeMap::<String, Names>::new();
+    let mut above = Names::new();
+    for row in layers() {
+        for side in &row {
+            let mut before = above.clone();
             for module in side {
-                allowed.push((module.clone(), before.clone()));
+                allowed.insert(module.clone(), before.clone());
                 before.insert(module.clone());
             }
         }
-        below.extend(layer.iter().flatten().cloned());
+        above.extend(row.into_iter().flatten());
     }
-    let mut wrong = Vec::new();
-    for (module, path) in files() {
-        // What stands apart has a test of its own.
-        if module == "host" || module == "ctcat" {
-            continue;
-        }
-        let Some((_, allowed)) = allowed.iter().find(|(name, _)| *name == module) else {
-            wrong.push(format!("{module} is in no layer"));
-            continue;
-        };
-        for used in used(&path) {
-            if used != module && !allowed.contains(&used) {
-                wrong.push(format!("{} uses {used}", path.display()));
-            }
-        }
+    // It has a test of its own.
+    allowed.insert("host".to_owned(), names(&["error", "event_layout"]));
+    let graph = graph();
+    assert!(
+        graph.keys().eq(allowed.keys()),
+        "the table and the modules differ: {:?} and {:?}",
+        allowed.keys(),
+        graph.keys()
+    );
+    for (module, imports) in &graph {
+        let wrong: Vec<_> = imports.difference(&allowed[module]).collect();
+        assert!(wrong.is_empty(), "{module} imports {wrong:?}");
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(allowed.len() > 20, "the table has only {allowed:?}");
 }
 
 #[test]
-fn the_host_knows_no_cloudtrail_and_the_command_line_knows_only_the_host() {
-    let mut wrong = Vec::new();
-    for (module, path) in files() {
-        let used = match module.as_str() {
-            "host" => used(&path),
-            // Another crate: what it takes from the library it names in full.
-            "ctcat" => {
-                let text = fs::read_to_string(&path).expect("a source file");
-                let names = text.match_indices("cloudtrail::");
-                names
-                    .map(|(at, it)| &text[at + it.len()..])
-                    .map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_'))
-                    .filter_map(|mut words| words.next().map(str::to_owned))
-                    .collect()
-            }
-            _ => continue,
+fn modules_import_each_other_without_a_circle() {
+    let mut graph = graph();
+    while !graph.is_empty() {
+        let free = graph.iter().find(|(_, imports)| imports.is_empty());
+        let Some(free) = free.map(|(module, _)| module.clone()) else {
+            panic!("a circle among {graph:?}");
         };
-        // The layout of an event belongs to both sides of the C functions.
-        let allowed = ["host", "error", "event_layout"];
-        for used in used.iter().filter(|used| !allowed.contains(&used.as_str())) {
-            wrong.push(format!("{} uses {used}", path.display()));
+        graph.remove(&free);
+        for imports in graph.values_mut() {
+            imports.remove(&free);
         }
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn delivery_imports_neither_fields_nor_extraction() {
+    let graph = graph();
+    for module in ["source", "aws", "pipeline", "decode", "object", "batch"] {
+        for extraction in ["fields", "extract"] {
+            let imports = &graph[module];
+            assert!(
+                !imports.contains(extraction),
+                "{module} imports {extraction}"
+            );
+        }
+    }
+}
+
+#[test]
+fn host_imports_only_errors_and_the_layout_of_events() {
+    let graph = graph();
+    let allowed = names(&["error", "event_layout"]);
+    let wrong: Vec<_> = graph["host"].difference(&allowed).collect();
+    assert!(wrong.is_empty(), "host imports {wrong:?}");
+}
+
+#[test]
+fn ctcat_uses_only_the_host_of_the_library() {
+    let allowed = names(&["host", "error"]);
+    let files = files().into_iter().filter(|(module, _)| module == "bin");
+    let mut count = 0;
+    for (_, path) in files {
+        count += 1;
+        let imports = imports(&code(&path), "cloudtrail::");
+        let wrong: Vec<_> = imports.difference(&allowed).collect();
+        assert!(wrong.is_empty(), "{} imports {wrong:?}", path.display());
+    }
+    assert!(count > 5, "only {count} files found");
 }

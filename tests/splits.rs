@@ -36,7 +36,7 @@ impl Decoding<'_> {
         let object = Object {
             name: "file.json.gz".to_owned(),
             content: Content::File(path),
-            ticket: None,
+            ack: None,
         };
         let mut taken = Delivered {
             payloads: Vec::new(),

@@ -25,7 +25,7 @@ fuzz_target!(|data: &[u8]| {
     let object = Object {
         name: "111122223333_CloudTrail_us-east-1_20260114T1200Z_x.json.gz".to_owned(),
         content: Content::Memory(stored.to_vec(), permit),
-        ticket: None,
+        ack: None,
     };
     let limits = Limits {
         max_object_bytes: limit,

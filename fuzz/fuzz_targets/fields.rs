@@ -6,7 +6,7 @@
 #[path = "../../tests/oracle/mod.rs"]
 mod oracle;
 
-use cloudtrail::testing::{Admission, Arg, Argument, Batch, Extractor, FIELDS, Given, Scan, Scanner};
+use cloudtrail::testing::{EventPolicy, Arg, Argument, Batch, Extractor, FIELDS, ExtractedValue, Scan, Scanner};
 use libfuzzer_sys::fuzz_target;
 use oracle::{Expected, Record};
 use std::ffi::{CStr, c_char};
@@ -30,7 +30,7 @@ fuzz_target!(|data: &[u8]| {
     batch.push(
         payload,
         tape,
-        Admission {
+        EventPolicy {
             insights: true,
             file_time: Some(0),
         },
@@ -68,12 +68,12 @@ fn all_values(extractor: &mut Extractor, pointer: &str) -> Vec<Option<Expected>>
             Arg::RequiredKey => Argument::Key(pointer),
             _ => Argument::None,
         };
-        let answer = extractor.answer(number, argument, true).expect("a field");
-        values.push(match answer.given() {
-            Given::None => None,
-            Given::Text(at) => Some(Expected::Text(text(*at))),
-            Given::Number(number) => Some(Expected::Number(*number)),
-            Given::List(list) => Some(Expected::List(list.iter().map(|at| text(*at)).collect())),
+        let extracted = extractor.extract(number, argument, true).expect("a field");
+        values.push(match extracted.value() {
+            ExtractedValue::None => None,
+            ExtractedValue::Text(at) => Some(Expected::Text(text(*at))),
+            ExtractedValue::Number(number) => Some(Expected::Number(*number)),
+            ExtractedValue::List(list) => Some(Expected::List(list.iter().map(|at| text(*at)).collect())),
         });
     }
     values.push(extractor.summary().map(|at| Expected::Text(text(at))));

@@ -6,7 +6,7 @@
 #[path = "../../tests/oracle/mod.rs"]
 mod oracle;
 
-use cloudtrail::testing::{Argument, Extractor, FIELDS, Given, Pointer};
+use cloudtrail::testing::{Argument, Extractor, FIELDS, ExtractedValue, Pointer};
 use libfuzzer_sys::fuzz_target;
 use oracle::{Expected, Record};
 use std::ffi::CStr;
@@ -34,11 +34,11 @@ fuzz_target!(|data: &[u8]| {
     let number = FIELDS.iter().position(|field| field.name == "ct.value");
     let mut extractor = Extractor::default();
     extractor.select_detached(record);
-    let extracted = extractor.answer(number.expect("a field"), Argument::Key(pointer), true);
-    let text = match extracted.expect("a field").given() {
-        Given::None => None,
+    let extracted = extractor.extract(number.expect("a field"), Argument::Key(pointer), true);
+    let text = match extracted.expect("a field").value() {
+        ExtractedValue::None => None,
         // SAFETY: NUL-terminated and valid until the next event is selected.
-        Given::Text(text) => Some(unsafe { CStr::from_ptr(*text) }),
+        ExtractedValue::Text(text) => Some(unsafe { CStr::from_ptr(*text) }),
         other => panic!("{other:?}"),
     };
     let value = text.map(|text| Expected::Text(text.to_str().expect("UTF-8").to_owned()));

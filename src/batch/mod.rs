@@ -1,126 +1,115 @@
 //! A batch: one owner of everything that its events need, from the decoder to the host and back.
 //!
-//! Events stand one behind the other in one buffer, their records' tapes in another. A batch is
-//! built by one thread, then only read (by field extraction) and, in the events' headers, written
-//! by the host. When the host asks for the next one it is cleared and built again.
+//! One buffer has the events, another the tapes of their records. One thread builds a batch; after that, extraction
+//! reads it, and the host writes to the headers of its events. When the host calls for the next batch, this one is
+//! cleared and built again.
 #![forbid(unsafe_code)]
 
-pub mod field_usage;
+pub mod hot_fields;
 mod precomputed;
 
 use std::sync::Arc;
 
-use precomputed::Precomputed;
-pub use precomputed::PrecomputedValue;
-#[cfg(test)]
-pub(crate) use precomputed::tests as test_support;
+use precomputed::PrecomputedValues;
+pub use precomputed::{Appended, Precompute, PrecomputedValue, Row};
 
-use crate::batch::field_usage::HotFields;
 use crate::event_layout;
-use crate::fields::{KeyTable, KnownKey, RecordIndex, RecordView};
-use crate::json::text;
+use crate::json::text::{unescaped, unescaped_is};
 use crate::json::{Tape, TapeBuffer, TapeSpan};
+use crate::key_table::{KnownKey, RecordIndex};
 use crate::object::ack::AckHandle;
 use crate::timestamp;
 
-/// Memory that a cleared batch may keep; what one huge record needed is given back.
+/// Memory that a cleared batch may keep, in bytes. More was needed for a huge record and is freed.
 const KEEP_BYTES: usize = 8 << 20;
 
-/// Events and what reads them; see the module's description.
+/// Events with their records; see the module's description.
 #[derive(Debug, Default)]
 pub struct Batch {
     bytes: Vec<u8>,
-    /// Where each event starts. Apart from the rest, which is not looked at for every event.
+    /// Offset of each event. Apart from the rest, which is not read for every event.
     starts: Vec<usize>,
-    records: Vec<Entry>,
+    records: Vec<EventEntry>,
     tapes: TapeBuffer,
-    ahead: Precomputed,
-    /// Scratch for working ahead. Boxed, as batches are moved from thread to thread.
-    slots: Box<KeyTable>,
-    /// Objects that end in this batch.
+    precomputed: PrecomputedValues,
+    /// Number of objects that end in this batch.
     pub objects: u64,
     /// Stored bytes that were read for this batch.
     pub bytes_in: u64,
-    /// The latest time of an event, in nanoseconds since 1970.
+    /// Latest time of an event, in nanoseconds since 1970.
     pub newest: u64,
-    /// Of the objects whose last event is in this batch.
+    /// Handles of the objects whose last event is in this batch.
     pub ack_handles: Vec<AckHandle>,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct EventEntry {
     payload_len: usize,
     tape: TapeSpan,
-    slots: RecordIndex,
+    index: RecordIndex,
 }
 
-/// One record of a batch: its tape and where its outermost keys are.
+/// A record with its parsed form.
 #[derive(Clone, Copy, Debug)]
 pub struct Record<'b> {
-    /// The tape over the event's payload.
+    /// The tape over the record's text.
     pub tape: Tape<'b>,
-    /// The record's own keys.
-    pub slots: &'b RecordIndex,
+    /// The values of the record's own known keys.
+    pub index: &'b RecordIndex,
 }
 
-/// What decides whether a record becomes an event.
+/// Decides whether a record becomes an event, and with which time.
 #[derive(Clone, Copy, Debug)]
-pub struct Admission {
+pub struct EventPolicy {
     /// Deliver `AwsCloudTrailInsight` records.
     pub insights: bool,
-    /// The time in the log file's name, in nanoseconds since 1970.
+    /// Time for records that have none: that of the log file's name, in nanoseconds since 1970.
     pub file_time: Option<u64>,
 }
 
 /// What became of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Admitted {
+pub enum RecordOutcome {
     /// It is an event of the batch.
     Event,
-    /// An insight, and those are not wanted.
+    /// Skipped: an insight, and the policy excludes these.
     Insight,
-    /// The contents of a digest file.
+    /// Skipped: the content of a digest file.
     Digest,
-    /// Nothing tells its time.
+    /// Skipped: neither the record nor the file's name has a time.
     NoTime,
 }
 
 impl Batch {
-    /// Makes an event of the record with this text, whose tape is the last one in
-    /// [`Batch::tapes`], or leaves it out.
-    pub fn push(&mut self, text: &[u8], span: TapeSpan, admission: Admission) -> Admitted {
+    /// Adds the record with this text, whose tape is the last one in [`Batch::tapes`], unless the policy skips it.
+    pub fn push(&mut self, text: &[u8], span: TapeSpan, policy: EventPolicy) -> RecordOutcome {
         let tape = self.tapes.tape(span, text);
-        let slots = RecordIndex::of(tape);
-        let timestamp = match admit(tape, &slots, admission) {
+        let entry = EventEntry {
+            payload_len: text.len(),
+            tape: span,
+            index: RecordIndex::of(tape),
+        };
+        let index = &entry.index;
+        let timestamp = match event_time(tape, index, policy) {
             Ok(timestamp) => timestamp,
-            Err(refused) => {
+            Err(skipped) => {
                 self.tapes.discard(span);
-                return refused;
+                return skipped;
             }
         };
         self.newest = self.newest.max(timestamp);
-        if !self.ahead.is_idle() {
-            self.slots.reset(&slots);
-            self.ahead.push(&mut RecordView {
-                tape,
-                keys: &mut self.slots,
-            });
-        }
+        self.precomputed.push(Record { tape, index });
         self.starts.push(event_layout::push(
             &mut self.bytes,
             event_layout::PLUGIN_ID,
             timestamp,
             text,
         ));
-        self.records.push(Entry {
-            payload_len: text.len(),
-            tape: span,
-            slots,
-        });
-        Admitted::Event
+        self.records.push(entry);
+        RecordOutcome::Event
     }
 
-    /// Where tapes of records to come are written.
+    /// The buffer for the tapes of the next records.
     pub fn tapes(&mut self) -> &mut TapeBuffer {
         &mut self.tapes
     }
@@ -130,7 +119,7 @@ impl Batch {
         self.records.len()
     }
 
-    /// Whether there is no event.
+    /// Whether the batch has no event.
     pub fn is_empty(&self) -> bool {
         self.records.is_empty()
     }
@@ -140,20 +129,20 @@ impl Batch {
         self.bytes.len()
     }
 
-    /// Bytes that are in use, tapes and all.
+    /// Bytes in use, with tapes and precomputed values.
     pub fn memory(&self) -> u64 {
-        let records = self.records.len() * (size_of::<Entry>() + size_of::<usize>());
-        let values = self.ahead.used_bytes();
+        let records = self.records.len() * (size_of::<EventEntry>() + size_of::<usize>());
+        let values = self.precomputed.used_bytes();
         (self.bytes.len() + self.tapes.used_bytes() + records + values) as u64
     }
 
-    /// Bytes of memory held, in use or not.
+    /// Bytes of memory allocated.
     pub fn capacity_bytes(&self) -> usize {
-        self.bytes.capacity() + self.tapes.capacity_bytes() + self.ahead.capacity_bytes()
+        self.bytes.capacity() + self.tapes.capacity_bytes() + self.precomputed.capacity_bytes()
     }
 
-    /// The addresses of all events, in order. The host may write to the events behind them as
-    /// long as the batch is not cleared or dropped.
+    /// The addresses of all events, in order. The host may write to these events until the batch is cleared or
+    /// dropped.
     pub fn addresses(&mut self) -> impl Iterator<Item = *mut u8> {
         let start = self.bytes.as_mut_ptr();
         self.starts
@@ -161,7 +150,7 @@ impl Batch {
             .map(move |&event| start.wrapping_add(event))
     }
 
-    /// The number of the event at this address, if it is one of ours. Tries `guess` first.
+    /// The number of the event at this address; `None` if none of this batch is there. Tries `guess` first.
     pub fn find(&self, address: *const u8, guess: usize) -> Option<usize> {
         let offset = (address as usize).checked_sub(self.bytes.as_ptr() as usize)?;
         if self.starts.get(guess) == Some(&offset) {
@@ -177,43 +166,42 @@ impl Batch {
         let payload = self.bytes.get(start..start + entry.payload_len)?;
         Some(Record {
             tape: self.tapes.tape(entry.tape, payload),
-            slots: &entry.slots,
+            index: &entry.index,
         })
     }
 
-    /// What is known of a field of the event with this number, without looking at its record.
+    /// The precomputed value of a field for the event with this number.
     #[inline]
-    pub fn known(&self, number: usize, field: usize) -> PrecomputedValue {
-        self.ahead.value(number, field)
+    pub fn precomputed(&self, number: usize, field: usize) -> PrecomputedValue {
+        self.precomputed.value(number, field)
     }
 
     /// All precomputed values.
     #[cfg(test)]
     pub(crate) fn precomputed_bytes(&self) -> &[u8] {
-        self.ahead.bytes()
+        self.precomputed.bytes()
     }
 
-    /// Has the fields that are `wanted` worked out for each event to come. The batch is empty.
-    pub fn work_ahead(&mut self, wanted: Arc<HotFields>) {
-        self.ahead.want(wanted);
+    /// Precomputes values for each event from now on. The batch must be empty.
+    pub fn precompute_with(&mut self, computer: &Arc<dyn Precompute>) {
+        self.precomputed.start(computer);
     }
 
-    /// Drops what a panic in [`Batch::push`] may have left of an event that is not whole. Whole ones stay.
-    pub fn drop_unfinished(&mut self) {
-        let whole = self.records.len();
-        self.starts.truncate(whole);
+    /// Drops the incomplete event that a panic in [`Batch::push`] may have left. Complete ones stay.
+    pub fn drop_incomplete(&mut self) {
+        let complete = self.records.len();
+        self.starts.truncate(complete);
         let end = self.starts.last().zip(self.records.last());
         let end = end.map_or(0, |(start, entry)| {
             start + event_layout::PREFIX + entry.payload_len
         });
         self.bytes.truncate(end);
-        self.ahead.truncate(whole);
+        self.precomputed.truncate(complete);
         self.tapes
             .truncate(self.records.last().map(|entry| entry.tape));
-        *self.slots = Default::default();
     }
 
-    /// Makes the batch empty; keeps its memory unless that is more than is usual.
+    /// Empties the batch. Keeps its memory unless that is more than usual.
     pub fn clear(&mut self) {
         if self.capacity_bytes() > KEEP_BYTES {
             *self = Batch::default();
@@ -221,7 +209,7 @@ impl Batch {
         }
         self.bytes.clear();
         self.starts.clear();
-        self.ahead.clear();
+        self.precomputed.clear();
         self.records.clear();
         self.tapes.clear();
         self.ack_handles.clear();
@@ -231,50 +219,47 @@ impl Batch {
     }
 }
 
-/// The record's time, or why it is left out.
-fn admit(tape: Tape<'_>, slots: &RecordIndex, admission: Admission) -> Result<u64, Admitted> {
-    let string = |slot| tape.string(slots.value(slot)?);
-    if !admission.insights
+/// The time of the record's event in nanoseconds since 1970, or why the record is skipped.
+fn event_time(
+    tape: Tape<'_>,
+    index: &RecordIndex,
+    policy: EventPolicy,
+) -> Result<u64, RecordOutcome> {
+    let string = |key| tape.string(index.value(key)?);
+    if !policy.insights
         && let Some(event_type) = string(KnownKey::EventType)
-        && says(event_type, b"AwsCloudTrailInsight")
+        && unescaped_is(event_type, b"AwsCloudTrailInsight")
     {
-        return Err(Admitted::Insight);
+        return Err(RecordOutcome::Insight);
     }
-    if slots.value(KnownKey::DigestS3Object).is_some() {
-        return Err(Admitted::Digest);
+    if index.value(KnownKey::DigestS3Object).is_some() {
+        return Err(RecordOutcome::Digest);
     }
     string(KnownKey::EventTime)
-        .and_then(time)
-        .or_else(|| window_time(tape, slots))
-        .or(admission.file_time)
-        .ok_or(Admitted::NoTime)
+        .and_then(parse_time)
+        .or_else(|| window_time(tape, index))
+        .or(policy.file_time)
+        .ok_or(RecordOutcome::NoTime)
 }
 
-/// The end, else the start, of an aggregated record's window.
-fn window_time(tape: Tape<'_>, slots: &RecordIndex) -> Option<u64> {
-    let window = slots.value(KnownKey::TimeWindow)?;
+/// The end of an aggregated record's window, or its start if it has no end.
+fn window_time(tape: Tape<'_>, index: &RecordIndex) -> Option<u64> {
+    let window = index.value(KnownKey::TimeWindow)?;
     let member = |name: &[u8]| {
-        let (_, value) = tape.members(window).find(|(key, _)| says(key, name))?;
-        time(tape.string(value)?)
+        let mut members = tape.members(window);
+        let (_, value) = members.find(|(key, _)| unescaped_is(key, name))?;
+        parse_time(tape.string(value)?)
     };
     member(b"windowEnd").or_else(|| member(b"windowStart"))
 }
 
-/// The time that the inside of a JSON string says.
-fn time(inside: &[u8]) -> Option<u64> {
+/// Parses the timestamp in a JSON string; `inside` is the text between its quotes.
+fn parse_time(inside: &[u8]) -> Option<u64> {
     if !inside.contains(&b'\\') {
         return timestamp::parse(inside);
     }
     timestamp::parse(&unescaped(inside))
 }
 
-/// Does the inside of a JSON string say `text`?
-fn says(inside: &[u8], text: &[u8]) -> bool {
-    inside == text || (inside.contains(&b'\\') && unescaped(inside) == text)
-}
-
-fn unescaped(inside: &[u8]) -> Vec<u8> {
-    let mut out = Vec::new();
-    text::unescape(inside, &mut out);
-    out
-}
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,5 +1,6 @@
-//! What is kept from call to call.
+//! Values and arguments that stay cached from call to call.
 
+use super::argument::CACHED;
 use super::*;
 
 const EVENT: &[u8] = br#"{"eventID":"1","a":"one","b":"two"}"#;
@@ -12,75 +13,84 @@ fn extractor() -> (Extractor, usize) {
     (extractor, value.expect("a field"))
 }
 
-/// Asks for an argument's value in a call of its own; where the answer is.
-fn ask(extractor: &mut Extractor, field: usize, key: &str) -> Option<*const Answer> {
+/// Extracts `ct.value` with this key in a call of its own; returns the address of the result.
+fn extract_key(
+    extractor: &mut Extractor,
+    field: usize,
+    key: &str,
+) -> Option<*const ExtractedField> {
     extractor.start_call();
-    let answer = extractor.answer(field, Argument::Key(key), false)?;
-    Some(std::ptr::from_ref(answer))
+    let extracted = extractor.extract(field, Argument::Key(key), false)?;
+    Some(std::ptr::from_ref(extracted))
 }
 
 #[test]
-fn arguments_asked_for_all_the_time_stay_beside_any_number_of_others() {
+fn argument_in_constant_use_is_not_evicted() {
     let (mut extractor, field) = extractor();
-    let hot = ask(&mut extractor, field, "/a").expect("an answer");
+    let hot = extract_key(&mut extractor, field, "/a").expect("an argument of this field");
     for number in 0..10_000 {
-        ask(&mut extractor, field, &format!("/cold/{number}"));
-        assert_eq!(ask(&mut extractor, field, "/a"), Some(hot), "{number}");
+        extract_key(&mut extractor, field, &format!("/cold/{number}"));
+        assert_eq!(
+            extract_key(&mut extractor, field, "/a"),
+            Some(hot),
+            "{number}"
+        );
     }
-    assert_eq!(extractor.with_arguments.len(), ARGUMENTS);
+    assert_eq!(extractor.with_argument.entries().len(), CACHED);
 }
 
 #[test]
-fn one_call_keeps_all_of_its_answers() {
+fn values_of_one_call_stay_until_the_next() {
     let (mut extractor, field) = extractor();
     for round in 0..3 {
         extractor.start_call();
-        let answers: Vec<*const Answer> = (0..3 * ARGUMENTS)
+        let results: Vec<*const ExtractedField> = (0..3 * CACHED)
             .map(|number| {
                 let key = format!("/{round}/{number}");
-                let answer = extractor.answer(field, Argument::Key(&key), false);
-                std::ptr::from_ref(answer.expect("an answer"))
+                let extracted = extractor.extract(field, Argument::Key(&key), false);
+                std::ptr::from_ref(extracted.expect("an argument of this field"))
             })
             .collect();
-        for answer in answers {
-            let kept = extractor.with_arguments.iter();
-            assert!(
-                kept.into_iter()
-                    .any(|entry| std::ptr::eq(&entry.answer, answer))
-            );
+        for result in results {
+            let mut cached = extractor.with_argument.entries();
+            assert!(cached.any(|extracted| std::ptr::eq(extracted, result)));
         }
     }
     extractor.start_call();
-    assert_eq!(extractor.with_arguments.len(), ARGUMENTS);
+    assert_eq!(extractor.with_argument.entries().len(), CACHED);
 }
 
 #[test]
-fn replaced_answers_of_one_event_do_not_pile_up() {
+fn texts_of_evicted_arguments_do_not_accumulate() {
     let (mut extractor, field) = extractor();
     let long = format!(r#"{{"a":"{}"}}"#, "x".repeat(64 << 10));
     extractor.select_detached(long.as_bytes());
     for round in 0..200 {
         extractor.start_call();
-        extractor.answer(field, Argument::Key("/a"), false);
-        // Everything is replaced, so that the long text is made again.
-        for cold in 0..ARGUMENTS {
+        extractor.extract(field, Argument::Key("/a"), false);
+        // Evicts everything, so that the next round makes the long text again.
+        for cold in 0..CACHED {
             extractor.start_call();
-            extractor.answer(field, Argument::Key(&format!("/{round}/{cold}")), false);
+            extractor.extract(field, Argument::Key(&format!("/{round}/{cold}")), false);
         }
-        assert!(extractor.arena.used <= ARENA_BYTES + (128 << 10), "{round}");
+        assert!(
+            extractor.arena.used() <= ARENA_BYTES + (128 << 10),
+            "{round}"
+        );
     }
 }
 
 #[test]
-fn summaries_have_a_text_of_their_own() {
+fn repeated_summaries_take_no_more_memory() {
     let (mut extractor, field) = extractor();
-    ask(&mut extractor, field, "/a");
-    let used = extractor.arena.used;
+    extract_key(&mut extractor, field, "/a");
+    let used = extractor.arena.used();
     for _ in 0..1000 {
         assert!(extractor.summary().is_some());
     }
     assert_eq!(
-        extractor.arena.used, used,
+        extractor.arena.used(),
+        used,
         "repeated calls take no more memory"
     );
 }

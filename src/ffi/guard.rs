@@ -1,4 +1,4 @@
-//! Keeps panics inside: one record must not end the host.
+//! Panic barrier of the exports: a panic must not unwind into the host.
 #![forbid(unsafe_code)]
 
 use std::any::Any;
@@ -6,15 +6,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::error::{Error, ErrorKind};
 
-/// The value of `call`, or of `otherwise` if it panics. The panic's message has gone to the
-/// standard error by then, with the place in the source.
-pub(super) fn guarded<T>(otherwise: T, call: impl FnOnce() -> T) -> T {
-    // What a call leaves behind is replaced as a whole at its next start, or is a counter.
-    catch_unwind(AssertUnwindSafe(call)).unwrap_or(otherwise)
+/// Returns the value of `call`, or `fallback` if it panics. The panic hook has printed the message to standard error then.
+pub(super) fn guard<T>(fallback: T, call: impl FnOnce() -> T) -> T {
+    // Unwind safe: the next call replaces what this one left incomplete; metrics are independent counters.
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or(fallback)
 }
 
-/// The value of `call`, or an error that names the `function` if it panics.
-pub(super) fn contained<T>(
+/// Returns the value of `call`, or an error that names the exported `function` if it panics.
+pub(super) fn guard_result<T>(
     function: &str,
     call: impl FnOnce() -> Result<T, Error>,
 ) -> Result<T, Error> {
@@ -24,8 +23,8 @@ pub(super) fn contained<T>(
         call()
     };
     catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {
-        let why = message(&*panic);
-        let line = format!("{function} failed by an internal fault: {why}");
+        let message = message(&*panic);
+        let line = format!("{function} failed: internal error: {message}");
         Err(Error::new(ErrorKind::Internal, line))
     })
 }
@@ -55,18 +54,15 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_panic_becomes_the_other_value() {
-        assert_eq!(guarded(1, || panic!("on purpose")), 1);
-        assert_eq!(guarded(1, || 2), 2);
+    fn a_panic_becomes_the_fallback() {
+        assert_eq!(guard(1, || panic!("on purpose")), 1);
+        assert_eq!(guard(1, || 2), 2);
     }
 
     #[test]
     fn a_panic_becomes_an_error_with_its_message() {
-        let error = contained::<()>("plugin_x", || panic!("of {}", 1)).expect_err("a panic");
-        assert_eq!(
-            error.to_string(),
-            "plugin_x failed by an internal fault: of 1"
-        );
-        assert_eq!(contained("plugin_x", || Ok(2)), Ok(2));
+        let error = guard_result::<()>("plugin_x", || panic!("of {}", 1)).expect_err("a panic");
+        assert_eq!(error.to_string(), "plugin_x failed: internal error: of 1");
+        assert_eq!(guard_result("plugin_x", || Ok(2)), Ok(2));
     }
 }

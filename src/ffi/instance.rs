@@ -1,4 +1,4 @@
-//! One open source: the pipeline's batches, handed to the host one at a time.
+//! An open source: passes the pipeline's batches to the host, one at a time.
 #![forbid(unsafe_code)]
 
 use std::ffi::CString;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use falco_plugin_api as api;
 
-use super::state::{Instances, Live, PluginState};
+use super::state::{LiveBatches, OpenInstances, PluginState};
 use crate::batch::Batch;
 use crate::error::Result;
 use crate::log::Severity;
@@ -19,53 +19,55 @@ use crate::pipeline::{Next, Pipeline};
 use crate::source::open::{Opened, open};
 use crate::source::runtime::Network;
 
-/// How often a long sweep says how far it is.
-const REPORT: Duration = Duration::from_secs(60);
+/// Interval of progress lines in the log.
+const REPORT_INTERVAL: Duration = Duration::from_secs(60);
 
-/// How long a call waits for events. Hosts look for signals between two calls, and call again
-/// at once, so this is both short and no spinning.
+/// Longest wait for events in one call. The host handles signals between two calls, and calls again at once: short enough
+/// for the former, long enough not to spin.
 const WAIT: Duration = Duration::from_millis(100);
 
-/// What the host gets for one call.
-pub(super) enum Handed<'a> {
-    /// These events. The host may write to them until the next call.
+/// Result of [`Instance::next`].
+pub(super) enum NextEvents<'a> {
+    /// Addresses of events. The host may write to the events until the next call.
     Events(&'a mut [*mut api::ss_plugin_event]),
-    /// None yet.
+    /// No events in time.
     Timeout,
-    /// None any more.
+    /// The source is complete.
     End,
 }
 
-/// One open source.
+/// An open source.
 pub(super) struct Instance {
     pipeline: Pipeline,
     network: Option<Network>,
-    /// The batch that the host holds.
-    held: Option<Arc<Batch>>,
-    /// Of the objects that end in that batch.
+    /// The batch that the host uses.
+    current: Option<Arc<Batch>>,
+    /// Handles of the objects that end in `current`.
     ack_handles: Vec<AckHandle>,
-    /// Batches that extraction still looked at when the host gave them back.
+    /// Batches that the host has returned but extraction still references.
     returned: Vec<Arc<Batch>>,
     pointers: Vec<*mut api::ss_plugin_event>,
     ended: bool,
-    progress: Progress,
-    reported: Instant,
-    /// Where it is known as open, and where its batch is: closing may come without the plugin's state.
-    pub(super) known: Arc<Instances>,
-    live: Arc<Live>,
-    /// The process that its threads are in.
+    progress: SourceProgress,
+    last_report: Instant,
+    /// The plugin state's lists, shared: `plugin_close` may come without the state.
+    pub(super) open_instances: Arc<OpenInstances>,
+    live: Arc<LiveBatches>,
+    /// The process that has the threads.
     process: u32,
 }
 
-/// How much of what there is to read has been handed over.
+/// Objects and bytes delivered so far.
 #[derive(Default)]
-struct Progress {
+struct SourceProgress {
     objects: u64,
+    /// Stored bytes.
     bytes: u64,
+    /// Objects and stored bytes in total, if known.
     total: Option<(u64, u64)>,
     /// Objects at the last report.
-    told: u64,
-    /// What the host was given last; nothing but its next question changes it.
+    reported: u64,
+    /// The text that the host got last.
     text: CString,
 }
 
@@ -80,27 +82,27 @@ impl Instance {
         Ok(Instance {
             pipeline,
             network,
-            held: None,
+            current: None,
             ack_handles: Vec::new(),
             returned: Vec::new(),
             pointers: Vec::new(),
             ended: false,
-            progress: Progress {
+            progress: SourceProgress {
                 total,
-                ..Progress::default()
+                ..SourceProgress::default()
             },
-            reported: Instant::now(),
-            known: Arc::clone(&state.instances),
+            last_report: Instant::now(),
+            open_instances: Arc::clone(&state.instances),
             live: Arc::clone(&state.live),
             process: process::id(),
         })
     }
 
-    /// The next events. Those of the last call are the host's no more.
-    pub(super) fn next(&mut self, state: &PluginState) -> Result<Handed<'_>> {
-        self.take_back();
+    /// The next events. Ends the host's use of those of the last call, and acknowledges their objects.
+    pub(super) fn next(&mut self, state: &PluginState) -> Result<NextEvents<'_>> {
+        self.reclaim();
         if self.ended {
-            return Ok(Handed::End);
+            return Ok(NextEvents::End);
         }
         let progress = &mut self.progress;
         let next = self.pipeline.next(WAIT, |batch| {
@@ -109,17 +111,17 @@ impl Instance {
         })?;
         self.report_progress(state);
         match next {
-            Next::Batch(batch) => Ok(Handed::Events(self.hold(batch))),
-            Next::Timeout => Ok(Handed::Timeout),
+            Next::Batch(batch) => Ok(NextEvents::Events(self.publish(batch))),
+            Next::Timeout => Ok(NextEvents::Timeout),
             Next::End => {
                 self.ended = true;
-                self.report(state);
-                Ok(Handed::End)
+                self.report_end(state);
+                Ok(NextEvents::End)
             }
         }
     }
 
-    /// How much has been handed over: in hundredths of a percent, and in words. The text stays until the next call.
+    /// The progress in hundredths of a percent, and as a text, which stays until the next call.
     pub(super) fn progress(&mut self) -> (u32, &CString) {
         let (parts, text) = self.describe_progress();
         self.progress.text = CString::new(text).unwrap_or_default();
@@ -141,25 +143,27 @@ impl Instance {
         (parts as u32, text)
     }
 
-    fn hold(&mut self, mut batch: Batch) -> &mut [*mut api::ss_plugin_event] {
+    /// Makes the batch live.
+    fn publish(&mut self, mut batch: Batch) -> &mut [*mut api::ss_plugin_event] {
         self.pointers.clear();
         self.pointers.extend(batch.addresses().map(<*mut u8>::cast));
         self.ack_handles.append(&mut batch.ack_handles);
-        let batch = self.held.insert(Arc::new(batch));
-        self.live.replace(None, Some(batch));
+        let batch = self.current.insert(Arc::new(batch));
+        self.live.add(batch);
         &mut self.pointers
     }
 
-    fn take_back(&mut self) {
-        if let Some(batch) = self.held.take() {
-            self.live.replace(Some(&batch), None);
+    /// Takes the live batch back.
+    fn reclaim(&mut self) {
+        if let Some(batch) = self.current.take() {
+            self.live.remove(&batch);
             self.returned.push(batch);
         }
-        // The host has come back for more, so it has processed these.
-        for ticket in self.ack_handles.drain(..) {
-            ticket.delivered();
+        // The host calls again, so it has processed the events of the last call.
+        for ack in self.ack_handles.drain(..) {
+            ack.delivered();
         }
-        // Extraction lets go of a batch when it turns to another one.
+        // Extraction drops its reference when it selects an event of another batch.
         let returned = mem::take(&mut self.returned);
         for batch in returned {
             match Arc::try_unwrap(batch) {
@@ -169,14 +173,14 @@ impl Instance {
         }
     }
 
-    /// Once a minute, how far a long sweep has come, if it has.
+    /// Logs the progress, once a minute and only if there is any: a queue may be empty for hours.
     fn report_progress(&mut self, state: &PluginState) {
-        if self.reported.elapsed() < REPORT {
+        if self.last_report.elapsed() < REPORT_INTERVAL {
             return;
         }
-        self.reported = Instant::now();
-        // A queue may bring nothing for hours.
-        if mem::replace(&mut self.progress.told, self.progress.objects) == self.progress.objects {
+        self.last_report = Instant::now();
+        let objects = self.progress.objects;
+        if mem::replace(&mut self.progress.reported, objects) == objects {
             return;
         }
         let (_, text) = self.describe_progress();
@@ -187,8 +191,8 @@ impl Instance {
         );
     }
 
-    /// At the end, what it was in all.
-    fn report(&self, state: &PluginState) {
+    /// Logs the totals when the source is complete.
+    fn report_end(&self, state: &PluginState) {
         let metrics = &state.context.metrics;
         let damaged = [
             &metrics.damaged_unbalanced,
@@ -202,7 +206,7 @@ impl Instance {
             &metrics.skipped_no_time,
             &metrics.skipped_digest,
         ];
-        let broken = [
+        let errors = [
             &metrics.errors_read,
             &metrics.errors_gzip,
             &metrics.errors_too_large,
@@ -212,33 +216,31 @@ impl Instance {
         ];
         let sum =
             |counters: &[&Counter]| -> u64 { counters.iter().map(|counter| counter.value()).sum() };
-        let (damaged, skipped, broken) = (sum(&damaged), sum(&skipped), sum(&broken));
+        let (damaged, skipped, errors) = (sum(&damaged), sum(&skipped), sum(&errors));
         state.context.log.line(
-            match damaged + broken {
+            match damaged + errors {
                 0 => Severity::Info,
                 _ => Severity::Warning,
             },
             format_args!(
-                "all is read: so far {} events from {} files; records skipped: {skipped}, damaged: {damaged}; files with errors: {broken}",
+                "source complete; totals so far: {} events from {} files; records skipped: {skipped}, damaged: {damaged}; files with errors: {errors}",
                 metrics.events.value(),
                 metrics.objects.value(),
             ),
         );
     }
-}
 
-impl Instance {
-    /// Stops the threads. Messages whose events the host may not have processed are left to the
-    /// queue: the last batch counts as handed over only when the host comes back for more.
+    /// Stops the threads. Does not acknowledge the objects of the live batch: the host may not have processed its events, so
+    /// their messages stay in the queue.
     pub(super) fn close(mut self) {
-        if self.is_elsewhere() {
-            // A forked process has none of the threads, and whatever they held locked stays so. The parent goes on with
-            // all of this.
+        if self.is_forked() {
+            // The child has none of the threads, and their locks stay locked. The parent continues to use all of
+            // this.
             mem::forget(self);
             return;
         }
-        if let Some(batch) = self.held.take() {
-            self.live.replace(Some(&batch), None);
+        if let Some(batch) = self.current.take() {
+            self.live.remove(&batch);
         }
         self.pipeline.stop();
         if let Some(network) = self.network.take() {
@@ -247,7 +249,7 @@ impl Instance {
     }
 
     /// Whether this process is a fork of the one that opened the source.
-    pub(super) fn is_elsewhere(&self) -> bool {
+    pub(super) fn is_forked(&self) -> bool {
         self.process != process::id()
     }
 }

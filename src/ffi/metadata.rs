@@ -1,4 +1,4 @@
-//! What the plugin says about itself.
+//! Constant texts that describe the plugin to the host.
 #![forbid(unsafe_code)]
 
 use std::ffi::{CStr, c_char};
@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 use crate::config;
 use crate::fields::{Arg, FIELDS, Field, FieldType, Property};
 
-/// The plugin API that the host must have: 3.11.0 came with Falco 0.41.
+/// The plugin API version that the host must support: that of Falco 0.41.
 pub(super) const REQUIRED_API: &CStr = c"3.11.0";
 
-/// Name in `falco.yaml`, and before that in rules files' requirements.
+/// Name in `falco.yaml` and in `required_plugin_versions` of rules files.
 pub(super) const NAME: &CStr = c"cloudtrail";
 
 pub(super) const DESCRIPTION: &CStr =
@@ -20,10 +20,10 @@ pub(super) const DESCRIPTION: &CStr =
 
 pub(super) const CONTACT: &CStr = c"the maintainers of cloudtrail for Falco (see SECURITY.md)";
 
-/// Source of the events, as rules name it.
+/// Event source, as rules name it.
 pub(super) const EVENT_SOURCE: &CStr = c"aws_cloudtrail";
 
-/// Sources of the events that fields are extracted from.
+/// Event sources that fields are extracted from.
 pub(super) const EXTRACT_SOURCES: &CStr = c"[\"aws_cloudtrail\"]";
 
 /// The package's version.
@@ -33,21 +33,21 @@ pub(super) const VERSION: &CStr =
         Err(_) => panic!("a version has no NUL"),
     };
 
-/// A text with its NUL, and room behind it. It is part of the library, so that unloading frees it, however often a host
-/// loads the library again.
-pub(super) type Text<const ROOM: usize> = LazyLock<[c_char; ROOM]>;
+/// A C string of at most `ROOM - 1` bytes in static memory, which unloading the library frees. Allocated memory would leak
+/// each time that a host loads the library again.
+pub(super) type StaticText<const ROOM: usize> = LazyLock<[c_char; ROOM]>;
 
-/// The init configuration's JSON schema.
-pub(super) static SCHEMA: Text<16_384> = Text::new(|| text(&config::schema()));
+/// JSON schema of the configuration.
+pub(super) static SCHEMA: StaticText<16_384> = StaticText::new(|| text(&config::schema()));
 
-/// All fields, as the host reads them.
-pub(super) static FIELDS_JSON: Text<32_768> = Text::new(|| {
+/// All fields, in the API's JSON format.
+pub(super) static FIELDS_JSON: StaticText<32_768> = StaticText::new(|| {
     let fields: Vec<Value> = FIELDS.iter().map(field).collect();
     text(&Value::from(fields).to_string())
 });
 
-/// What can be opened.
-pub(super) static OPEN_PARAMS: Text<1024> = Text::new(|| {
+/// Examples of open params.
+pub(super) static OPEN_PARAMS: StaticText<1024> = StaticText::new(|| {
     let params = json!([
         {"value": "/path/to/logs", "desc": "a log file, or a folder with log files at any depth"},
         {"value": "s3://bucket/prefix", "desc": "all log files in a bucket whose keys start with the prefix"},
@@ -84,7 +84,7 @@ fn field(field: &Field) -> Value {
     json
 }
 
-/// Panics if there is no room for the text and its NUL, which a test would have shown.
+/// Panics if the text and its NUL do not fit; every test that loads the plugin would show that.
 fn text<const ROOM: usize>(text: &str) -> [c_char; ROOM] {
     assert!(text.len() < ROOM, "{} bytes in {ROOM}", text.len());
     let mut chars = [0; ROOM];

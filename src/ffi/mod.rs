@@ -1,11 +1,12 @@
-//! The plugin as its host sees it: the exported C functions and what stands behind them.
+//! The C boundary: the functions of Falco's plugin API, and what they call.
 //!
-//! Every export goes the same way: a panic barrier, the check of its pointers, one safe call.
-//! `unsafe` stands here (and in the scanner's block code) and nowhere else in the library.
+//! Every export does the same: a panic barrier ([`guard`]), pointer checks, one safe call. Raw pointers of the host become
+//! Rust types in [`exports`] and [`input`]; no other module dereferences pointers of the host.
 
 mod exports;
 mod extraction;
 mod guard;
+mod input;
 mod instance;
 mod metadata;
 mod state;

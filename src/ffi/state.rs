@@ -1,7 +1,7 @@
-//! What one initialised plugin keeps, and its line to the host's log.
+//! The state of one initialized plugin, and its connection to the host's log.
 
 use std::cell::UnsafeCell;
-use std::ffi::{CStr, CString, c_char};
+use std::ffi::{CString, c_char};
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,28 +10,28 @@ use falco_plugin_api as api;
 use super::extraction::Extraction;
 use super::instance::Instance;
 use crate::batch::Batch;
-use crate::batch::field_usage::FieldUsage;
 use crate::config::{self, Config};
 use crate::error::Error;
+use crate::extract::field_usage::FieldUsage;
 use crate::log::Severity;
 use crate::source::open::SourceContext;
 
-/// One plugin state, as `init` makes it. Several may live in one process.
+/// What `plugin_init` creates. A process may have several.
 pub(super) struct PluginState {
-    /// What its sources share.
+    /// Shared by its sources.
     pub(super) context: SourceContext,
-    pub(super) live: Arc<Live>,
-    /// What is open.
-    pub(super) instances: Arc<Instances>,
-    owner: Owner,
+    pub(super) live: Arc<LiveBatches>,
+    pub(super) instances: Arc<OpenInstances>,
+    host_log: HostLog,
     errors: Mutex<Errors>,
-    reported: Mutex<Vec<api::ss_plugin_metric>>,
+    /// Metrics of the last call, which the host reads.
+    metrics: Mutex<Vec<api::ss_plugin_metric>>,
     extraction: UnsafeCell<Extraction>,
 }
 
 impl PluginState {
-    /// A state with this configuration; an error leaves a state that can only tell it.
-    pub(super) fn new(config: &str, owner: Owner) -> (PluginState, bool) {
+    /// A state with this configuration, and whether it is valid. One that is not can only report its error.
+    pub(super) fn new(config: &str, host_log: HostLog) -> (PluginState, bool) {
         let (parsed, error) = match config::parse(config) {
             Ok(parsed) => (parsed, None),
             Err(error) => ((Config::default(), Vec::new()), Some(error)),
@@ -44,58 +44,58 @@ impl PluginState {
                 config,
                 metrics: Arc::default(),
                 log: Arc::default(),
-                field_usage,
+                precompute: field_usage,
             },
             live: Arc::default(),
             instances: Arc::default(),
-            owner,
+            host_log,
             errors: Mutex::default(),
-            reported: Mutex::default(),
+            metrics: Mutex::default(),
         };
         for warning in warnings {
             state.context.log.line(Severity::Warning, warning);
         }
         state.forward_log();
-        let sound = error.is_none();
+        let valid = error.is_none();
         if let Some(error) = error {
-            state.fail(&error);
+            state.set_error(&error);
         }
-        (state, sound)
+        (state, valid)
     }
 
     /// A state that can only report `error`.
-    pub(super) fn failed(error: &Error, owner: Owner) -> PluginState {
-        let (state, _) = PluginState::new("", owner);
-        state.fail(error);
+    pub(super) fn failed(error: &Error, host_log: HostLog) -> PluginState {
+        let (state, _) = PluginState::new("", host_log);
+        state.set_error(error);
         state
     }
 
-    /// Keeps `error` for [`PluginState::last_error`].
-    pub(super) fn fail(&self, error: &Error) {
-        // A NUL can only come from the host's own text.
+    /// Stores `error` for [`PluginState::last_error`].
+    pub(super) fn set_error(&self, error: &Error) {
+        // Only a text of the host, such as the configuration, can bring a NUL.
         let text = error.to_string().replace('\0', "\\0");
         lock(&self.errors).last = CString::new(text).unwrap_or_default();
     }
 
-    /// The last error. The text stays until the next call of this, whatever fails meanwhile.
+    /// The last error. The text stays until the next call of this method, even if something fails in between.
     pub(super) fn last_error(&self) -> *const c_char {
         let errors = &mut *lock(&self.errors);
-        errors.given.clone_from(&errors.last);
-        errors.given.as_ptr()
+        errors.returned.clone_from(&errors.last);
+        errors.returned.as_ptr()
     }
 
-    /// Hands the lines that have gathered to the host. Only the host's own thread may do this.
+    /// Sends the log lines that accumulated to the host. Only on the host's thread.
     pub(super) fn forward_log(&self) {
         for (severity, line) in self.context.log.take() {
-            self.owner.log(severity, &line);
+            self.host_log.write(severity, &line);
         }
     }
 
-    /// The figures now, valid until the next call.
+    /// The current metrics: address and number. They stay until the next call.
     pub(super) fn metrics(&self) -> (*mut api::ss_plugin_metric, usize) {
-        let mut reported = lock(&self.reported);
-        reported.clear();
-        reported.extend(self.context.metrics.snapshot().iter().map(|metric| {
+        let mut metrics = lock(&self.metrics);
+        metrics.clear();
+        metrics.extend(self.context.metrics.snapshot().iter().map(|metric| {
             api::ss_plugin_metric {
                 name: metric.name.as_ptr(),
                 type_: match metric.monotonic {
@@ -106,17 +106,16 @@ impl PluginState {
                 value_type: api::ss_plugin_metric_value_type_SS_PLUGIN_METRIC_VALUE_TYPE_U64,
             }
         }));
-        (reported.as_mut_ptr(), reported.len())
+        (metrics.as_mut_ptr(), metrics.len())
     }
 
     /// The state of field extraction.
     ///
     /// # Safety
-    /// Only the functions that extract and show events may call this, and only once at a time.
-    /// The host does: it calls them for one state from the thread that processes its events.
-    #[allow(clippy::mut_from_ref)] // That is what the contract above is for.
+    /// No other reference from this method is in use.
+    #[allow(clippy::mut_from_ref)] // The contract above excludes aliases.
     pub(super) unsafe fn extraction(&self) -> &mut Extraction {
-        // SAFETY: the caller promises that no other reference is alive.
+        // SAFETY: the reference must not be aliased: the caller's promise, and nothing else accesses the cell.
         unsafe { &mut *self.extraction.get() }
     }
 }
@@ -124,56 +123,56 @@ impl PluginState {
 #[derive(Default)]
 struct Errors {
     last: CString,
-    /// What the host was given last.
-    given: CString,
+    /// The text that the host got last.
+    returned: CString,
 }
 
-/// The instances that were opened and not closed. A host that destroys the plugin all the same
-/// must not be left with threads that run on in unloaded code.
+/// Instances that were opened and not closed. If the host destroys the plugin with open instances, their threads must end
+/// before the library is unloaded.
 #[derive(Default)]
-pub(super) struct Instances(
-    /// Atomics only because a bare pointer may not move between threads; Relaxed, as the lock orders every access.
+pub(super) struct OpenInstances(
+    /// Atomic only because a raw pointer is not `Send`. Relaxed: the lock orders every access.
     Mutex<Vec<AtomicPtr<Instance>>>,
 );
 
-impl Instances {
-    pub(super) fn opened(&self, instance: *mut Instance) {
+impl OpenInstances {
+    pub(super) fn add(&self, instance: *mut Instance) {
         lock(&self.0).push(AtomicPtr::new(instance));
     }
 
-    pub(super) fn closed(&self, instance: *mut Instance) {
+    pub(super) fn remove(&self, instance: *mut Instance) {
         lock(&self.0).retain(|open| open.load(Ordering::Relaxed) != instance);
     }
 
-    /// Takes all of them out.
-    pub(super) fn take(&self) -> Vec<*mut Instance> {
+    /// Removes and returns all.
+    pub(super) fn take_all(&self) -> Vec<*mut Instance> {
         let open = std::mem::take(&mut *lock(&self.0));
         open.into_iter().map(AtomicPtr::into_inner).collect()
     }
 }
 
-/// The batches whose events the host holds, one for each open instance.
+/// The batches whose events the host uses, one for each open instance.
 #[derive(Default)]
-pub(super) struct Live {
-    /// Grows with every change, so that a look at it tells whether anything changed. Release and Acquire: who sees the new
-    /// number sees the change before it. The batches themselves are read under the lock; what is looked at without it is
-    /// the batch that extraction keeps alive itself.
+pub(super) struct LiveBatches {
+    /// Changes with every change of `batches`, so that extraction need not lock to learn of one. Release and Acquire: a
+    /// thread that reads the new number sees the change. Batches are read under the lock; without it, extraction uses only
+    /// the batch that it owns a reference to.
     epoch: AtomicU64,
     batches: Mutex<Vec<Arc<Batch>>>,
 }
 
-impl Live {
+impl LiveBatches {
     pub(super) fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::Acquire)
     }
 
-    /// Takes `old` out and puts `new` in.
-    pub(super) fn replace(&self, old: Option<&Arc<Batch>>, new: Option<&Arc<Batch>>) {
-        let mut batches = lock(&self.batches);
-        if let Some(old) = old {
-            batches.retain(|batch| !Arc::ptr_eq(batch, old));
-        }
-        batches.extend(new.cloned());
+    pub(super) fn add(&self, batch: &Arc<Batch>) {
+        lock(&self.batches).push(Arc::clone(batch));
+        self.epoch.fetch_add(1, Ordering::Release);
+    }
+
+    pub(super) fn remove(&self, batch: &Arc<Batch>) {
+        lock(&self.batches).retain(|live| !Arc::ptr_eq(live, batch));
         self.epoch.fetch_add(1, Ordering::Release);
     }
 
@@ -188,22 +187,22 @@ impl Live {
 
 /// The host's log function.
 #[derive(Clone, Copy)]
-pub(super) struct Owner {
-    handle: *mut api::ss_plugin_owner_t,
+pub(super) struct HostLog {
+    owner: *mut api::ss_plugin_owner_t,
     log: api::ss_plugin_log_fn_t,
 }
 
-impl Owner {
+impl HostLog {
     /// # Safety
-    /// `log`, if there is one, may be called with `handle` for as long as the value lives.
+    /// `log` is NULL or may be called with `owner` while the value or a copy of it is in use.
     pub(super) unsafe fn new(
-        handle: *mut api::ss_plugin_owner_t,
+        owner: *mut api::ss_plugin_owner_t,
         log: api::ss_plugin_log_fn_t,
     ) -> Self {
-        Owner { handle, log }
+        HostLog { owner, log }
     }
 
-    fn log(&self, severity: Severity, line: &str) {
+    fn write(&self, severity: Severity, line: &str) {
         let Some(log) = self.log else {
             return;
         };
@@ -215,24 +214,10 @@ impl Owner {
         // The log escapes control characters, so there is no NUL.
         let line = CString::new(line).unwrap_or_default();
         let component: *const c_char = std::ptr::null();
-        // SAFETY: `new`'s caller vouches for the function and its owner; the line outlives the
-        // call, and NULL stands for the plugin's own name.
-        unsafe { log(self.handle, component, line.as_ptr(), severity) };
+        // SAFETY: the function must be callable with this owner: `new` requires it. `line` is a C string that outlives the
+        // call; NULL as component stands for the plugin's name.
+        unsafe { log(self.owner, component, line.as_ptr(), severity) };
     }
-}
-
-/// A copy of a host's text, invalid UTF-8 replaced; empty for NULL.
-///
-/// # Safety
-/// `text` is NULL or a C string that nobody changes during the call.
-pub(super) unsafe fn host_text(text: *const c_char) -> String {
-    if text.is_null() {
-        return String::new();
-    }
-    // SAFETY: not NULL, as checked above, so the caller's promise holds.
-    unsafe { CStr::from_ptr(text) }
-        .to_string_lossy()
-        .into_owned()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

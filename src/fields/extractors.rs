@@ -3,10 +3,10 @@
 //! Functions with an `out` parameter append to it and leave its earlier content alone.
 
 use super::FieldValue;
-use super::key_table::KnownKey;
 use super::value::{RecordView, append_text, member, text_of, truncate_at_nul};
 use super::verbs;
 use crate::json::{Value, ValueType, text};
+use crate::key_table::KnownKey;
 
 /// Name of the identity, from the key where its type keeps the most readable one, else the type.
 pub(super) fn user(record: &mut RecordView<'_>) -> Option<Value> {

@@ -2,12 +2,11 @@
 //!
 //! [`FIELDS`] declares them, one row each, with an extractor that `extract` applies to a record.
 //! To add a field, add a row there. If no single key of the record has the value, add a function
-//! to `extractors`; if a key is new, add it to `key_table`. Fields know records only, not files,
+//! to `extractors`; if a key is new, add it to `crate::key_table`. Fields know records only, not files,
 //! batches or the host.
 #![forbid(unsafe_code)]
 
 mod extractors;
-mod key_table;
 mod pointer;
 mod summary;
 mod table;
@@ -15,8 +14,6 @@ mod value;
 mod verbs;
 
 pub(crate) use extractors::ec2_image_ids;
-pub(crate) use key_table::KeyTable;
-pub use key_table::{KnownKey, RecordIndex};
 pub use pointer::Pointer;
 pub(crate) use summary::summary;
 pub(crate) use table::FieldExtractor;

@@ -1,9 +1,9 @@
 //! JSON pointers (RFC 6901): the arguments of `ct.value`.
 
-use super::key_table::KnownKey;
 use super::value::{RecordView, member};
 use crate::error::{Error, ErrorKind, Result};
 use crate::json::{Tape, Value, ValueType};
+use crate::key_table::KnownKey;
 
 /// A compiled JSON pointer.
 ///
@@ -114,8 +114,8 @@ impl Token {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fields::{KeyTable, RecordIndex};
     use crate::json::{Scan, Scanner, TapeBuffer};
+    use crate::key_table::{KeyTable, RecordIndex};
 
     /// The example of RFC 6901, section 5, with a known key added.
     const RECORD: &str = r#"{"foo":["bar","baz"],"":0,"a/b":1,"c%d":2,"e^f":3,"g|h":4,"i\\j":5,

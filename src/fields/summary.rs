@@ -3,10 +3,10 @@
 use std::io::Write;
 
 use super::extractors;
-use super::key_table::KnownKey;
 use super::table::TextExtractor;
 use super::value::{RecordView, append_text, member};
 use crate::json::ValueType;
+use crate::key_table::KnownKey;
 
 /// `<user> via <address> [!]<← or →> <event name> <detail>`: `!` for an error, `→` for a change.
 pub(super) fn info(record: &mut RecordView<'_>, out: &mut Vec<u8>) -> bool {

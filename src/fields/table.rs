@@ -1,10 +1,10 @@
 //! The table of all fields. The host refers to a field by its row number, so new rows go at the end.
 
 use super::extractors;
-use super::key_table::KnownKey;
 use super::value::RecordView;
 use super::{FieldValue, summary};
 use crate::json::Value;
+use crate::key_table::KnownKey;
 
 /// A field's declaration.
 #[derive(Clone, Copy, Debug)]

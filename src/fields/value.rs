@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::key_table::{KeyTable, KnownKey};
 use crate::json::{Tape, Value, ValueType, text};
+use crate::key_table::{KeyTable, KnownKey};
 
 /// One record, as extractors read it.
 #[derive(Debug)]

@@ -201,14 +201,14 @@ unsafe fn scan_with<S: Simd>(text: &[u8], tapes: &mut TapeBuffer) -> Scan {
             let before = structurals & ((1 << bit) - 1);
             let entry = (tapes.used - first_entry) as u32 + before.count_ones();
             let bracket = block[bit as usize];
-            // Bit 1 tells `{` (0x7b) and `[` (0x5b) from `}` (0x7d) and `]` (0x5d).
+            // Bit 1 distinguishes `{` (0x7b) and `[` (0x5b) from `}` (0x7d) and `]` (0x5d).
             if bracket & 2 != 0 {
                 unseparated |= follows_value & 1 << bit;
                 let number = tapes.containers.len() - first_container;
                 if number == MAX_CONTAINERS {
                     return Scan::TooManyContainers(at + bit as usize);
                 }
-                // While it is open, `close` holds its parent and `next` its bracket.
+                // While it is open, `close` has its parent and `next` its bracket.
                 tapes.containers.push(Container {
                     open: entry,
                     close: current,

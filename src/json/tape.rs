@@ -63,7 +63,7 @@ impl TapeBuffer {
         }
     }
 
-    /// Removes all tapes behind `last`, or all.
+    /// Removes all tapes after `last`, or all.
     pub(crate) fn truncate(&mut self, last: Option<TapeSpan>) {
         let (entries, containers) = last.map_or((0, 0), |span| (span.entries.1, span.containers.1));
         self.used = self.used.min(entries as usize);

@@ -1,11 +1,11 @@
-//! Acknowledgement of a message's objects: what became of each is known only when the host has come back for more, and
-//! so has processed the last event of the last of them.
+//! Acknowledgement of a message's objects. An object is delivered when the host calls for the next batch after the
+//! object's last event, because it has processed that event then.
 #![forbid(unsafe_code)]
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Travels with one object from its notification to the host, and reports what became of it exactly once: delivered,
-/// failed, or, when it is dropped, neither.
+/// Travels with one object from its notification to the host. Reports exactly once that the object was delivered or has
+/// failed; dropping it reports a transient failure.
 #[derive(Debug)]
 pub struct AckHandle {
     tracker: Arc<AckTracker>,
@@ -16,35 +16,35 @@ pub struct AckHandle {
 /// Why an object was not delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// It can be delivered the next time.
+    /// A later attempt may succeed.
     Transient,
-    /// It cannot be delivered however often it is tried; with a line that names the object and the cause.
+    /// No attempt can succeed. A log line that names the object and the cause.
     Permanent(String),
 }
 
-/// What became of a message's objects.
+/// Result for all objects of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settled {
-    /// Which objects were delivered, in their order.
+    /// For each object, whether it was delivered.
     pub delivered: Vec<bool>,
-    /// Why not all were: [`Failure::Transient`] if any object can be delivered the next time.
+    /// Why not all were delivered: [`Failure::Transient`] if a later attempt may succeed for any of them.
     pub failure: Option<Failure>,
 }
 
-/// All objects of one message.
-struct AckTracker(Mutex<State>);
+/// Collects the results for all objects of one message.
+struct AckTracker(Mutex<MessageState>);
 
-struct State {
+struct MessageState {
     remaining: usize,
     delivered: Vec<bool>,
     transient: bool,
-    /// Objects that failed permanently, and the line of the first.
+    /// Number of objects that failed permanently, and the line of the first.
     permanent: Option<(usize, String)>,
-    /// Called once, when nothing remains.
-    done: Option<Done>,
+    /// Called once, when no object remains.
+    done: Option<OnSettled>,
 }
 
-type Done = Box<dyn FnOnce(Settled) + Send>;
+type OnSettled = Box<dyn FnOnce(Settled) + Send>;
 
 impl std::fmt::Debug for AckTracker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -52,7 +52,7 @@ impl std::fmt::Debug for AckTracker {
     }
 }
 
-/// Tickets for `objects` objects. `done` is called when all of them are settled; at once for none.
+/// Handles for this many objects. `done` is called when all of them are settled; at once if there are none.
 pub fn ack_handles(objects: usize, done: impl FnOnce(Settled) + Send + 'static) -> Vec<AckHandle> {
     if objects == 0 {
         done(Settled {
@@ -61,28 +61,28 @@ pub fn ack_handles(objects: usize, done: impl FnOnce(Settled) + Send + 'static) 
         });
         return Vec::new();
     }
-    let tracker = Arc::new(AckTracker(Mutex::new(State {
+    let tracker = Arc::new(AckTracker(Mutex::new(MessageState {
         remaining: objects,
         delivered: vec![false; objects],
         transient: false,
         permanent: None,
         done: Some(Box::new(done)),
     })));
-    let ticket = |object| AckHandle {
+    let handle = |object| AckHandle {
         tracker: Arc::clone(&tracker),
         object,
         settled: false,
     };
-    (0..objects).map(ticket).collect()
+    (0..objects).map(handle).collect()
 }
 
 impl AckHandle {
-    /// All of the object's events were handed over and processed.
+    /// Reports that the host has processed all of the object's events.
     pub fn delivered(mut self) {
         self.settle(None);
     }
 
-    /// It could not be delivered, or not all of it.
+    /// Reports that the object, or part of it, cannot be delivered.
     pub fn failed(mut self, failure: Failure) {
         self.settle(Some(failure));
     }
@@ -148,10 +148,10 @@ mod tests {
 
     fn failure_of(failures: Vec<Option<Failure>>) -> Option<Failure> {
         let outcome = settled(failures.len(), |ack_handles| {
-            for (ticket, failure) in ack_handles.into_iter().zip(failures) {
+            for (handle, failure) in ack_handles.into_iter().zip(failures) {
                 match failure {
-                    None => ticket.delivered(),
-                    Some(failure) => ticket.failed(failure),
+                    None => handle.delivered(),
+                    Some(failure) => handle.failed(failure),
                 }
             }
         });
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn dropped_ticket_reports_its_object_as_not_delivered() {
+    fn dropped_handle_reports_its_object_as_not_delivered() {
         let drop_one = |mut ack_handles: Vec<AckHandle>| {
             drop(ack_handles.remove(1));
             ack_handles.into_iter().for_each(AckHandle::delivered);

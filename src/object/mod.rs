@@ -10,15 +10,15 @@ use std::path::PathBuf;
 use self::ack::AckHandle;
 use self::memory_budget::MemoryPermit;
 
-/// Something that holds records.
+/// A log file: a local file or an object in a bucket.
 #[derive(Debug)]
 pub struct Object {
-    /// As it is named in the log: a path or a URL.
+    /// Path or URL, as log lines name it.
     pub name: String,
-    /// Where its bytes are.
+    /// Its stored bytes.
     pub content: Content,
-    /// Who wants to know what became of it.
-    pub ticket: Option<AckHandle>,
+    /// Acknowledges it to its source, if that is a queue.
+    pub ack: Option<AckHandle>,
 }
 
 /// The stored bytes of an [`Object`].
@@ -26,6 +26,6 @@ pub struct Object {
 pub enum Content {
     /// In a file.
     File(PathBuf),
-    /// In memory, with the permit for it.
+    /// In memory, with the permit for that memory.
     Memory(Vec<u8>, MemoryPermit),
 }

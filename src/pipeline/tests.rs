@@ -1,13 +1,11 @@
-//! What a pipeline does when its objects, its threads or its host fail.
+//! Failing objects and threads, and a host that closes early.
 
 use std::sync::mpsc;
 
 use super::*;
-use crate::batch::PrecomputedValue;
-use crate::batch::test_support::FAILS;
-use crate::fields::FIELDS;
-use crate::object::Content;
+use crate::batch::tests::{FAILS, Names, precomputed_text};
 use crate::object::ack::ack_handles;
+use crate::object::{Content, Object};
 
 /// Longer than anything here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -32,8 +30,8 @@ struct Started {
 fn start(settings: Settings, feed: impl FnOnce(ObjectSender) + Send + 'static) -> Started {
     let (metrics, log) = (Arc::<Metrics>::default(), Arc::<Log>::default());
     let (counted, logged) = (Arc::clone(&metrics), Arc::clone(&log));
-    let demand = Arc::new(FieldUsage::all());
-    let pipeline = Pipeline::start(settings, counted, logged, demand, feed).expect("threads");
+    let pipeline = Pipeline::start(settings, counted, logged, Arc::new(Names), feed);
+    let pipeline = pipeline.expect("threads");
     Started {
         pipeline,
         metrics,
@@ -41,15 +39,15 @@ fn start(settings: Settings, feed: impl FnOnce(ObjectSender) + Send + 'static) -
     }
 }
 
-fn object(place: &OutputSlot, name: &str, text: String) -> Object {
-    let budget = place.stored_budget();
+fn object(slot: &OutputSlot, name: &str, text: String) -> Object {
+    let budget = slot.stored_budget();
     let permit = budget
-        .acquire_blocking(place.job(), text.len() as u64)
+        .acquire_blocking(slot.job(), text.len() as u64)
         .expect("open");
     Object {
         name: name.to_owned(),
         content: Content::Memory(text.into_bytes(), permit),
-        ticket: None,
+        ack: None,
     }
 }
 
@@ -79,38 +77,32 @@ fn events_after_a_panic_have_their_own_values() {
         metrics,
         log,
     } = start(settings, move |mut feed| {
-        let place = feed.place().expect("open");
+        let slot = feed.reserve().expect("open");
         let fails = [record("2", "Two"), record("3", FAILS), record("4", "Four")].join("\n");
         let mut objects = vec![
-            object(&place, "first", record("1", "One")),
-            object(&place, "second", fails),
-            object(&place, "third", record("5", "Five")),
+            object(&slot, "first", record("1", "One")),
+            object(&slot, "second", fails),
+            object(&slot, "third", record("5", "Five")),
         ];
         for object in &mut objects {
             let (name, acked) = (object.name.clone(), acked.clone());
             let mut handle = ack_handles(1, move |outcome| {
                 let _ = acked.send((name, outcome.failure.is_none()));
             });
-            object.ticket = handle.pop();
+            object.ack = handle.pop();
         }
-        place.submit(objects);
+        slot.submit(objects);
         feed.finish();
     });
-    let id = FIELDS.iter().position(|it| it.name == "ct.id");
-    let id = id.expect("a field");
     let mut ids = Vec::new();
     loop {
         match pipeline.next(PATIENCE, |_| {}).expect("no error") {
             Next::Batch(batch) => {
                 for number in 0..batch.len() {
-                    let PrecomputedValue::Text(text) = batch.known(number, id) else {
-                        panic!("event {number} has no precomputed value");
-                    };
+                    let id = precomputed_text(&batch, number, 0);
+                    let id = id.expect("precomputed for every event");
                     let payload = batch.record(number).expect("an event").tape.text();
-                    ids.push((
-                        text_at(&batch, text),
-                        String::from_utf8_lossy(payload).into_owned(),
-                    ));
+                    ids.push((id, String::from_utf8_lossy(payload).into_owned()));
                 }
                 pipeline.recycle(batch);
             }
@@ -140,16 +132,8 @@ fn events_after_a_panic_have_their_own_values() {
     );
 }
 
-/// The text behind a pointer into the batch, found without following the pointer.
-fn text_at(batch: &Batch, at: *const std::ffi::c_char) -> String {
-    let values = batch.precomputed_bytes();
-    let start = at as usize - values.as_ptr() as usize;
-    let text = values[start..].split(|&byte| byte == 0).next();
-    String::from_utf8_lossy(text.unwrap_or_default()).into_owned()
-}
-
 #[test]
-fn closing_ends_senders_that_wait_behind_full_channels() {
+fn closing_wakes_senders_that_wait_for_full_channels() {
     for unordered in [true, false] {
         let ended = ends(move || {
             let Started { mut pipeline, .. } = start(SETTINGS, move |mut feed| {
@@ -163,21 +147,21 @@ fn closing_ends_senders_that_wait_behind_full_channels() {
                         feed.submit(vec![Object {
                             name: number.to_string(),
                             content: Content::Memory(filler().into_bytes(), permit),
-                            ticket: None,
+                            ack: None,
                         }]);
                     }
                     return;
                 }
-                let places: Vec<_> = (0..10).filter_map(|_| feed.place()).collect();
-                for place in places {
-                    place.fail(Error::new(ErrorKind::Read, "fails"));
+                let slots: Vec<_> = (0..10).filter_map(|_| feed.reserve()).collect();
+                for slot in slots {
+                    slot.fail(Error::new(ErrorKind::Read, "fails"));
                 }
                 // Each job's channel takes more than one error; fill one.
-                if let Some(place) = feed.place() {
+                if let Some(slot) = feed.reserve() {
                     let objects = (0..100)
-                        .map(|number| object(&place, &number.to_string(), filler()))
+                        .map(|number| object(&slot, &number.to_string(), filler()))
                         .collect();
-                    place.submit(objects);
+                    slot.submit(objects);
                 }
             });
             thread::sleep(Duration::from_millis(100));
@@ -201,17 +185,17 @@ fn gauges_return_to_zero_after_close() {
         metrics,
         ..
     } = start(SETTINGS, |mut feed| {
-        while let Some(place) = feed.place() {
-            let budget = Arc::clone(place.stored_budget());
-            let Some(permit) = budget.acquire_blocking(place.job(), 1) else {
+        while let Some(slot) = feed.reserve() {
+            let budget = Arc::clone(slot.stored_budget());
+            let Some(permit) = budget.acquire_blocking(slot.job(), 1) else {
                 return;
             };
             let object = Object {
                 name: "log".to_owned(),
                 content: Content::Memory(filler().into_bytes(), permit),
-                ticket: None,
+                ack: None,
             };
-            place.submit(vec![object]);
+            slot.submit(vec![object]);
         }
     });
     let Next::Batch(_) = pipeline.next(PATIENCE, |_| {}).expect("no error") else {
@@ -225,7 +209,7 @@ fn gauges_return_to_zero_after_close() {
 }
 
 #[test]
-fn feeder_that_panics_ends_the_source_with_an_error() {
+fn source_that_panics_ends_with_an_error() {
     let Started {
         mut pipeline,
         metrics,
@@ -237,14 +221,14 @@ fn feeder_that_panics_ends_the_source_with_an_error() {
 }
 
 #[test]
-fn dropped_place_is_reported() {
+fn dropped_slot_is_reported() {
     let Started {
         mut pipeline,
         metrics,
         log,
     } = start(SETTINGS, |mut feed| {
-        drop(feed.place());
-        feed.place().expect("open").skip();
+        drop(feed.reserve());
+        feed.reserve().expect("open").skip();
         feed.finish();
     });
     let next = pipeline.next(PATIENCE, |_| {}).expect("no error");

@@ -83,7 +83,7 @@ impl LocalFiles {
             job.push(Object {
                 name: path.to_string_lossy().into_owned(),
                 content: Content::File(path),
-                ticket: None,
+                ack: None,
             });
             bytes += size;
             if bytes >= JOB_BYTES || job.len() >= JOB_FILES {

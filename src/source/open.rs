@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 
 use super::runtime::{Network, NetworkRuntime};
 use crate::aws::{AwsError, Clients, ErrorCause, RetryPolicy};
-use crate::batch::field_usage::FieldUsage;
+use crate::batch::Precompute;
 use crate::config::Config;
 use crate::config::OnError;
 use crate::config::interval::Interval;
@@ -35,7 +35,8 @@ pub(crate) struct SourceContext {
     pub(crate) config: Config,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) log: Arc<Log>,
-    pub(crate) field_usage: Arc<FieldUsage>,
+    /// Computes field values on decode threads; injected, so that delivery does not know fields.
+    pub(crate) precompute: Arc<dyn Precompute>,
 }
 
 /// A running source.
@@ -169,7 +170,7 @@ fn start(
         settings,
         metrics,
         log,
-        Arc::clone(&context.field_usage),
+        Arc::clone(&context.precompute),
         feed,
     )
 }

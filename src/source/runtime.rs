@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::pipeline::no_thread;
+use crate::pipeline::thread_start_error;
 use crate::source::sqs::Closer;
 
 /// Worker threads. They only wait for the network; decoding has its own threads.
@@ -56,7 +56,7 @@ impl NetworkRuntime {
     pub(crate) fn start() -> Result<NetworkRuntime> {
         // Tokio panics or hangs if only some of its threads can be started.
         check_threads(NETWORK_THREADS + BLOCKING_THREADS)
-            .map_err(|error| Error::new(ErrorKind::Resources, no_thread(&error)))?;
+            .map_err(|error| Error::new(ErrorKind::Resources, thread_start_error(&error)))?;
         let runtime = Builder::new_multi_thread()
             .worker_threads(NETWORK_THREADS)
             .thread_name("ct-network")

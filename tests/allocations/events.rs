@@ -2,8 +2,8 @@
 #![forbid(unsafe_code)]
 
 use cloudtrail::testing::{
-    Arg, Argument, Batch, BatchSender, Content, Decoder, Extractor, FIELDS, FieldUsage, Given, Log,
-    Metrics, Next, Object, Pipeline, Settings,
+    Arg, Argument, Batch, BatchSender, Content, Decoder, ExtractedValue, Extractor, FIELDS,
+    FieldUsage, Log, Metrics, Next, Object, Pipeline, Settings,
 };
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -35,7 +35,7 @@ fn object(path: &Path) -> Object {
     Object {
         name: path.display().to_string(),
         content: Content::File(path.to_owned()),
-        ticket: None,
+        ack: None,
     }
 }
 
@@ -128,12 +128,12 @@ fn extraction_of_every_field_allocates_nothing() {
         // As between two batches: earlier values are released.
         extractor.select_live(Arc::clone(&batch), 0);
         for &address in &addresses {
-            assert!(extractor.select_neighbour(address));
+            assert!(extractor.select_neighbor(address));
             for &(field, argument) in &requests {
                 let answer = extractor
-                    .answer(field, argument, false)
-                    .map(|answer| answer.given());
-                values += usize::from(!matches!(answer, None | Some(Given::None)));
+                    .extract(field, argument, false)
+                    .map(|answer| answer.value());
+                values += usize::from(!matches!(answer, None | Some(ExtractedValue::None)));
             }
             values += usize::from(extractor.summary().is_some());
         }
@@ -174,7 +174,7 @@ fn pipeline_allocates_per_file_and_batch_only() {
         settings,
         Arc::default(),
         Arc::default(),
-        Arc::clone(&usage),
+        Arc::clone(&usage) as _,
         move |mut sender| {
             for object in objects {
                 if !sender.push(vec![object]) {
@@ -197,9 +197,9 @@ fn pipeline_allocates_per_file_and_batch_only() {
                 let batch = Arc::new(batch);
                 extractor.select_live(Arc::clone(&batch), 0);
                 for address in addresses {
-                    assert!(extractor.select_neighbour(address));
+                    assert!(extractor.select_neighbor(address));
                     (0..FIELDS.len()).for_each(|field| {
-                        extractor.answer(field, Argument::None, false);
+                        extractor.extract(field, Argument::None, false);
                     });
                 }
                 events += batch.len();

@@ -27,7 +27,7 @@ impl BatchSender for BudgetRecorder {
         true
     }
 
-    fn large(&mut self, bytes: u64) -> bool {
+    fn acquire_memory(&mut self, bytes: u64) -> bool {
         self.largest = self.largest.max(bytes);
         true
     }
@@ -47,7 +47,7 @@ fn decode(stored: Vec<u8>) -> MemoryUse {
     let object = Object {
         name: "123456789012_CloudTrail_us-east-1_20260114T0850Z_x.json.gz".to_owned(),
         content: Content::Memory(stored, permit),
-        ticket: None,
+        ack: None,
     };
     let mut recorder = BudgetRecorder::default();
     let peak = peak_bytes(|| {

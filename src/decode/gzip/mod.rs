@@ -1,8 +1,8 @@
 //! gzip to text: small single-member files at once, all others as a stream.
 //!
 //! [`Inflater`] reads a normal log file at once, with a decoder that is chosen at build time
-//! (feature `libdeflate`). Where it finds anything unusual or wrong it gives up the whole file,
-//! and [`MultiMemberReader`] reads that through all members up to the damage.
+//! (feature `libdeflate`). It rejects a file with anything unusual or wrong, and
+//! [`MultiMemberReader`] reads that one through all members up to the damage.
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "libdeflate")]
@@ -69,7 +69,7 @@ impl Inflater {
     }
 }
 
-/// Whether the member may end before the file does. The decoders do not tell where they stopped,
+/// Whether the member may end before the file does. The decoders do not return where they stopped,
 /// but a member that ends there has the same trailer there.
 fn trailer_occurs_earlier(file: &[u8], trailer: &[u8; TRAILER]) -> bool {
     memchr::memchr_iter(trailer[0], &file[..file.len() - TRAILER])

@@ -6,7 +6,7 @@
 //!
 //! Where brackets or quotes do not balance, the reader resynchronizes: it looks for the next place
 //! where a whole record starts, so that damage costs the record that it is in. This module finds
-//! records and reads no more of their keys than tell a record from another object.
+//! records and reads only the keys that distinguish a record from another object.
 #![forbid(unsafe_code)]
 
 mod reader;
@@ -28,7 +28,7 @@ pub trait RecordSink {
     fn tapes(&mut self) -> &mut TapeBuffer;
 
     /// Receives a record, from `{` to `}`, and the location of its tape in [`RecordSink::tapes`].
-    /// Returns whether to go on.
+    /// Returns whether to continue.
     fn record(&mut self, text: &[u8], tape: TapeSpan) -> bool;
 
     /// Receives a piece of text that is not a record.

@@ -55,7 +55,7 @@ impl Context {
     };
 }
 
-/// Some of the text, which goes on where the consumed part of the window before ended.
+/// Part of the text. It starts where the consumed part of the previous window ended.
 #[derive(Clone, Copy)]
 pub(super) struct Window<'t> {
     pub(super) text: &'t [u8],
@@ -69,7 +69,7 @@ pub(super) enum StepResult {
     Continue(usize),
     /// The next window: the rest of this one cannot be judged without it.
     NeedMore,
-    /// Nothing: the sink asked to stop.
+    /// Nothing: the sink returned `false`.
     Stop,
 }
 
@@ -239,7 +239,7 @@ impl RecordReader {
             sink.damage(Damage::TooLong);
             return StepResult::Continue(end);
         }
-        let go_on = match envelope(sink.tapes().tape(span, object)) {
+        let proceed = match envelope(sink.tapes().tape(span, object)) {
             Envelope::None => sink.record(object, span),
             // In an array of records, an object with a key `Records` is a record.
             Envelope::NoArray { .. } if matches!(self.context, Context::Array { .. }) => {
@@ -270,7 +270,7 @@ impl RecordReader {
                 }
             }
         };
-        match go_on {
+        match proceed {
             true => StepResult::Continue(end),
             false => StepResult::Stop,
         }
@@ -381,7 +381,7 @@ impl RecordReader {
         }
     }
 
-    /// Whether the value at `at` may go on in the next window without being longer than a record
+    /// Whether the value at `at` may continue in the next window without being longer than a record
     /// may be.
     pub(super) fn needs_more(&self, window: Window<'_>, at: usize) -> bool {
         !window.last && window.text.len() - at < self.record_limit()

@@ -34,7 +34,7 @@ pub(super) struct Resync {
 pub(super) enum SearchResult {
     /// A record starts at this offset.
     Record(usize),
-    /// A record may start at this offset; the next window will tell.
+    /// A record may start at this offset; the next window decides.
     Incomplete(usize),
     /// There is none.
     None,
@@ -75,7 +75,7 @@ impl RecordReader {
         StepResult::Continue(end)
     }
 
-    /// Searches for the next record from `at` on, and goes on there.
+    /// Searches for the next record from `at` on, and continues there.
     pub(super) fn find_record(
         &mut self,
         resync: Resync,

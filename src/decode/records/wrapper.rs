@@ -1,4 +1,4 @@
-//! Wrappers and envelopes around records, and what tells a record from other objects.
+//! Wrappers and envelopes around records, and how to distinguish a record from other objects.
 
 use crate::json::text::{string_len, unescaped_is};
 use crate::json::{Tape, Value, ValueType};
@@ -9,7 +9,7 @@ pub(super) enum WrapperStart {
     Array(usize),
     /// It does not.
     No,
-    /// The text ends too early to tell.
+    /// The text ends too early to decide.
     Incomplete,
 }
 
@@ -64,7 +64,7 @@ pub(super) fn records_inside(text: &[u8]) -> Option<usize> {
 
 /// What an object has around its records.
 pub(super) enum Envelope {
-    /// Nothing: it is a record itself, as far as this module can tell.
+    /// Nothing: it is taken for a record.
     None,
     /// A wrapper; offset of the `[` of its array.
     Array(usize),

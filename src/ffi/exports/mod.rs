@@ -1,9 +1,11 @@
-//! The functions of Falco's plugin API 3.11.0, as the host finds them by name. What each must do
-//! stands in the API's header, `plugin_api.h`.
+//! The functions of Falco's plugin API 3.11.0, which the host finds by name. `plugin_api.h` specifies them.
+//!
+//! SAFETY comments refer to what that header requires of the host: handles are what the plugin returned and are not used
+//! after their end, other pointers are NULL or valid during the call, and calls on one instance, and calls that use
+//! events on one state, do not overlap.
 
 use std::ffi::c_char;
 use std::ptr;
-use std::slice;
 
 use falco_plugin_api as api;
 use falco_plugin_api::{
@@ -11,10 +13,11 @@ use falco_plugin_api::{
     ss_plugin_init_input, ss_plugin_metric, ss_plugin_rc, ss_plugin_schema_type, ss_plugin_t,
 };
 
-use super::guard::{contained, guarded};
-use super::instance::{Handed, Instance};
+use super::guard::{guard, guard_result};
+use super::input::{FieldRequest, HostEvent, host_text};
+use super::instance::{Instance, NextEvents};
 use super::metadata;
-use super::state::{Owner, PluginState, host_text};
+use super::state::{HostLog, PluginState};
 use crate::error::{Error, ErrorKind};
 use crate::event_layout::PLUGIN_ID;
 
@@ -23,32 +26,32 @@ const FAILURE: ss_plugin_rc = api::ss_plugin_rc_SS_PLUGIN_FAILURE;
 const TIMEOUT: ss_plugin_rc = api::ss_plugin_rc_SS_PLUGIN_TIMEOUT;
 const EOF: ss_plugin_rc = api::ss_plugin_rc_SS_PLUGIN_EOF;
 
-/// The state behind a handle of the host's.
+/// The state of a handle.
 ///
 /// # Safety
-/// `handle` is NULL or what [`plugin_init`] returned and [`plugin_destroy`] has not been given.
+/// `handle` is NULL, or [`plugin_init`] returned it and [`plugin_destroy`] did not get it yet.
 unsafe fn state<'call>(handle: *mut ss_plugin_t) -> Option<&'call PluginState> {
-    // SAFETY: the caller's promise; `plugin_init` made it from a box of this type.
+    // SAFETY: the pointer must be NULL or valid: the caller's promise, and `plugin_init` made it from a box of this type.
     unsafe { handle.cast::<PluginState>().as_ref() }
 }
 
-/// The instance behind a handle of the host's.
+/// The instance of a handle.
 ///
 /// # Safety
-/// `handle` is NULL or what [`plugin_open`] returned and [`plugin_close`] has not been given, and
-/// no other call with it is under way.
+/// `handle` is NULL, or [`plugin_open`] returned it and [`plugin_close`] did not get it yet. No other call uses it.
 unsafe fn instance<'call>(handle: *mut ss_instance_t) -> Option<&'call mut Instance> {
-    // SAFETY: the caller's promise; `plugin_open` made it from a box of this type.
+    // SAFETY: the pointer must be NULL or valid, and not aliased: the caller's promise, and `plugin_open` made it from a
+    // box of this type.
     unsafe { handle.cast::<Instance>().as_mut() }
 }
 
-/// Writes through a pointer of the host's, unless it is NULL.
+/// Writes an output parameter, unless it is NULL.
 ///
 /// # Safety
-/// `to` is NULL or may be written to.
-unsafe fn put<T>(to: *mut T, value: T) {
+/// `to` is NULL or valid for writes.
+unsafe fn write<T>(to: *mut T, value: T) {
     if !to.is_null() {
-        // SAFETY: not NULL, as checked, so the caller's promise holds.
+        // SAFETY: `to` must be valid for writes: the caller's promise, as it is not NULL (checked above).
         unsafe { to.write(value) };
     }
 }
@@ -95,16 +98,21 @@ extern "C-unwind" fn plugin_get_extract_event_sources() -> *const c_char {
 
 #[unsafe(no_mangle)]
 extern "C-unwind" fn plugin_get_fields() -> *const c_char {
-    guarded(ptr::null(), || metadata::FIELDS_JSON.as_ptr())
+    guard(ptr::null(), || metadata::FIELDS_JSON.as_ptr())
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C-unwind" fn plugin_get_init_schema(
-    kind: *mut ss_plugin_schema_type,
+    schema_type: *mut ss_plugin_schema_type,
 ) -> *const c_char {
-    guarded(ptr::null(), || {
-        // SAFETY: the API's promise for an output parameter.
-        unsafe { put(kind, api::ss_plugin_schema_type_SS_PLUGIN_SCHEMA_JSON) };
+    guard(ptr::null(), || {
+        // SAFETY: `write` needs a pointer that is NULL or writable; the API requires it of output parameters.
+        unsafe {
+            write(
+                schema_type,
+                api::ss_plugin_schema_type_SS_PLUGIN_SCHEMA_JSON,
+            )
+        };
         metadata::SCHEMA.as_ptr()
     })
 }
@@ -114,52 +122,54 @@ unsafe extern "C-unwind" fn plugin_init(
     input: *const ss_plugin_init_input,
     rc: *mut ss_plugin_rc,
 ) -> *mut ss_plugin_t {
-    // SAFETY: the API's promise for an output parameter.
-    let report = |code| unsafe { put(rc, code) };
-    report(FAILURE);
-    guarded(ptr::null_mut(), || {
-        // SAFETY: the API passes NULL or an input that lives through the call.
+    // SAFETY: `write` needs a pointer that is NULL or writable; the API requires it of output parameters.
+    let set_rc = |code| unsafe { write(rc, code) };
+    set_rc(FAILURE);
+    guard(ptr::null_mut(), || {
+        // SAFETY: the pointer must be NULL or valid; the API requires it of inputs.
         let Some(input) = (unsafe { input.as_ref() }) else {
             return ptr::null_mut();
         };
-        // SAFETY: the API's promise for the configuration.
+        // SAFETY: `host_text` needs NULL or a C string; the API requires it of the configuration.
         let config = unsafe { host_text(input.config) };
-        // SAFETY: the API allows to keep both for the plugin's whole life.
-        let owner = unsafe { Owner::new(input.owner, input.log_fn) };
-        let made = contained("plugin_init", || Ok(PluginState::new(&config, owner)));
-        let (state, sound) = match made {
-            Ok(made) => made,
-            Err(error) => (PluginState::failed(&error, owner), false),
+        // SAFETY: `HostLog` needs a function that may be called with `owner` during its life; the API requires both to stay
+        // valid until `plugin_destroy`, which drops the state that owns the `HostLog`.
+        let host_log = unsafe { HostLog::new(input.owner, input.log_fn) };
+        let result = guard_result("plugin_init", || Ok(PluginState::new(&config, host_log)));
+        let (state, valid) = match result {
+            Ok(result) => result,
+            Err(error) => (PluginState::failed(&error, host_log), false),
         };
-        if sound {
-            report(SUCCESS);
+        if valid {
+            set_rc(SUCCESS);
         }
-        // Returned either way: the host asks it for the error, and destroys it.
+        // Also after a failure: the host gets the error from the state, and destroys it.
         Box::into_raw(Box::new(state)).cast()
     })
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C-unwind" fn plugin_destroy(handle: *mut ss_plugin_t) {
-    guarded((), || {
+    guard((), || {
         if handle.is_null() {
             return;
         }
-        // SAFETY: made by `plugin_init` from a box, and given back once.
+        // SAFETY: the pointer must be that of a box that nothing else owns: `plugin_init` made it from one, and the API
+        // requires that the host passes it here once.
         let state = unsafe { Box::from_raw(handle.cast::<PluginState>()) };
-        for left in state.instances.take() {
-            // SAFETY: made by `plugin_open` from a box and not closed, and the host may not use
-            // it any more.
-            unsafe { Box::from_raw(left) }.close();
+        for open in state.instances.take_all() {
+            // SAFETY: the pointer must be that of a box that nothing else owns: `plugin_open` made it from one,
+            // `plugin_close` removes those that it gets from the list, and the host must not use an instance after this call.
+            unsafe { Box::from_raw(open) }.close();
         }
     });
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C-unwind" fn plugin_get_last_error(handle: *mut ss_plugin_t) -> *const c_char {
-    let unknown = c"the plugin could not be initialised".as_ptr();
-    guarded(unknown, || {
-        // SAFETY: the API's promise for a state.
+    let unknown = c"the plugin could not be initialized".as_ptr();
+    guard(unknown, || {
+        // SAFETY: `state` needs a live handle or NULL; the API requires it.
         unsafe { state(handle) }.map_or(unknown, PluginState::last_error)
     })
 }
@@ -169,14 +179,14 @@ unsafe extern "C-unwind" fn plugin_get_metrics(
     handle: *mut ss_plugin_t,
     count: *mut u32,
 ) -> *mut ss_plugin_metric {
-    guarded(ptr::null_mut(), || {
-        // SAFETY: the API's promise for a state.
+    guard(ptr::null_mut(), || {
+        // SAFETY: `state` needs a live handle or NULL; the API requires it.
         let (metrics, len) = match unsafe { state(handle) } {
             Some(state) => state.metrics(),
             None => (ptr::null_mut(), 0),
         };
-        // SAFETY: the API's promise for an output parameter.
-        unsafe { put(count, len as u32) };
+        // SAFETY: `write` needs a pointer that is NULL or writable; the API requires it of output parameters.
+        unsafe { write(count, len as u32) };
         metrics
     })
 }
@@ -186,9 +196,9 @@ unsafe extern "C-unwind" fn plugin_list_open_params(
     _handle: *mut ss_plugin_t,
     rc: *mut ss_plugin_rc,
 ) -> *const c_char {
-    guarded(ptr::null(), || {
-        // SAFETY: the API's promise for an output parameter.
-        unsafe { put(rc, SUCCESS) };
+    guard(ptr::null(), || {
+        // SAFETY: `write` needs a pointer that is NULL or writable; the API requires it of output parameters.
+        unsafe { write(rc, SUCCESS) };
         metadata::OPEN_PARAMS.as_ptr()
     })
 }
@@ -199,25 +209,25 @@ unsafe extern "C-unwind" fn plugin_open(
     params: *const c_char,
     rc: *mut ss_plugin_rc,
 ) -> *mut ss_instance_t {
-    // SAFETY: the API's promise for an output parameter.
-    let report = |code| unsafe { put(rc, code) };
-    report(FAILURE);
-    guarded(ptr::null_mut(), || {
-        // SAFETY: the API's promises for a state and for the parameters.
+    // SAFETY: `write` needs a pointer that is NULL or writable; the API requires it of output parameters.
+    let set_rc = |code| unsafe { write(rc, code) };
+    set_rc(FAILURE);
+    guard(ptr::null_mut(), || {
+        // SAFETY: `state` needs a live handle or NULL, `host_text` NULL or a C string; the API requires both.
         let (Some(state), params) = (unsafe { (state(handle), host_text(params)) }) else {
             return ptr::null_mut();
         };
-        let opened = contained("plugin_open", || Instance::open(state, &params));
+        let result = guard_result("plugin_open", || Instance::open(state, &params));
         state.forward_log();
-        match opened {
+        match result {
             Ok(instance) => {
                 let opened = Box::into_raw(Box::new(instance));
-                state.instances.opened(opened);
-                report(SUCCESS);
+                state.instances.add(opened);
+                set_rc(SUCCESS);
                 opened.cast()
             }
             Err(error) => {
-                state.fail(&error);
+                state.set_error(&error);
                 ptr::null_mut()
             }
         }
@@ -226,19 +236,20 @@ unsafe extern "C-unwind" fn plugin_open(
 
 #[unsafe(no_mangle)]
 unsafe extern "C-unwind" fn plugin_close(handle: *mut ss_plugin_t, opened: *mut ss_instance_t) {
-    guarded((), || {
+    guard((), || {
         if opened.is_null() {
             return;
         }
-        // SAFETY: made by `plugin_open` from a box, and given back once.
+        // SAFETY: the pointer must be that of a box that nothing else owns: `plugin_open` made it from one, and the API
+        // requires that the host passes it here once.
         let instance = unsafe { Box::from_raw(opened.cast::<Instance>()) };
-        instance.known.closed(opened.cast());
-        let elsewhere = instance.is_elsewhere();
+        instance.open_instances.remove(opened.cast());
+        let forked = instance.is_forked();
         instance.close();
-        // SAFETY: the API's promise for a state, which may be NULL here.
+        // SAFETY: `state` needs a live handle or NULL; the API requires it.
         let state = unsafe { state(handle) };
-        // In a forked process, a thread that is not there may hold the log's lock.
-        if let Some(state) = state.filter(|_| !elsewhere) {
+        // In a forked process, the log's lock may belong to a thread that does not exist there.
+        if let Some(state) = state.filter(|_| !forked) {
             state.forward_log();
         }
     });
@@ -250,8 +261,8 @@ unsafe extern "C-unwind" fn plugin_get_progress(
     opened: *mut ss_instance_t,
     progress: *mut u32,
 ) -> *const c_char {
-    guarded(ptr::null(), || {
-        // SAFETY: the API's promise for an instance.
+    guard(ptr::null(), || {
+        // SAFETY: `instance` needs a live handle or NULL that no other call uses; the API requires it.
         let (parts, text) = match unsafe { instance(opened) } {
             Some(instance) => {
                 let (parts, text) = instance.progress();
@@ -259,8 +270,8 @@ unsafe extern "C-unwind" fn plugin_get_progress(
             }
             None => (0, ptr::null()),
         };
-        // SAFETY: the API's promise for an output parameter.
-        unsafe { put(progress, parts) };
+        // SAFETY: `write` needs a pointer that is NULL or writable; the API requires it of output parameters.
+        unsafe { write(progress, parts) };
         text
     })
 }
@@ -272,27 +283,28 @@ unsafe extern "C-unwind" fn plugin_next_batch(
     count: *mut u32,
     events: *mut *mut *mut ss_plugin_event,
 ) -> ss_plugin_rc {
-    // SAFETY: the API's promises for output parameters.
-    let hand_over = |len: usize, pointers| unsafe {
-        put(count, len as u32);
-        put(events, pointers);
+    // SAFETY: `write` needs pointers that are NULL or writable; the API requires it of output parameters.
+    let set_events = |len: usize, pointers| unsafe {
+        write(count, len as u32);
+        write(events, pointers);
     };
-    hand_over(0, ptr::null_mut());
-    guarded(FAILURE, || {
-        // SAFETY: the API's promises for a state and an instance.
+    set_events(0, ptr::null_mut());
+    guard(FAILURE, || {
+        // SAFETY: `state` and `instance` need live handles or NULL, and no other call may use the instance; the API requires
+        // both.
         let (Some(state), Some(instance)) = (unsafe { (state(handle), instance(opened)) }) else {
             return FAILURE;
         };
-        let handed = contained("plugin_next_batch", || instance.next(state));
-        let rc = match handed {
-            Ok(Handed::Events(pointers)) => {
-                hand_over(pointers.len(), pointers.as_mut_ptr());
+        let result = guard_result("plugin_next_batch", || instance.next(state));
+        let rc = match result {
+            Ok(NextEvents::Events(pointers)) => {
+                set_events(pointers.len(), pointers.as_mut_ptr());
                 SUCCESS
             }
-            Ok(Handed::Timeout) => TIMEOUT,
-            Ok(Handed::End) => EOF,
+            Ok(NextEvents::Timeout) => TIMEOUT,
+            Ok(NextEvents::End) => EOF,
             Err(error) => {
-                state.fail(&error);
+                state.set_error(&error);
                 FAILURE
             }
         };
@@ -306,15 +318,17 @@ unsafe extern "C-unwind" fn plugin_event_to_string(
     handle: *mut ss_plugin_t,
     event: *const ss_plugin_event_input,
 ) -> *const c_char {
-    guarded(ptr::null(), || {
-        // SAFETY: the API's promises for a state and an event, which it shows and extracts from
-        // on one thread.
-        unsafe {
-            let (Some(state), Some(event)) = (state(handle), event.as_ref()) else {
-                return ptr::null();
-            };
-            state.extraction().summary(&state.live, event.evt.cast())
-        }
+    guard(ptr::null(), || {
+        // SAFETY: `state` needs a live handle or NULL, `as_ref` NULL or a valid pointer; the API requires both.
+        let (Some(state), Some(input)) = (unsafe { (state(handle), event.as_ref()) }) else {
+            return ptr::null();
+        };
+        // SAFETY: `HostEvent` needs NULL or an event that stays as it is during the call; the API requires it.
+        let event = unsafe { HostEvent::new(input.evt.cast()) };
+        // SAFETY: no other reference to the extraction may exist: the API requires that calls with events do not overlap,
+        // and only these use it.
+        let extraction = unsafe { state.extraction() };
+        extraction.event_line(&state.live, event)
     })
 }
 
@@ -324,36 +338,40 @@ unsafe extern "C-unwind" fn plugin_extract_fields(
     event: *const ss_plugin_event_input,
     input: *const ss_plugin_field_extract_input,
 ) -> ss_plugin_rc {
-    // SAFETY: the API's promises for a state and its inputs.
-    let inputs = unsafe { (state(handle), event.as_ref(), input.as_ref()) };
-    let (Some(state), Some(event), Some(input)) = inputs else {
-        return FAILURE;
-    };
-    if input.num_fields == 0 || input.fields.is_null() {
-        return SUCCESS;
-    }
-    let answered = guarded(false, || {
-        // SAFETY: the API's promises for an event, for the fields with their arguments, and for
-        // the place of the offsets; it extracts and shows events on one thread.
-        unsafe {
-            let fields = slice::from_raw_parts_mut(input.fields, input.num_fields as usize);
-            let extraction = state.extraction();
-            extraction.select(&state.live, event.evt.cast());
-            extraction.answer(fields, input.value_offsets.as_mut());
+    let rc = guard(None, || {
+        // SAFETY: `state` needs a live handle or NULL, `as_ref` NULL or valid pointers; the API requires both.
+        let inputs = unsafe { (state(handle), event.as_ref(), input.as_ref()) };
+        let (Some(state), Some(event), Some(input)) = inputs else {
+            return Some(FAILURE);
+        };
+        // SAFETY: `HostEvent` needs NULL or an event that stays as it is during the call; the API requires it.
+        let event = unsafe { HostEvent::new(event.evt.cast()) };
+        // SAFETY: `slice` needs `num_fields` fields with C strings as keys, for this call alone; the API requires it.
+        let requests = unsafe { FieldRequest::slice(input.fields, input.num_fields) };
+        if requests.is_empty() {
+            return Some(SUCCESS);
         }
-        true
+        // SAFETY: the pointer must be NULL or valid and not aliased; the API requires it of output parameters.
+        let offsets = unsafe { input.value_offsets.as_mut() };
+        // SAFETY: no other reference to the extraction may exist: the API requires that calls with events do not overlap,
+        // and only these use it.
+        let extraction = unsafe { state.extraction() };
+        extraction.extract(&state.live, event, requests, offsets);
+        Some(SUCCESS)
     });
-    if !answered {
-        state.fail(&Error::new(
-            ErrorKind::Internal,
-            "extracting a field failed; it has no value for this event",
-        ));
-        return FAILURE;
-    }
-    SUCCESS
+    rc.unwrap_or_else(|| {
+        // SAFETY: `state` needs a live handle or NULL; the API requires it.
+        if let Some(state) = unsafe { state(handle) } {
+            state.set_error(&Error::new(
+                ErrorKind::Internal,
+                "plugin_extract_fields failed: internal error; the field has no value for this event",
+            ));
+        }
+        FAILURE
+    })
 }
 
-/// Does not compile unless every export has the very type that the API gives it.
+/// Compile-time check that every export has the type that the API declares.
 const _: () = {
     let _ = api::plugin_api {
         get_required_api_version: Some(plugin_get_required_api_version),

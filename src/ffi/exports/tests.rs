@@ -1,4 +1,4 @@
-//! What the host is told of a call that panics.
+//! Errors that the host gets for calls that panic.
 
 use std::ffi::{CStr, CString};
 use std::ptr;
@@ -22,7 +22,7 @@ fn init() -> (*mut ss_plugin_t, ss_plugin_rc) {
         log_fn: None,
     };
     let mut rc = SUCCESS;
-    // SAFETY: everything behind the input outlives the call.
+    // SAFETY: everything that the input points to outlives the call.
     let handle = unsafe { plugin_init(&input, &mut rc) };
     (handle, rc)
 }

@@ -48,7 +48,7 @@ fn classify_vector(bytes: &[u8; 32]) -> Masks {
     let folded = _mm256_or_si256(bytes, _mm256_set1_epi8(0x20));
     let bracket = _mm256_or_si256(equal(folded, b'{'), equal(folded, b'}'));
     // The shuffle replaces each byte by the one separator that has the same low four bits, so a
-    // separator by itself. Unused places hold a byte that has other low bits; bytes that are not
+    // separator by itself. Unused entries have a byte with other low bits; bytes that are not
     // ASCII are replaced by 0.
     const NONE: i8 = -1;
     #[rustfmt::skip]

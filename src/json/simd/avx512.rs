@@ -28,7 +28,7 @@ impl Simd for Avx512 {
         let folded = _mm512_or_si512(bytes, _mm512_set1_epi8(0x20));
         let bracket = equal(folded, b'{') | equal(folded, b'}');
         // The shuffle replaces each byte by the one separator that has the same low four bits, so a
-        // separator by itself. Unused places hold a byte that has other low bits; bytes that are not
+        // separator by itself. Unused entries have a byte with other low bits; bytes that are not
         // ASCII are replaced by 0.
         const NONE: i8 = -1;
         #[rustfmt::skip]

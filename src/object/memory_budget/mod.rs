@@ -1,4 +1,4 @@
-//! Bounds the bytes that are held for the host.
+//! Bounds the memory of objects and batches that wait.
 //!
 //! `tokio::sync::Semaphore` cannot do this: it counts at most `u32::MAX` permits a request, has no blocking form outside
 //! of a runtime, and lets no request bypass its queue or its limit.
@@ -11,22 +11,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
-/// The job number of requests that belong to no place in the order. Such a job is never the head.
+/// The job number of requests outside of the output order. Such a job is never the head.
 pub const UNORDERED: u64 = u64::MAX;
 
 /// FIFO-fair semaphore over bytes.
 ///
 /// The head job (the one the host reads from) and those before it bypass the queue and the limit: holding them back for
 /// later jobs would deadlock. One request larger than the capacity is admitted when nothing else is inside. So the bytes
-/// inside are at most the capacity, or one larger request, plus what the head job holds.
+/// inside are at most the capacity, or one larger request, plus those of the head job.
 #[derive(Debug)]
 pub struct MemoryBudget {
     capacity: u64,
-    state: Mutex<State>,
+    state: Mutex<BudgetState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct BudgetState {
     in_use: u64,
     head: u64,
     closed: bool,
@@ -61,7 +61,7 @@ impl MemoryBudget {
         }
     }
 
-    /// Waits until `bytes` of `job` fit. `None`: the budget is closed. Dropping the future gives up its place.
+    /// Waits until `bytes` of `job` fit. `None`: the budget is closed. Dropping the future leaves the queue.
     pub async fn acquire(self: &Arc<Self>, job: u64, bytes: u64) -> Option<MemoryPermit> {
         let acquire = Acquire {
             budget: self,
@@ -77,7 +77,7 @@ impl MemoryBudget {
         match self.admit(&mut self.state(), job, bytes) {
             Admission::Admitted => return Some(self.permit(bytes)),
             Admission::Closed => return None,
-            Admission::Waits => {}
+            Admission::MustWait => {}
         }
         let waker = Waker::from(Arc::new(Unpark(thread::current())));
         let mut context = Context::from_waker(&waker);
@@ -143,19 +143,19 @@ impl MemoryBudget {
     }
 
     /// Admits a request that need not wait.
-    fn admit(&self, state: &mut State, job: u64, bytes: u64) -> Admission {
+    fn admit(&self, state: &mut BudgetState, job: u64, bytes: u64) -> Admission {
         if state.closed {
             return Admission::Closed;
         }
         let turn = state.waiters.is_empty() && self.fits(state, bytes);
         if job > state.head && !turn {
-            return Admission::Waits;
+            return Admission::MustWait;
         }
         state.in_use = state.in_use.saturating_add(bytes);
         Admission::Admitted
     }
 
-    fn fits(&self, state: &State, bytes: u64) -> bool {
+    fn fits(&self, state: &BudgetState, bytes: u64) -> bool {
         state.in_use == 0 || state.in_use.saturating_add(bytes) <= self.capacity
     }
 
@@ -174,7 +174,7 @@ impl MemoryBudget {
     }
 
     /// Admits waiters from the front of the queue as long as they fit.
-    fn wake_next<'b>(&'b self, mut state: MutexGuard<'b, State>) {
+    fn wake_next<'b>(&'b self, mut state: MutexGuard<'b, BudgetState>) {
         loop {
             match state.waiters.front() {
                 Some(first) if !state.closed && self.fits(&state, first.bytes) => {}
@@ -191,37 +191,38 @@ impl MemoryBudget {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, BudgetState> {
         // Every change under the lock is complete before anything can panic.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+/// Result of a request.
 enum Admission {
     Admitted,
-    Waits,
+    MustWait,
     Closed,
 }
 
 impl MemoryPermit {
-    /// How many bytes it stands for.
+    /// Number of bytes.
     pub fn bytes(&self) -> u64 {
         self.bytes.load(Relaxed)
     }
 
-    /// The budget that it is from.
+    /// Its budget.
     pub fn budget(&self) -> &Arc<MemoryBudget> {
         &self.budget
     }
 
-    /// Whether the permit stands for this many bytes in all now: it did before, or there is room. Does not queue: whoever
-    /// holds a permit may not wait for more, or two of them could wait for each other.
+    /// Grows the permit to this many bytes if there is room. Returns whether it has at least as many now. Never waits: two
+    /// permits that wait for more could wait for each other.
     pub fn try_grow(&self, bytes: u64) -> bool {
         let mut state = self.budget.state();
-        let held = self.bytes.load(Relaxed);
-        let in_use = state.in_use.saturating_sub(held).saturating_add(bytes);
-        let fits = bytes <= held || state.in_use <= held || in_use <= self.budget.capacity;
-        if bytes > held && fits {
+        let current = self.bytes.load(Relaxed);
+        let in_use = state.in_use.saturating_sub(current).saturating_add(bytes);
+        let fits = bytes <= current || state.in_use <= current || in_use <= self.budget.capacity;
+        if bytes > current && fits {
             state.in_use = in_use;
             self.bytes.store(bytes, Relaxed);
         }
@@ -247,7 +248,7 @@ impl Drop for MemoryPermit {
     }
 }
 
-/// A request on its way.
+/// A request that was made and not answered yet.
 struct Acquire<'b> {
     budget: &'b Arc<MemoryBudget>,
     job: u64,
@@ -266,7 +267,7 @@ impl Future for Acquire<'_> {
             match budget.admit(&mut state, self.job, self.bytes) {
                 Admission::Admitted => return Poll::Ready(Some(budget.permit(self.bytes))),
                 Admission::Closed => return Poll::Ready(None),
-                Admission::Waits => {}
+                Admission::MustWait => {}
             }
             let id = state.next_id;
             state.next_id += 1;
@@ -309,10 +310,10 @@ impl Drop for Acquire<'_> {
             Ok(at) => {
                 state.waiters.remove(at);
             }
-            // Admitted, but never looked at.
+            // Admitted, but not polled since.
             Err(_) => state.in_use = state.in_use.saturating_sub(self.bytes),
         }
-        // It may have been what those behind it waited for.
+        // Later waiters may fit without it.
         self.budget.wake_next(state);
     }
 }

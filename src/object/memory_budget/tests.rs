@@ -149,12 +149,12 @@ fn request_over_the_capacity_is_admitted_alone() {
     let budget = budget(100);
     let small = budget.try_acquire(1, 1).expect("room");
     let mut large = Request::waiting(&budget, 2, 1000);
-    let mut behind = Request::waiting(&budget, 3, 1);
+    let mut later = Request::waiting(&budget, 3, 1);
     drop(small);
     let large = large.admitted().expect("nothing else is inside");
-    assert!(behind.admitted().is_none());
+    assert!(later.admitted().is_none());
     drop(large);
-    assert!(behind.admitted().is_some());
+    assert!(later.admitted().is_some());
 }
 
 #[test]

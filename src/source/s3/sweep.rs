@@ -42,7 +42,7 @@ pub fn sweep(
                 fetcher.metrics.errors_list.add(1);
                 fetcher.log.line(Severity::Error, &error);
                 if fetcher.fail_on_error
-                    && let Some(slot) = feed.place()
+                    && let Some(slot) = feed.reserve()
                 {
                     slot.fail(error);
                     return feed.finish();
@@ -53,7 +53,7 @@ pub fn sweep(
         };
         for object in page {
             found_any = true;
-            let Some(slot) = feed.place() else {
+            let Some(slot) = feed.reserve() else {
                 return;
             };
             runtime.spawn(download(fetcher.clone(), slot, bucket.to_owned(), object));
@@ -96,7 +96,7 @@ async fn download(fetcher: Fetcher, slot: OutputSlot, bucket: String, listed: Li
             let _ = slot.submit(vec![Object {
                 name: url,
                 content,
-                ticket: None,
+                ack: None,
             }]);
         }
         Fetched::Closed => slot.skip(),

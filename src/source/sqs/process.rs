@@ -105,9 +105,9 @@ impl Processor {
         });
         let message = Arc::new(message);
         let mut downloads = JoinSet::new();
-        for ((key, object), ticket) in objects.into_iter().zip(ack_handles) {
+        for ((key, object), ack) in objects.into_iter().zip(ack_handles) {
             if queue.delivered.contains(&message.id, key) {
-                ticket.delivered();
+                ack.delivered();
                 continue;
             }
             if downloads.len() >= OBJECTS {
@@ -115,7 +115,7 @@ impl Processor {
             }
             downloads.spawn(
                 self.clone()
-                    .download(number, Arc::clone(&message), object, ticket),
+                    .download(number, Arc::clone(&message), object, ack),
             );
         }
         while downloads.join_next().await.is_some() {}
@@ -138,7 +138,7 @@ impl Processor {
         number: u64,
         message: Arc<Received>,
         object: ObjectRef,
-        ticket: AckHandle,
+        ack: AckHandle,
     ) {
         let queue = &self.queue;
         let id = ObjectId {
@@ -172,11 +172,11 @@ impl Processor {
         };
         match self.fetcher.fetch(&id, account, waits).await {
             Fetched::Content(content) => {
-                // A closed source drops the object, and with it the ticket.
+                // A closed source drops the object, and with it the ack handle.
                 let _ = self.feed.submit(vec![Object {
                     name: id.url(),
                     content,
-                    ticket: Some(ticket),
+                    ack: Some(ack),
                 }]);
             }
             Fetched::Closed => {}
@@ -195,7 +195,7 @@ impl Processor {
                     queue
                         .log
                         .lost(&id.url(), &failed.error.to_string(), &outcome);
-                    ticket.failed(Failure::Permanent(line));
+                    ack.failed(Failure::Permanent(line));
                 }
             }
         }

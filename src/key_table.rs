@@ -1,4 +1,4 @@
-//! The keys of a CloudTrail record that fields read, and their values in one record.
+//! The keys of a CloudTrail record that the decoder and fields read, and their values in one record.
 //!
 //! The known keys are in groups, one for each JSON object that contains some. One pass over an
 //! object finds the values of its group: for the record itself when it is decoded
@@ -175,7 +175,7 @@ known_keys! {
 
 impl KnownKey {
     /// The key with this name in the object that is the value of `parent`, or in the record itself.
-    pub(super) fn find(parent: Option<KnownKey>, name: &[u8]) -> Option<KnownKey> {
+    pub(crate) fn find(parent: Option<KnownKey>, name: &[u8]) -> Option<KnownKey> {
         let group = PARENTS.iter().position(|&group| group == parent)?;
         let hash = &HASHES[group];
         Self::ALL.get(hash.first + hash.find(name)?).copied()
@@ -183,7 +183,7 @@ impl KnownKey {
 
     /// The key's path, such as `userIdentity.sessionContext.sourceIdentity`.
     #[cfg(test)]
-    pub(super) fn path(self) -> String {
+    pub(crate) fn path(self) -> String {
         let name = Self::NAMES[self as usize];
         match PARENTS[Self::GROUPS[self as usize] as usize] {
             Some(parent) => format!("{}.{name}", parent.path()),
@@ -223,6 +223,7 @@ pub(crate) struct KeyTable {
 }
 
 impl Default for KeyTable {
+    #[inline]
     fn default() -> Self {
         KeyTable {
             entries: [MISSING; KnownKey::COUNT],
@@ -233,6 +234,7 @@ impl Default for KeyTable {
 
 impl KeyTable {
     /// Changes to the record that `index` is of.
+    #[inline]
     pub(crate) fn reset(&mut self, index: &RecordIndex) {
         self.entries[..RECORD_KEYS].copy_from_slice(&index.0);
         self.filled = 1 << Group::Record as u32;

@@ -1,0 +1,163 @@
+//! Writes an object's records into the decoder's batch, and reports those that are skipped.
+#![forbid(unsafe_code)]
+
+use super::records::{Damage, RecordSink};
+use super::{BatchSender, Decoder};
+use crate::batch::{EventPolicy, RecordOutcome};
+use crate::json::{TapeBuffer, TapeSpan};
+use crate::log::{Escaped, Severity};
+use crate::object::Object;
+use crate::{object_key, timestamp};
+
+/// Bytes of events after which a batch is full: batch and tapes stay in a core's cache.
+const BATCH_BYTES: usize = 512 << 10;
+
+/// Events after which a batch is full.
+const BATCH_EVENTS: usize = 4096;
+
+/// Length over which the memory of a record is accounted separately, in bytes. AWS writes at most 256 KiB.
+const LONG_RECORD: usize = 256 << 10;
+
+/// Sink of the record reader for one object, or one window of it.
+pub(super) struct BatchWriter<'d, 'a, S> {
+    decoder: &'d mut Decoder<'a>,
+    object: &'d Object,
+    /// Bytes of the object that are in memory: its text, and its stored bytes if the decoder has them.
+    in_memory: usize,
+    /// Kinds of problems that were logged for this object.
+    logged: &'d mut Vec<&'static str>,
+    sender: &'d mut S,
+    policy: EventPolicy,
+    pub(super) records: u64,
+    pub(super) damaged: bool,
+    /// The source is closed.
+    pub(super) stopped: bool,
+}
+
+impl<'d, 'a, S: BatchSender> BatchWriter<'d, 'a, S> {
+    pub(super) fn new(
+        decoder: &'d mut Decoder<'a>,
+        object: &'d Object,
+        in_memory: usize,
+        logged: &'d mut Vec<&'static str>,
+        sender: &'d mut S,
+    ) -> Self {
+        let policy = EventPolicy {
+            insights: decoder.limits.insights,
+            file_time: object_key::time(&object.name).and_then(timestamp::nanoseconds),
+        };
+        BatchWriter {
+            decoder,
+            object,
+            in_memory,
+            logged,
+            sender,
+            policy,
+            records: 0,
+            damaged: false,
+            stopped: false,
+        }
+    }
+
+    /// Adds the records to the metrics.
+    pub(super) fn finish(self) {
+        self.decoder.metrics.records.add(self.records);
+    }
+
+    /// Logs a problem, once of each kind for the object.
+    fn log(&mut self, kind: &'static str, problem: &str) {
+        if self.logged.contains(&kind) {
+            return;
+        }
+        self.logged.push(kind);
+        let name = Escaped(&self.object.name);
+        let line = format_args!("{name}: {problem}");
+        self.decoder.log.limited(kind, Severity::Error, line);
+    }
+
+    /// Acquires the memory for a long record, which has its tape already and is about to be copied. Returns whether to
+    /// continue.
+    #[cold]
+    fn acquire_memory(&mut self, len: usize) -> bool {
+        let bytes = self.in_memory + len + self.decoder.batch.capacity_bytes();
+        self.stopped |= !self.sender.acquire_memory(bytes as u64);
+        !self.stopped
+    }
+
+    fn flush_if_full(&mut self) {
+        let batch = &mut self.decoder.batch;
+        if batch.event_bytes() >= BATCH_BYTES || batch.len() >= BATCH_EVENTS {
+            self.stopped |= !self.sender.flush(batch);
+        }
+    }
+}
+
+impl<S: BatchSender> RecordSink for BatchWriter<'_, '_, S> {
+    fn tapes(&mut self) -> &mut TapeBuffer {
+        self.decoder.batch.tapes()
+    }
+
+    fn record(&mut self, text: &[u8], tape: TapeSpan) -> bool {
+        self.records += 1;
+        if text.len() > LONG_RECORD && !self.acquire_memory(text.len()) {
+            return false;
+        }
+        let metrics = self.decoder.metrics;
+        match self.decoder.batch.push(text, tape, self.policy) {
+            RecordOutcome::Event => self.flush_if_full(),
+            RecordOutcome::Insight => metrics.skipped_insight.add(1),
+            RecordOutcome::Digest => metrics.skipped_digest.add(1),
+            RecordOutcome::NoTime => {
+                metrics.skipped_no_time.add(1);
+                self.log(
+                    "no_time",
+                    "a record without a time is skipped: it has no eventTime, and the file's name has none either",
+                );
+            }
+        }
+        !self.stopped
+    }
+
+    fn cancelled(&self) -> bool {
+        self.sender.closed()
+    }
+
+    fn damage(&mut self, damage: Damage) {
+        self.damaged = true;
+        let metrics = self.decoder.metrics;
+        let (counter, kind, problem) = match damage {
+            Damage::Unbalanced => (
+                &metrics.damaged_unbalanced,
+                "unbalanced",
+                "a record whose braces or quotes do not balance is skipped",
+            ),
+            Damage::NotAnObject => (
+                &metrics.damaged_not_an_object,
+                "not_an_object",
+                "a value that is not a record is skipped",
+            ),
+            Damage::CutOff => (
+                &metrics.damaged_cut_off,
+                "cut_off",
+                "the last record is cut off and skipped",
+            ),
+            Damage::Unclosed => (
+                &metrics.damaged_cut_off,
+                "unclosed",
+                "it ends before its list of records does; what should follow is missing",
+            ),
+            Damage::TooLong => (
+                &metrics.damaged_too_long,
+                "too_long",
+                "a record over 64 MiB, or of over four million objects and arrays, is skipped",
+            ),
+            Damage::GivenUp => (
+                &metrics.damaged_given_up,
+                "given_up",
+                "so much is damaged that the rest is skipped",
+            ),
+        };
+        counter.add(1);
+        self.log(kind, problem);
+    }
+}

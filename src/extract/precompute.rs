@@ -1,0 +1,133 @@
+//! Computes the values of hot fields for the decoder, which stores them in the batch.
+#![forbid(unsafe_code)]
+
+use std::sync::Arc;
+
+use super::field_usage::FieldUsage;
+use crate::batch::hot_fields::HotFields;
+use crate::batch::{Appended, Precompute, Record, Row};
+use crate::fields::{self, FIELDS, FieldValue, RecordView};
+use crate::json::{Tape, Value};
+use crate::key_table::KeyTable;
+
+impl Precompute for FieldUsage {
+    fn hot_fields(&self) -> Arc<HotFields> {
+        self.hot()
+    }
+
+    fn compute(&self, record: Record<'_>, row: Row<'_>) {
+        let keys = &mut KeyTable::default();
+        keys.reset(record.index);
+        let view = &mut RecordView {
+            tape: record.tape,
+            keys,
+        };
+        row.fill(|field, values| append(field, view, values));
+    }
+}
+
+/// Appends the value of a field, by its number.
+#[inline]
+fn append(field: usize, view: &mut RecordView<'_>, values: &mut Vec<u8>) -> Appended {
+    match fields::extract(FIELDS[field].extractor, view, values) {
+        FieldValue::None => Appended::Nothing,
+        FieldValue::Json(value) => match fields::plain_text(view.tape, value) {
+            Some(plain) => {
+                append_plain(plain, view.tape, value, values);
+                Appended::Text
+            }
+            None if fields::append_text(view.tape, value, values) => Appended::Text,
+            None => Appended::Nothing,
+        },
+        FieldValue::Text => Appended::Text,
+        FieldValue::Bool(value) => {
+            values.extend_from_slice(fields::bool_text(value).to_bytes());
+            Appended::Text
+        }
+        FieldValue::Number(number, _) => Appended::Number(number),
+    }
+}
+
+/// Appends `plain`, the text between the quotes of `string`.
+#[inline]
+fn append_plain(plain: &[u8], tape: Tape<'_>, string: Value, out: &mut Vec<u8>) {
+    /// Most texts are shorter. A copy of fixed length compiles to one or two instructions, any other to a call.
+    const SHORT: usize = 32;
+    let longer = tape.text().get(tape.start(string) + 1..);
+    match longer.and_then(<[u8]>::first_chunk::<SHORT>) {
+        Some(longer) if plain.len() < SHORT => {
+            let end = out.len() + plain.len();
+            out.extend_from_slice(longer);
+            out.truncate(end);
+        }
+        _ => out.extend_from_slice(plain),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::{Batch, EventPolicy, PrecomputedValue};
+    use crate::fields::FieldExtractor;
+    use crate::json::{Scan, Scanner};
+
+    /// A batch of `records` in which the fields that `is_hot` selects are precomputed.
+    fn batch(is_hot: impl Fn(usize) -> bool, records: &[&str]) -> Batch {
+        let mut batch = Batch::default();
+        let usage: Arc<dyn Precompute> = Arc::new(FieldUsage::with(is_hot));
+        batch.precompute_with(&usage);
+        for text in records {
+            let Scan::Whole { tape, .. } = Scanner::default().scan(text.as_bytes(), batch.tapes())
+            else {
+                panic!("not whole: {text}");
+            };
+            let policy = EventPolicy {
+                insights: false,
+                file_time: Some(0),
+            };
+            batch.push(text.as_bytes(), tape, policy);
+        }
+        batch
+    }
+
+    #[test]
+    fn hot_fields_are_precomputed_for_every_event_and_others_are_not() {
+        let record = r#"{"eventName":"GetObject","additionalEventData":{"bytesTransferredIn":7}}"#;
+        let (mut texts, mut numbers) = (0, 0);
+        for hot in [true, false] {
+            let batch = batch(|_| hot, &[record]);
+            for (number, field) in FIELDS.iter().enumerate() {
+                let argument = matches!(
+                    field.extractor,
+                    FieldExtractor::ImageIds | FieldExtractor::Pointer
+                );
+                let value = batch.precomputed(0, number);
+                assert_eq!(
+                    matches!(value, PrecomputedValue::NotComputed),
+                    !hot || argument,
+                    "{}",
+                    field.name
+                );
+                texts += usize::from(matches!(value, PrecomputedValue::Text(_)));
+                numbers += usize::from(matches!(value, PrecomputedValue::Number(7)));
+            }
+        }
+        assert!(
+            texts > 3 && numbers == 2,
+            "{texts} texts, {numbers} numbers"
+        );
+    }
+
+    /// An extractor that does more than append would show here.
+    #[test]
+    fn values_of_an_event_do_not_depend_on_the_events_before_it() {
+        const RECORD: &str = r#"{"eventVersion":"1.11","eventName":"PutObject","eventSource":"s3.amazonaws.com",
+            "userIdentity":{"type":"AssumedRole","arn":"a/b/c"},"sourceIPAddress":"192.0.2.1","readOnly":false,
+            "requestParameters":{"bucketName":"b\u0000x","key":"k","tagSpecificationSet":{"items":[{"resourceType":
+            "instance","tags":[{"key":"Name","value":"web"}]}]}},"additionalEventData":{"bytesTransferredIn":1.5},
+            "resources":[{"ARN":"one"}, {"ARN": "two"}]}"#;
+        let one = batch(|_| true, &[RECORD]);
+        let three = batch(|_| true, &[RECORD; 3]);
+        assert_eq!(three.precomputed_bytes(), one.precomputed_bytes().repeat(3));
+    }
+}
