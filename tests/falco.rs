@@ -215,7 +215,7 @@ fn queue_is_followed_through_a_reload_and_sigterm() {
     });
     falco.signal("HUP");
     falco.until("a restart", |falco| {
-        falco.log().matches("cloudtrail: following").count() == 2
+        falco.log().matches("cloudtrail: reading http").count() == 2
     });
     deliver(&service, "second.json");
     falco.until("alerts of the second file", |falco| {
