@@ -40,6 +40,7 @@ harness::scenarios! {
     // The longest ones first: they start in this order.
     sqs_longer_than_all_receives: queue_outage::longer_than_all_receives,
     slow_shared_link_is_used_once: sweep::slow_shared_link_is_used_once,
+    sweep_begins_while_s3_is_busy: sweep::begins_while_s3_is_busy,
     sweep_slow_down_at_80_percent: sweep::slow_down_at_80_percent,
     sqs_s3_answers_503: queue_outage::s3_answers_503,
     sqs_s3_resets_connections: queue_outage::s3_resets_connections,

@@ -62,9 +62,18 @@ impl Clients {
                 }
             }
         };
-        self.on_bucket(bucket, Tries::at_open(), request)
-            .await
-            .map_err(|failure| {
+        let listed = self.on_bucket(bucket, Tries::at_open(), request).await;
+        match listed {
+            // The service is reached, and busy or broken for now: that is waited out while the source is read.
+            Err(failure) if failure.is_throttle() || failure.is_server_error() => {
+                let bucket = Escaped(bucket);
+                self.shared.log.line(
+                    Severity::Warning,
+                    format_args!("bucket {bucket} cannot be listed yet: {failure}; retrying"),
+                );
+                Ok(true)
+            }
+            listed => listed.map_err(|failure| {
                 let hint = match failure.cause {
                     ErrorCause::NotFound => "; check the bucket's name",
                     ErrorCause::AccessDenied => {
@@ -82,7 +91,8 @@ impl Clients {
                     ErrorKind::OpenParams,
                     format!("bucket {bucket} cannot be listed in {place}: {failure}{hint}"),
                 )
-            })
+            }),
+        }
     }
 
     /// Sends a request to `bucket` in the bucket's region, and retries it as `tries` allows.

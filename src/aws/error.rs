@@ -130,6 +130,12 @@ impl AwsError {
         self.cause == ErrorCause::Throttled
     }
 
+    /// Whether the service answered, and has a problem of its own.
+    pub(crate) fn is_server_error(&self) -> bool {
+        self.cause == ErrorCause::Unavailable && self.message.contains("(HTTP 5")
+            || self.code.starts_with("HTTP5")
+    }
+
     /// Whether a permission is missing.
     pub fn is_denied(&self) -> bool {
         self.cause == ErrorCause::AccessDenied

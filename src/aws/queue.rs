@@ -28,7 +28,7 @@ impl Clients {
         let owner = Some(owner_account).filter(|owner| !owner.is_empty());
         // Fewer attempts than other requests: the user waits for it.
         let quick = aws_sdk_sqs::Config::builder()
-            .retry_config(RetryConfig::standard().with_max_attempts(2));
+            .retry_config(RetryConfig::standard().with_max_attempts(4));
         let output = self
             .sqs
             .get_queue_url()

@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind};
 use crate::log::Escaped;
 use crate::object::Object;
 use crate::object::ack::Failure;
-use crate::object::memory_budget::MemoryPermit;
+use crate::object::memory_budget::{MemoryPermit, UNORDERED};
 
 /// Decodes jobs until there are no more or the source is closed.
 pub(super) fn run(shared: &PipelineState, work: &Receiver<Job>) {
@@ -39,10 +39,10 @@ fn decode_job(
     let mut sender = JobBatchSender {
         shared,
         job,
-        large: None,
+        large: Vec::new(),
     };
     for object in objects {
-        sender.large = None;
+        sender.large.clear();
         // A panic while decoding loses the object, not the host.
         let decoded = catch_unwind(AssertUnwindSafe(|| decoder.decode(&object, &mut sender)));
         let result = decoded.unwrap_or_else(|_| {
@@ -78,7 +78,7 @@ struct JobBatchSender<'a> {
     shared: &'a PipelineState,
     job: &'a Job,
     /// Memory of the current object beyond what each decode thread may use.
-    large: Option<MemoryPermit>,
+    large: Vec<MemoryPermit>,
 }
 
 impl BatchSender for JobBatchSender<'_> {
@@ -94,16 +94,20 @@ impl BatchSender for JobBatchSender<'_> {
     }
 
     fn acquire_memory(&mut self, bytes: u64) -> bool {
-        if self
-            .large
-            .as_ref()
-            .is_some_and(|permit| permit.try_grow(bytes))
-        {
+        let in_use: u64 = self.large.iter().map(MemoryPermit::bytes).sum();
+        if bytes <= in_use {
             return true;
         }
-        self.large = None;
-        self.large = self.shared.large.acquire_blocking(self.job.number, bytes);
-        self.large.is_some()
+        if self.job.number == UNORDERED {
+            // Jobs without an order would wait for each other for ever if each kept what it has.
+            self.large.clear();
+        }
+        let in_use: u64 = self.large.iter().map(MemoryPermit::bytes).sum();
+        let budget = &self.shared.large;
+        let more = budget.acquire_blocking(self.job.number, bytes - in_use);
+        let open = more.is_some();
+        self.large.extend(more);
+        open
     }
 
     fn closed(&self) -> bool {

@@ -7,7 +7,9 @@ use crate::aws::feed::{Feed, Reading};
 use crate::server::FaultServer;
 use crate::server::fault::{ServerFault, ServerRule};
 use crate::server::random::Random;
-use crate::setup::{NAME, RECOVERY, assert_once, bucket, complaints, ids, key, settings};
+use crate::setup::{
+    NAME, RECOVERY, assert_line, assert_once, bucket, complaints, ids, key, settings,
+};
 use crate::support::scratch::{gzip, plain_log};
 
 fn read_to_end(reading: &mut Reading<'_>, limit: Duration) {
@@ -106,6 +108,18 @@ pub fn slow_down_at_80_percent() {
         (refused * 9 / 10..=refused).contains(&throttles),
         "{throttles} throttles counted of {refused}"
     );
+}
+
+/// S3 is busy when the source is opened, which is waited out as it is later.
+pub fn begins_while_s3_is_busy() {
+    let server = bucket(40);
+    let busy = ServerFault::Refuse(503, "SlowDown");
+    server.fault(ServerRule::of("ListObjectsV2", busy).times(5));
+    let feed = Feed::new(&settings(&server));
+    let mut reading = feed.open(&format!("s3://{NAME}/logs/"));
+    read_to_end(&mut reading, Duration::from_secs(40));
+    assert_once(&reading.ids, &ids(40));
+    assert_line(&complaints(&feed), &["cannot be listed yet", "SlowDown"]);
 }
 
 /// A link so slow that each of 20 concurrent downloads seems to stall.

@@ -13,6 +13,10 @@ use super::ListedObject;
 use crate::log::quote::quoted;
 use crate::object_key;
 
+/// Empty pages in a row that a listing may have. S3 sends some where many objects were deleted; without a bound, a server
+/// that sends nothing else would never come to an end.
+const MAX_EMPTY_PAGES: u32 = 1000;
+
 /// A validated page.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Page {
@@ -34,6 +38,7 @@ pub(super) struct PageValidator {
     /// Hashes of all tokens: whole tokens of a hundred thousand pages would take much memory.
     tokens: HashSet<u64>,
     hasher: RandomState,
+    empty_pages: u32,
 }
 
 impl PageValidator {
@@ -45,6 +50,7 @@ impl PageValidator {
             last_common_prefix: None,
             tokens: HashSet::new(),
             hasher: RandomState::new(),
+            empty_pages: 0,
         }
     }
 
@@ -94,12 +100,20 @@ impl PageValidator {
             return Err(format!("the common prefix {prefix} was not requested"));
         }
         check_count(page, objects.len() + common_prefixes.len())?;
+        let empty = objects.is_empty() && common_prefixes.is_empty();
+        if empty && self.empty_pages >= MAX_EMPTY_PAGES {
+            return Err(format!("more than {MAX_EMPTY_PAGES} empty pages in a row"));
+        }
         let next_token = next_token(page)?.map(str::to_owned);
         if let Some(token) = &next_token
             && !self.tokens.insert(self.hasher.hash_one(token))
         {
             return Err("the continuation token was already used in this listing".to_owned());
         }
+        self.empty_pages = match empty {
+            true => self.empty_pages + 1,
+            false => 0,
+        };
         if let Some(object) = objects.last() {
             self.last_key = Some(object.key.clone());
         }

@@ -186,3 +186,16 @@ fn keys_are_decoded_if_the_page_is_encoded() {
     let accepted = accept(&mut PageValidator::new("a/", true), page).expect("a page");
     assert_eq!(keys(&accepted), ["a/ ", "a/!"]);
 }
+
+#[test]
+fn endless_empty_pages_are_an_error() {
+    let mut validator = PageValidator::new("a/", true);
+    for number in 0..MAX_EMPTY_PAGES {
+        let empty = truncated(page(&[]), &number.to_string());
+        accept(&mut validator, empty).expect("some empty pages are normal");
+    }
+    let problem = accept(&mut validator, truncated(page(&[]), "next")).expect_err("too many");
+    assert!(problem.contains("empty pages"), "{problem}");
+    let last = accept(&mut validator, page(&["a/1"])).expect("a page with a key");
+    assert_eq!(keys(&last), ["a/1"]);
+}
