@@ -196,7 +196,7 @@ impl Breaker {
         self.is_stalled(since)
     }
 
-    /// Whether requests that wait for their turn have been waiting in vain.
+    /// Whether requests wait for their turn while none has succeeded for a while.
     pub(crate) fn has_stalled(&self) -> bool {
         let since = self.state().stalled_since;
         since.is_some_and(|since| self.is_stalled(since))

@@ -99,7 +99,7 @@ impl BatchSender for JobBatchSender<'_> {
             return true;
         }
         if self.job.number == UNORDERED {
-            // Jobs without an order would wait for each other for ever if each kept what it has.
+            // Unordered jobs would deadlock if each kept its permits while it waits for more.
             self.large.clear();
         }
         let in_use: u64 = self.large.iter().map(MemoryPermit::bytes).sum();

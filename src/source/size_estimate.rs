@@ -17,7 +17,7 @@ impl SizeEstimate {
         self.0.load(Relaxed).max(TYPICAL_BYTES)
     }
 
-    /// One large object makes small ones behind it wait for a while, not for ever.
+    /// One large object makes small ones behind it wait for a while, not forever.
     pub(super) fn seen(&self, bytes: u64) {
         let before = self.0.load(Relaxed);
         // Another thread may say something else in between; an estimate can bear that.

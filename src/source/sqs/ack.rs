@@ -164,7 +164,8 @@ impl Pending {
 
     /// Starts one request of each kind.
     fn request(&mut self, queue: &Arc<Queue>, requests: &mut JoinSet<Vec<u64>>) {
-        let deletes = first_of(&mut self.deletes);
+        // Closing takes the messages away after this.
+        let deletes = queue.in_flight.receipts(&first_of(&mut self.deletes));
         if !deletes.is_empty() {
             requests.spawn(delete(Arc::clone(queue), deletes));
         }
@@ -183,12 +184,8 @@ impl Pending {
 }
 
 /// Deletes processed messages; the numbers of those that are to be tried again.
-async fn delete(queue: Arc<Queue>, numbers: Vec<u64>) -> Vec<u64> {
-    let (numbers, receipts): (Vec<_>, Vec<_>) =
-        queue.in_flight.receipts(&numbers).into_iter().unzip();
-    if numbers.is_empty() {
-        return Vec::new();
-    }
+async fn delete(queue: Arc<Queue>, messages: Vec<(u64, String)>) -> Vec<u64> {
+    let (numbers, receipts): (Vec<_>, Vec<_>) = messages.into_iter().unzip();
     let deletions = queue.delete(&receipts).await;
     let mut failed = Vec::new();
     for (number, deletion) in numbers.into_iter().zip(deletions) {
@@ -219,8 +216,6 @@ async fn close(queue: &Arc<Queue>, requests: &mut JoinSet<Vec<u64>>, mut pending
     while !pending.deletes.is_empty() {
         pending.request(queue, requests);
     }
-    // The deletions read their receipts first, which draining takes away.
-    tokio::task::yield_now().await;
     let returned = queue.in_flight.drain(!queue.rules.delete);
     queue.metrics.messages_returned.add(returned.len() as u64);
     pending.returns.extend(returned.into_iter().map(|entry| {

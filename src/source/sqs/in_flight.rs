@@ -129,7 +129,8 @@ pub(super) struct Due {
 }
 
 impl InFlight {
-    /// No messages; each is hidden for `visibility` at a time, and at most `max_parked` wait for retries.
+    /// No messages; each is hidden for `visibility` at a time. Those that wait for retries weigh at most `max_parked` in
+    /// all, see [`weight`].
     pub(super) fn new(visibility: Duration, max_parked: usize, metrics: Arc<Metrics>) -> Self {
         InFlight {
             table: Mutex::default(),
@@ -146,13 +147,10 @@ impl InFlight {
         let now = Instant::now();
         let mut table = self.table();
         let known = table.by_id.get(&message.id).copied();
-        if let Some(number) = known
-            && !to_delete
-            && table.processed.contains(&number)
-        {
+        let processed = known.is_some_and(|number| table.processed.contains(&number));
+        if let Some(number) = known.filter(|_| processed && !to_delete) {
             self.take(&mut table, number);
-        }
-        if let Some(number) = table.by_id.get(&message.id).copied()
+        } else if let Some(number) = known
             && let Some(entry) = table.entries.get_mut(&number)
         {
             entry.receipt.clone_from(&message.receipt);
@@ -161,7 +159,7 @@ impl InFlight {
             entry.renewed = now;
             entry.visible_at = now + self.visibility;
             let lapsed = !std::mem::replace(&mut entry.lapsed, false);
-            return match table.processed.contains(&number) {
+            return match processed {
                 true => Added::Processed(number),
                 false => Added::InWork { lapsed },
             };
@@ -389,24 +387,23 @@ impl InFlight {
             return ExtensionEffect::None;
         };
         entry.extending = false;
-        if entry.receipt != extension.receipt {
-            // The message was received again meanwhile.
-            return ExtensionEffect::None;
-        }
         let processed = table.processed.contains(&extension.number);
+        // If the message was received again meanwhile, the answer is about an old receipt handle.
+        let current = entry.receipt == extension.receipt;
         match outcome {
-            ExtensionOutcome::Extended => {
+            ExtensionOutcome::Extended if current => {
                 entry.renewed = requested;
                 entry.visible_at = requested + extension.timeout;
             }
-            ExtensionOutcome::Failed => {}
-            ExtensionOutcome::NotInFlight if entry.lapsed => {}
-            ExtensionOutcome::NotInFlight => {
+            ExtensionOutcome::NotInFlight if current && !entry.lapsed => {
                 entry.lapsed = true;
                 if entry.return_after.is_none() && !processed {
                     return ExtensionEffect::Lapsed(entry.id.clone());
                 }
             }
+            ExtensionOutcome::Extended
+            | ExtensionOutcome::NotInFlight
+            | ExtensionOutcome::Failed => {}
         }
         let Some(pause) = entry.return_after else {
             return ExtensionEffect::None;
@@ -581,6 +578,22 @@ mod tests {
         let effect = in_flight.extended(&due[0], Instant::now(), ExtensionOutcome::Extended);
         assert!(matches!(effect, ExtensionEffect::Return(_, after) if after == pause));
         assert!(in_flight.drain(true).is_empty());
+    }
+
+    #[test]
+    fn message_that_is_received_again_before_its_return_is_returned() {
+        let in_flight = in_flight(10);
+        let number = add(&in_flight, "a");
+        age(&in_flight, number, VISIBILITY / 2);
+        let due = in_flight.due(true).extensions;
+        let pause = Duration::from_secs(5);
+        assert!(in_flight.remove_to_return(number, pause).is_none());
+        in_flight.add(&mut received("a", "second receipt"), true);
+        let effect = in_flight.extended(&due[0], Instant::now(), ExtensionOutcome::NotInFlight);
+        assert!(
+            matches!(&effect, ExtensionEffect::Return(entry, _) if entry.receipt == "second receipt"),
+            "{effect:?}"
+        );
     }
 
     #[test]
