@@ -17,11 +17,11 @@ const DECREASE_INTERVAL: Duration = Duration::from_secs(1);
 pub(super) struct AdaptiveLimit {
     max: usize,
     slots: Arc<Semaphore>,
-    state: Mutex<State>,
+    state: Mutex<LimitState>,
 }
 
 #[derive(Debug)]
-struct State {
+struct LimitState {
     /// The limit; its whole part is the number of slots.
     limit: f64,
     /// Slots to be withdrawn as soon as they are released.
@@ -44,7 +44,7 @@ impl AdaptiveLimit {
         AdaptiveLimit {
             max,
             slots: Arc::new(Semaphore::new(start)),
-            state: Mutex::new(State {
+            state: Mutex::new(LimitState {
                 limit: start as f64,
                 debt: 0,
                 decreased: None,
@@ -97,7 +97,7 @@ impl AdaptiveLimit {
         state.debt += fewer - self.slots.forget_permits(fewer);
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, LimitState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

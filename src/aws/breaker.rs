@@ -61,7 +61,7 @@ pub(crate) struct Breaker {
     bucket: String,
     denied_passes: bool,
     limit: Arc<AdaptiveLimit>,
-    state: Mutex<State>,
+    state: Mutex<BreakerState>,
     recovered: Notify,
     /// Objects and listings that pause before a retry. Relaxed: a count for an estimate, which publishes no data.
     waiting: AtomicUsize,
@@ -78,7 +78,7 @@ impl Drop for Waiting<'_> {
 }
 
 #[derive(Debug)]
-struct State {
+struct BreakerState {
     /// Failures since the last success, and when the first of them was.
     failures: u32,
     failing_since: Option<Instant>,
@@ -164,7 +164,7 @@ impl Breaker {
             bucket: bucket.to_owned(),
             denied_passes: all.denied_passes,
             limit: Arc::new(AdaptiveLimit::new(all.concurrency)),
-            state: Mutex::new(State {
+            state: Mutex::new(BreakerState {
                 failures: 0,
                 failing_since: None,
                 success: None,
@@ -327,7 +327,7 @@ impl Breaker {
         self.waiting.load(Ordering::Relaxed)
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, BreakerState> {
         lock(&self.state)
     }
 }

@@ -1,26 +1,27 @@
-//! How much memory an object will take of which nobody says it.
+//! Estimates the stored size of an object when its notification omits it.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// Stored bytes that an object counts for whose size its notification does not say, as long as
-/// no larger one has come.
-const TYPICAL_BYTES: u64 = 64 << 10;
+/// The least estimate, in bytes: more than most log files have, so that a first small object does not make all later
+/// ones ask for memory twice.
+const LEAST_ESTIMATE: u64 = 64 << 10;
 
-/// What sizes objects have of which nobody says it: those of the largest lately.
+/// Decaying maximum of recent sizes. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct SizeEstimate(Arc<AtomicU64>);
 
 impl SizeEstimate {
+    /// Bytes to reserve for an object of unknown size.
     pub(super) fn expected(&self) -> u64 {
-        self.0.load(Relaxed).max(TYPICAL_BYTES)
+        self.0.load(Relaxed).max(LEAST_ESTIMATE)
     }
 
-    /// One large object makes small ones behind it wait for a while, not forever.
+    /// Updates the estimate with an object's size. One large object raises it for some dozens of objects.
     pub(super) fn seen(&self, bytes: u64) {
         let before = self.0.load(Relaxed);
-        // Another thread may say something else in between; an estimate can bear that.
+        // A concurrent update may be lost: this is an estimate.
         self.0.store(bytes.max(before - before / 16), Relaxed);
     }
 }
@@ -30,9 +31,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_large_object_is_remembered_for_a_while() {
+    fn large_object_is_remembered_for_a_while() {
         let sizes = SizeEstimate::default();
-        assert_eq!(sizes.expected(), TYPICAL_BYTES);
+        assert_eq!(sizes.expected(), LEAST_ESTIMATE);
         sizes.seen(10 << 20);
         assert_eq!(sizes.expected(), 10 << 20);
         sizes.seen(100);
@@ -40,6 +41,6 @@ mod tests {
         for _ in 0..1000 {
             sizes.seen(100);
         }
-        assert_eq!(sizes.expected(), TYPICAL_BYTES);
+        assert_eq!(sizes.expected(), LEAST_ESTIMATE);
     }
 }

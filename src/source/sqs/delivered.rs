@@ -14,11 +14,11 @@ const MAX_OBJECTS: usize = 100_000;
 #[derive(Debug, Default)]
 pub(super) struct DeliveredObjects {
     hasher: RandomState,
-    table: Mutex<Table>,
+    table: Mutex<DeliveredTable>,
 }
 
 #[derive(Debug, Default)]
-struct Table {
+struct DeliveredTable {
     messages: HashMap<String, HashSet<ObjectKey>>,
     /// Message ids, oldest first; some may be forgotten already.
     order: VecDeque<String>,
@@ -34,7 +34,7 @@ impl DeliveredObjects {
     /// Remembers delivered objects of a message.
     pub(super) fn remember(&self, message: &str, objects: impl Iterator<Item = ObjectKey>) {
         let mut table = self.table();
-        let Table {
+        let DeliveredTable {
             messages,
             order,
             objects: count,
@@ -69,7 +69,7 @@ impl DeliveredObjects {
         }
     }
 
-    fn table(&self) -> MutexGuard<'_, Table> {
+    fn table(&self) -> MutexGuard<'_, DeliveredTable> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

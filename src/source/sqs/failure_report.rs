@@ -19,11 +19,11 @@ pub(super) struct FailureReport {
     permission: &'static str,
     /// What is possible again at the end.
     ended: &'static str,
-    state: Mutex<Option<State>>,
+    state: Mutex<Option<ReportState>>,
 }
 
 #[derive(Debug)]
-struct State {
+struct ReportState {
     began: Instant,
     reported: Instant,
     cause: String,
@@ -56,7 +56,7 @@ impl FailureReport {
             return;
         }
         let began = state.as_ref().map_or(now, |state| state.began);
-        *state = Some(State {
+        *state = Some(ReportState {
             began,
             reported: now,
             cause: cause.clone(),
@@ -96,7 +96,7 @@ impl FailureReport {
         self.state().as_ref().is_some_and(|state| !state.denied)
     }
 
-    fn state(&self) -> MutexGuard<'_, Option<State>> {
+    fn state(&self) -> MutexGuard<'_, Option<ReportState>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

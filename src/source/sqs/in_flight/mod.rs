@@ -52,14 +52,14 @@ pub(super) fn weight(body: usize, objects: usize) -> usize {
 /// All messages in flight, by a number of their own.
 #[derive(Debug)]
 pub(super) struct InFlight {
-    table: Mutex<Table>,
+    table: Mutex<InFlightTable>,
     visibility: Duration,
     max_parked: usize,
     metrics: Arc<Metrics>,
 }
 
 #[derive(Debug, Default)]
-struct Table {
+struct InFlightTable {
     next: u64,
     entries: HashMap<u64, Entry>,
     by_id: HashMap<String, u64>,
@@ -315,7 +315,7 @@ impl InFlight {
         let now = Instant::now();
         let mut due = Due::default();
         let mut table = self.table();
-        let Table {
+        let InFlightTable {
             entries, processed, ..
         } = &mut *table;
         let mut too_long = Vec::new();
@@ -414,7 +414,7 @@ impl InFlight {
         }
     }
 
-    fn evict(&self, table: &mut Table, number: u64) {
+    fn evict(&self, table: &mut InFlightTable, number: u64) {
         self.unpark(table, number);
         if let Some(entry) = table.entries.get_mut(&number) {
             entry.evicted = true;
@@ -425,7 +425,7 @@ impl InFlight {
         }
     }
 
-    fn unpark(&self, table: &mut Table, number: u64) {
+    fn unpark(&self, table: &mut InFlightTable, number: u64) {
         if table.parked.remove(&number) {
             self.metrics.messages_parked.sub(1);
             let weight = table.entries.get(&number).map_or(0, |entry| entry.weight);
@@ -433,7 +433,7 @@ impl InFlight {
         }
     }
 
-    fn take(&self, table: &mut Table, number: u64) -> Option<Entry> {
+    fn take(&self, table: &mut InFlightTable, number: u64) -> Option<Entry> {
         let entry = table.entries.remove(&number)?;
         table.processed.remove(&number);
         if table.by_id.get(&entry.id) == Some(&number) {
@@ -443,7 +443,7 @@ impl InFlight {
         Some(entry)
     }
 
-    fn table(&self) -> MutexGuard<'_, Table> {
+    fn table(&self) -> MutexGuard<'_, InFlightTable> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
