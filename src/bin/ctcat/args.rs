@@ -24,6 +24,7 @@ Examples:
   ctcat --count --stats logs/                    count events and measure speed
   ctcat -c '{\"s3Interval\":\"2d\"}' s3://my-trail-bucket/AWSLogs/
   ctcat -c @config.json sqs://my-queue           follow a queue until Ctrl-C
+  ctcat summary logs/                            who did what, from where and when, on one screen
   ctcat check sqs://my-queue                     test whether Falco can read a source
   ctcat fields                                   list all fields
 
@@ -49,6 +50,12 @@ Exit codes:
   1    a step failed, or the plugin counted errors
   2    the command line is invalid
   130  Ctrl-C";
+
+const SUMMARY_EXAMPLES: &str = "\
+Examples:
+  ctcat summary logs/
+  ctcat summary --by ct.user.arn,ct.useragent --top 20 logs/
+  ctcat summary -c '{\"s3Interval\":\"1d\"}' -o json s3://my-trail-bucket/AWSLogs/ | jq .by";
 
 const FIELDS_EXAMPLES: &str = "\
 Examples:
@@ -97,6 +104,13 @@ pub enum Command {
     /// to it, but SQS counts one receive for each.
     #[command(after_help = CHECK_EXAMPLES)]
     Check(CheckArgs),
+    /// Show who did what, from where and when, on one screen
+    ///
+    /// Reads the sources to their end (a queue until Ctrl-C) and prints the period, the events over time, and the
+    /// most frequent users, services, operations, errors, addresses and regions with their shares of all events.
+    /// Memory is bounded: of a field with more than 50,000 values, rare ones are not counted exactly.
+    #[command(after_help = SUMMARY_EXAMPLES)]
+    Summary(SummaryArgs),
     /// List all fields with type, argument and description
     #[command(after_help = FIELDS_EXAMPLES)]
     Fields(FieldsArgs),
@@ -186,6 +200,44 @@ pub struct CheckArgs {
 }
 
 #[derive(Args)]
+pub struct SummaryArgs {
+    /// Sources to read: files, directories, s3://BUCKET/PREFIX, sqs://QUEUE
+    ///
+    /// The same text as `open_params` in Falco's configuration. Messages of a queue are deleted as Falco would delete
+    /// them, unless `sqsDelete` is false.
+    #[arg(required = true, value_name = "OPEN_PARAMS")]
+    pub sources: Vec<String>,
+
+    /// Fields to count the values of, separated by commas, instead of the usual ones
+    ///
+    /// May be repeated. An argument follows in brackets, as in rules: `ct.value[/userIdentity/arn]`.
+    #[arg(short, long, value_name = "FIELDS")]
+    pub by: Vec<String>,
+
+    /// Number of values to show for each field
+    #[arg(short, long, value_name = "N", default_value_t = 5)]
+    pub top: usize,
+
+    /// Output format
+    #[arg(short, long, value_enum, default_value_t = SummaryFormat::Text)]
+    pub output: SummaryFormat,
+
+    /// Stop after N events
+    #[arg(short = 'n', long, value_name = "N")]
+    pub max_events: Option<u64>,
+
+    #[command(flatten)]
+    pub config: ConfigArgs,
+
+    /// Least severe log lines of the plugin to print to stderr
+    #[arg(long, value_enum, value_name = "LEVEL", default_value_t = LogLevel::DEFAULT)]
+    pub log_level: LogLevel,
+
+    #[command(flatten)]
+    pub library: LibraryArgs,
+}
+
+#[derive(Args)]
 pub struct CompletionsArgs {
     /// Shell to print the script for
     pub shell: Shell,
@@ -246,6 +298,14 @@ pub enum OutputFormat {
     Json,
     /// Tab-separated columns with a header; \N for fields without a value; backslashes and control characters escaped; list elements separated by commas
     Tsv,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SummaryFormat {
+    /// Tables and a bar chart for a screen
+    Text,
+    /// A JSON object
+    Json,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]

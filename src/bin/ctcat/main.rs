@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `args` | the command line |
 //! | `read`, `print` | `ctcat read`: the loop over batches, the lines of output |
+//! | `summary` | `ctcat summary`: frequent values, events over time |
 //! | `check` | `ctcat check` |
 //! | `describe` | `ctcat fields`, `schema`, `info` and `params` |
 //! | `clock`, `escape` | times and untrusted text as text |
@@ -19,6 +20,7 @@ mod interrupt;
 mod print;
 mod read;
 mod stats;
+mod summary;
 mod terminal;
 
 use std::env;
@@ -37,6 +39,7 @@ const PLUGIN: &str = "cloudtrail";
 fn main() -> ExitCode {
     let run = |command| match command {
         Command::Read(args) => read::read(args),
+        Command::Summary(args) => summary::summary(args),
         Command::Check(args) => check::check(args),
         Command::Fields(args) => describe::fields(args),
         Command::Schema(args) => describe::schema(args),
