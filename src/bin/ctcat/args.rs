@@ -138,7 +138,7 @@ pub struct ReadArgs {
     ///
     /// May be repeated. `*` in a name matches any text, and `all` selects every field that needs no argument. An
     /// argument follows in brackets, as in rules: `ec2.imageids[0]`, `ct.value[/userIdentity/arn]`. Without this
-    /// option, the plugin's one-line summary is printed.
+    /// option, a line for people is printed, or with -o json and tsv the plugin's one-line text.
     #[arg(short, long, value_name = "FIELDS")]
     pub fields: Vec<String>,
 
@@ -292,7 +292,7 @@ pub struct LibraryArgs {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum OutputFormat {
-    /// A line for people: the time, then the plugin's summary or field=value for each value
+    /// A line for people: time, region, service and what happened, or field=value for each value of --fields; colored and cut on a terminal
     Text,
     /// One JSON object per line; null for fields without a value
     Json,

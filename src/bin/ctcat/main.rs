@@ -3,7 +3,7 @@
 //! | File | Content |
 //! |---|---|
 //! | `args` | the command line |
-//! | `read`, `print` | `ctcat read`: the loop over batches, the lines of output |
+//! | `read`, `print`, `event_line` | `ctcat read`: the loop over batches, the lines of output |
 //! | `summary` | `ctcat summary`: frequent values, events over time |
 //! | `check` | `ctcat check` |
 //! | `describe` | `ctcat fields`, `schema`, `info` and `params` |
@@ -16,6 +16,7 @@ mod check;
 mod clock;
 mod describe;
 mod escape;
+mod event_line;
 mod interrupt;
 mod print;
 mod read;

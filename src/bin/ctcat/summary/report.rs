@@ -25,6 +25,9 @@ const TABLE_WIDTH: usize = 44;
 /// Width of the text where standard output is no terminal: the same everywhere.
 const PIPE_WIDTH: usize = 100;
 
+/// Width of the line with the period, below which a terminal wraps lines.
+const LEAST_WIDTH: usize = 72;
+
 /// Intervals of the JSON form.
 const JSON_INTERVALS: usize = 200;
 
@@ -46,7 +49,7 @@ impl Report<'_> {
         let out = match format {
             SummaryFormat::Text => {
                 let width = terminal::stdout_width().unwrap_or(PIPE_WIDTH);
-                self.text(top, width.max(TABLE_WIDTH), terminal::stdout_has_color())
+                self.text(top, width.max(LEAST_WIDTH), terminal::stdout_has_color())
             }
             SummaryFormat::Json => self.json(top).to_string() + "\n",
         };
@@ -225,7 +228,7 @@ fn draw(chart: &Chart) -> Vec<String> {
             let (left, right) = (space / 2, space - space / 2);
             lines.push(format!("{start} {:left$}{scale}{:right$} {end}", "", ""));
         }
-        _ => lines.push(format!("from {start}; {scale}")),
+        _ => lines.push(fit(&format!("from {start}; {scale}"), LEAST_WIDTH)),
     }
     lines
 }
@@ -284,7 +287,7 @@ mod tests {
             timeline: &timeline,
             fields: vec![("ct.user", &tally, 3), ("ct.name", &tally, 0)],
         };
-        for width in [60, 80, 93, 200] {
+        for width in [LEAST_WIDTH, 80, 93, 200] {
             for line in report.text(5, width, false).lines() {
                 assert!(line.chars().count() <= width, "{width}: {line}");
                 assert!(!line.contains('\u{1b}'));

@@ -166,12 +166,16 @@ mod tests {
 
     #[test]
     fn columns_have_the_least_usual_duration_that_fits() {
-        let chart = timeline([3600, 3601, 3660, 7190])
-            .chart(60)
-            .expect("a chart");
-        assert_eq!((chart.seconds, chart.start), (300, 3600));
-        assert_eq!(chart.columns.len(), 12);
-        assert_eq!((chart.columns[0], chart.columns[11]), (3, 1));
+        let timeline = timeline([3600, 3601, 3660, 7190]);
+        let chart = timeline.chart(60).expect("a chart");
+        assert_eq!((chart.seconds, chart.start), (60, 3600));
+        assert_eq!(chart.columns.len(), 60);
+        assert_eq!(
+            (chart.columns[0], chart.columns[1], chart.columns[59]),
+            (2, 1, 1)
+        );
+        let chart = timeline.chart(59).expect("a chart");
+        assert_eq!((chart.seconds, chart.columns.len()), (300, 12));
         assert_eq!(chart.highest(), 3);
     }
 
