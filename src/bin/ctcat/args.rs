@@ -4,12 +4,14 @@
 use std::env;
 use std::ffi::OsString;
 use std::fs;
+use std::io;
 use std::iter;
 use std::path::PathBuf;
 
 use clap::builder::PossibleValue;
 use clap::{Arg, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use clap_mangen::Man;
 use cloudtrail::host::Severity;
 
 use crate::Stop;
@@ -123,6 +125,8 @@ pub enum Command {
     /// Print a completion script for a shell
     #[command(after_help = COMPLETIONS_EXAMPLES)]
     Completions(CompletionsArgs),
+    /// Print the manual page, for `man -l -`
+    Man,
 }
 
 #[derive(Args)]
@@ -417,6 +421,23 @@ pub fn completions(shell: Shell) -> Vec<u8> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "ctcat", &mut script);
     script
+}
+
+/// The manual page, with a section for each command.
+pub fn man_page() -> io::Result<Vec<u8>> {
+    let mut cli = Cli::command();
+    cli.build();
+    let mut page = Vec::new();
+    Man::new(cli.clone()).render(&mut page)?;
+    for command in cli.get_subcommands() {
+        let command = command.clone();
+        let section = format!(".SH \"CTCAT {}\"\n", command.get_name().to_uppercase());
+        page.extend_from_slice(section.as_bytes());
+        let man = Man::new(command);
+        man.render_description_section(&mut page)?;
+        man.render_options_section(&mut page)?;
+    }
+    Ok(page)
 }
 
 /// Splits the values of `--fields` at commas, except inside brackets.

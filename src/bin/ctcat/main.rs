@@ -46,6 +46,7 @@ fn main() -> ExitCode {
         Command::Schema(args) => describe::schema(args),
         Command::Info(args) => describe::info(args),
         Command::Params(args) => describe::params(args),
+        Command::Man => Ok(io::stdout().write_all(&args::man_page()?)?),
         Command::Completions(args) => Ok(io::stdout().write_all(&args::completions(args.shell))?),
     };
     match run(Cli::parse_command()) {
