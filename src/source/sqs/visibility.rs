@@ -8,11 +8,9 @@ use tokio::time::{sleep, timeout};
 
 use super::Queue;
 use super::in_flight::{Extension, ExtensionEffect, ExtensionOutcome};
+use super::requests::ENTRIES;
 use crate::aws::{AwsError, ErrorCause};
 use crate::log::{Escaped, Severity};
-
-/// Entries of one request.
-const ENTRIES: usize = 10;
 
 /// Extends messages for as long as the runtime lives. Requests run concurrently, each bounded to a quarter of the
 /// timeout, so that a request that hangs delays no other.

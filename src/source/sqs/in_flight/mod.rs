@@ -81,6 +81,7 @@ pub(super) struct Entry {
     pub(super) evicted: bool,
     received: Instant,
     deleted: bool,
+    failed_deletions: u32,
     /// When its visibility timeout was last set.
     renewed: Instant,
     visible_at: Instant,
@@ -155,6 +156,7 @@ impl InFlight {
         {
             entry.receipt.clone_from(&message.receipt);
             entry.receives = entry.receives.max(message.receives);
+            entry.failed_deletions = 0;
             entry.received = now;
             entry.renewed = now;
             entry.visible_at = now + self.visibility;
@@ -172,6 +174,7 @@ impl InFlight {
             evicted: false,
             received: now,
             deleted: message.deleted,
+            failed_deletions: 0,
             renewed: now,
             visible_at: now + self.visibility,
             extending: false,
@@ -275,6 +278,26 @@ impl InFlight {
         {
             self.take(&mut table, oldest);
         }
+    }
+
+    /// The queue has deleted the message by this receipt handle: takes it out. A message that was received again meanwhile
+    /// stays: the queue deletes it only by its new receipt handle.
+    pub(super) fn deleted(&self, number: u64, receipt: &str) {
+        let mut table = self.table();
+        if let Some(entry) = table.entries.get(&number)
+            && entry.receipt == receipt
+        {
+            self.take(&mut table, number);
+        }
+    }
+
+    /// The queue has not deleted a processed message. How often that happened, or `None` if the deletion is not tried again:
+    /// the message is gone, or it was `refused` and is visible again, so that its next receive deletes it.
+    pub(super) fn deletion_failed(&self, number: u64, refused: bool) -> Option<u32> {
+        let mut table = self.table();
+        let entry = table.entries.get_mut(&number)?;
+        entry.failed_deletions += 1;
+        (!refused || !entry.lapsed).then_some(entry.failed_deletions)
     }
 
     /// How many processed messages are kept.
