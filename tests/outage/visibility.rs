@@ -158,6 +158,25 @@ pub fn deletions_fail_in_part() {
     assert_eq!(feed.metric("messages.deleted"), 40);
 }
 
+/// The queue calls valid handles invalid for five visibility timeouts. Delivered messages stay hidden, which costs no
+/// receive, and are deleted soon after.
+pub fn deletions_are_refused_in_part() {
+    let server = bucket_and_queue(100, 2);
+    send(&server, 0..100);
+    let refused = ServerFault::RefuseSomeEntries("ReceiptHandleIsInvalid");
+    let outage = Duration::from_secs(20);
+    server.fault(ServerRule::of("DeleteMessageBatch", refused).within(Duration::ZERO..outage));
+    let feed = Feed::new(&settings(&server).with("sqsVisibilityTimeout", 3));
+    let mut watched = Watched::open(&feed, &server);
+    watched.during(outage);
+    watched.until_empty(Duration::from_secs(15));
+    assert_once(&watched.reading.ids, &ids(100));
+    assert_no_dead_letters(&server);
+    assert_eq!(receives(&server), [(1, 100)].into());
+    assert_line(&complaints(&feed), &["ReceiptHandleIsInvalid", "retried"]);
+    assert_eq!(feed.metric("messages.deleted"), 100);
+}
+
 pub fn messages_without_receipt_handles() {
     let server = bucket_and_queue(5, 100_000);
     send(&server, 0..5);
