@@ -337,6 +337,21 @@ fn records_in_a_message_are_found_byte_for_byte() {
 }
 
 #[test]
+fn records_of_the_samples_are_found() {
+    for (body, id) in [
+        (sample!("record-in-eventbridge.json"), "in-eventbridge"),
+        (sample!("record-in-eventbridge-in-sns.json"), "in-sns"),
+        (sample!("record.json"), "in-body"),
+        (sample!("records-log.json"), "in-log"),
+    ] {
+        let (text, is_insight) = records(body).expect("records");
+        let record: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        let record = record.pointer("/Records/0").unwrap_or(&record);
+        assert_eq!((&record["eventID"], is_insight), (&id.into(), false));
+    }
+}
+
+#[test]
 fn record_is_neither_a_notification_nor_ignored_whatever_its_own_members_are() {
     for member in [
         r#""s3":{"bucket":{"name":"bucket"},"object":{"key":"k"}}"#,
