@@ -94,6 +94,8 @@ harness::scenarios! {
     buckets_that_are_not_allowed_fail_their_messages: selection::buckets_that_are_not_allowed_fail_their_messages,
     objects_of_other_accounts_are_skipped: selection::objects_of_other_accounts_are_skipped,
     objects_that_are_too_old_are_skipped: selection::objects_that_are_too_old_are_skipped,
+    received_mode_names_what_is_given_up: visibility::received_mode_names_what_is_given_up,
+    delivered_messages_that_are_received_again_are_deleted: visibility::delivered_messages_that_are_received_again_are_deleted,
     deletions_fail_in_part: visibility::deletions_fail_in_part,
     messages_without_receipt_handles: visibility::messages_without_receipt_handles,
     given_up_only_after_15_minutes: give_up::only_after_15_minutes,

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::in_flight::Entry;
 use super::process::ObjectKey;
-use super::requests::{Deletion, ENTRIES};
+use super::requests::{Deletion, ENTRIES, take_entries};
 use super::{Queue, Redrive};
 use crate::log::{Escaped, Severity};
 use crate::object::ack::{Failure, Settled};
@@ -163,11 +163,11 @@ impl Pending {
     /// Starts one request of each kind.
     fn request(&mut self, queue: &Arc<Queue>, requests: &mut JoinSet<FailedDeletions>) {
         // Closing takes the messages away after this.
-        let deletes = queue.in_flight.receipts(&first_of(&mut self.deletes));
+        let deletes = queue.in_flight.receipts(&take_entries(&mut self.deletes));
         if !deletes.is_empty() {
             requests.spawn(delete(Arc::clone(queue), deletes));
         }
-        let returns = first_of(&mut self.returns);
+        let returns = take_entries(&mut self.returns);
         if !returns.is_empty() {
             let queue = Arc::clone(queue);
             requests.spawn(async move {
@@ -200,12 +200,6 @@ async fn delete(queue: Arc<Queue>, messages: Vec<(u64, String)>) -> FailedDeleti
         }
     }
     failed
-}
-
-/// Takes as many entries as one request can have.
-fn first_of<T>(entries: &mut Vec<T>) -> Vec<T> {
-    let rest = entries.split_off(entries.len().min(ENTRIES));
-    std::mem::replace(entries, rest)
 }
 
 /// Deletes what is processed and returns what is not, all at the same time.
@@ -257,12 +251,8 @@ impl Queue {
     fn settle(&self, number: u64, objects: &[ObjectKey], outcome: Settled) -> Fate {
         let rules = &self.rules;
         if rules.delete && rules.delete_on_receipt {
-            if let (Some(entry), Some(Failure::Permanent(why))) =
-                (self.in_flight.remove(number), outcome.failure)
-            {
-                let name = format!("{}: message {}", self.shown, Escaped(&entry.id));
-                self.log
-                    .lost(&name, &why, "deleted on receipt (sqsDeleteWhen)");
+            if let Some(entry) = self.in_flight.remove(number) {
+                self.report_deleted(&entry, outcome);
             }
             return Fate::Nothing;
         }
@@ -303,6 +293,25 @@ impl Queue {
             Some(entry) => Fate::Return(entry.receipt, pause),
             None => Fate::Nothing,
         }
+    }
+
+    /// Names a message that was deleted on receipt and not delivered, unless the source closes.
+    fn report_deleted(&self, entry: &Entry, outcome: Settled) {
+        let why = match outcome.failure {
+            Some(Failure::Permanent(why)) => why,
+            Some(Failure::Transient) if entry.evicted => {
+                let objects = outcome.delivered.iter();
+                format!(
+                    "{} of its {} objects are given up: it has waited too long, or too many messages wait",
+                    objects.filter(|delivered| !**delivered).count(),
+                    outcome.delivered.len()
+                )
+            }
+            _ => return,
+        };
+        let name = format!("{}: message {}", self.shown, Escaped(&entry.id));
+        self.log
+            .lost(&name, &why, "deleted on receipt (sqsDeleteWhen)");
     }
 
     /// Names a message that failed permanently, and what happens to it next. The line is suppressed only at later receives.

@@ -50,10 +50,6 @@ struct NamedObjects {
     objects: Vec<NamedObject>,
     /// Why the message fails even if all of these are delivered.
     reason: Option<String>,
-    /// See [`weight`].
-    weight: usize,
-    /// The permit for what the message's body expands to.
-    permit: Option<OwnedSemaphorePermit>,
 }
 
 /// Processes messages, each with its number in flight, in the order of their arrival.
@@ -101,12 +97,12 @@ impl Processor {
                 return self.settle(number, Some(why));
             }
         };
-        let mut named = queue.named_objects(parsed);
+        let named = queue.named_objects(parsed);
         if named.objects.is_empty() {
             return self.settle(number, named.reason);
         }
-        named.weight = weight(len, named.objects.len());
-        named.permit = permit;
+        let weight = weight(len, named.objects.len());
+        queue.in_flight.expanded(number, weight, permit);
         let task = tokio::spawn(self.clone().download_all(number, message, named));
         queue.in_flight.set_task(number, task.abort_handle());
     }
@@ -142,13 +138,7 @@ impl Processor {
     /// Downloads what a message names, and hands it to the decode threads.
     async fn download_all(self, number: u64, message: Received, named: NamedObjects) {
         let queue = &self.queue;
-        let NamedObjects {
-            objects,
-            reason,
-            weight,
-            permit,
-        } = named;
-        queue.in_flight.expanded(number, weight, permit);
+        let NamedObjects { objects, reason } = named;
         let keys: Vec<ObjectKey> = objects.iter().map(|object| object.key).collect();
         let done = self.done.clone();
         let ack_handles = ack_handles(objects.len(), move |mut outcome| {
@@ -271,8 +261,6 @@ impl Queue {
         NamedObjects {
             objects,
             reason: first_of(&problems),
-            weight: 1,
-            permit: None,
         }
     }
 }

@@ -17,6 +17,12 @@ use crate::log::{Escaped, Severity};
 /// Entries of one request.
 pub(super) const ENTRIES: usize = 10;
 
+/// Takes as many entries as one request can have.
+pub(super) fn take_entries<T>(entries: &mut Vec<T>) -> Vec<T> {
+    let rest = entries.split_off(entries.len().min(ENTRIES));
+    std::mem::replace(entries, rest)
+}
+
 /// Codes of failed entries that a further try with the same receipt handle rarely changes.
 const REFUSED_CODES: [&str; 3] = [
     "ReceiptHandleIsInvalid",
