@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use crate::json::text::{compact, unescaped, unescaped_is};
+use crate::json::text::{compact, unescaped};
 use crate::json::{Tape, Value};
 use crate::log::Escaped;
 use crate::log::quote::{quoted, truncated};
@@ -19,9 +19,11 @@ pub(super) fn members<const N: usize>(
 ) -> [Option<Value>; N] {
     let mut found = [None; N];
     for (key, value) in tape.members(object) {
-        let at = names
-            .iter()
-            .position(|name| unescaped_is(key, name.as_bytes()));
+        let unescaped = match !tape.is_plain() && key.contains(&b'\\') {
+            true => Cow::Owned(unescaped(key)),
+            false => Cow::Borrowed(key),
+        };
+        let at = names.iter().position(|name| name.as_bytes() == &*unescaped);
         if let Some(place) = at.and_then(|at| found.get_mut(at)) {
             place.get_or_insert(value);
         }
