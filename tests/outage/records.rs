@@ -45,6 +45,11 @@ fn event(number: usize) -> String {
     )
 }
 
+/// An EventBridge event whose record has this eventID.
+pub fn event_with(id: &str) -> String {
+    event(0).replace(&record_id(0), id)
+}
+
 fn in_sns(body: &str) -> String {
     json!({"Type": "Notification", "MessageId": "1", "Message": body}).to_string()
 }
