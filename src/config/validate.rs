@@ -176,7 +176,10 @@ fn allowed(schema: &Value) -> String {
                 minimum.unwrap_or(0)
             ),
         },
-        Some("array") => "a list of strings, such as [\"a\", \"b\"]".to_owned(),
+        Some("array") => format!(
+            "a list in which each element is {}",
+            allowed(&schema["items"])
+        ),
         Some("object") => {
             let keys: Vec<&str> = keys(schema).collect();
             format!("an object with some of the keys {}", keys.join(", "))
