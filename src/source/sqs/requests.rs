@@ -53,10 +53,8 @@ impl Queue {
         let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
         for _ in 0..TRIES {
             let deletions = self.delete(&receipts).await;
-            let mut failed = deletions
-                .iter()
-                .map(|deletion| *deletion == Deletion::Failed);
-            receipts.retain(|_| failed.next() == Some(true));
+            let mut deletions = deletions.into_iter();
+            receipts.retain(|_| deletions.next() != Some(Deletion::Deleted));
             if receipts.is_empty() {
                 return;
             }
