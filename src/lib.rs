@@ -112,6 +112,6 @@ pub mod testing {
     pub use crate::object_key::{is_log, time as key_time};
     pub use crate::pipeline::{Next, Pipeline, Settings};
     pub use crate::source::open_params::OpenParams;
-    pub use crate::source::sqs::notification::{Notification, parse as parse_notification};
+    pub use crate::source::sqs::notification::{Notification, Parser as NotificationParser};
     pub use crate::timestamp::{nanoseconds, parse as parse_timestamp};
 }

@@ -44,6 +44,12 @@ pub struct Config {
     /// Number of receives after which a message that fails permanently is deleted with an error. Without effect if the queue has a redrive policy.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub sqs_max_receives: u32,
+    /// Accept CloudTrail records in messages, as EventBridge sends them. false: such a message counts as unknown and fails permanently.
+    pub sqs_records: bool,
+    /// Buckets that a message may have objects read from: names or globs, in which * stands for any characters and ? for one. An object in another bucket is a permanent failure of its message. Empty: all buckets.
+    pub sqs_allowed_buckets: Vec<String>,
+    /// Age above which an object that a message names is skipped, by the time in its name: a number and a unit (w, d, h, m or s), such as 12h or 7d; at least 1m. Empty: no limit.
+    pub sqs_max_age: String,
     /// Accepted for compatibility, without effect: the format of a notification is recognized from the message.
     #[serde(rename = "useS3SNS")]
     pub use_s3_sns: bool,
@@ -52,7 +58,7 @@ pub struct Config {
     pub s3_download_concurrency: u32,
     /// Interval of log files to read, by the time in their names: 5d (the last five days), 5d-2d, 2023-04-05T06:00:00Z, or a start and an end of either kind joined by a dash. Units are w, d, h, m and s. Empty: all files.
     pub s3_interval: String,
-    /// Account IDs to read from the bucket of an organization trail, separated by commas. Empty: all accounts.
+    /// Account IDs to read from the bucket of an organization trail, separated by commas; for sqs:// by the account in the object's key. Empty: all accounts.
     pub s3_account_list: String,
     /// What to do with an object that cannot be read after all retries: log and count it and read on (skip), or end the source with an error (fail).
     pub s3_on_error: OnError,
@@ -135,6 +141,9 @@ impl Default for Config {
             sqs_wait_seconds: 20,
             sqs_visibility_timeout: 0,
             sqs_max_receives: 5,
+            sqs_records: true,
+            sqs_allowed_buckets: Vec::new(),
+            sqs_max_age: String::new(),
             use_s3_sns: false,
             s3_download_concurrency: 32,
             s3_interval: String::new(),
@@ -166,6 +175,11 @@ impl Config {
     /// The configured visibility timeout in seconds; `None` means the queue's own.
     pub fn sqs_visibility_timeout(&self) -> Option<u32> {
         Some(self.sqs_visibility_timeout).filter(|seconds| *seconds > 0)
+    }
+
+    /// The age above which objects are skipped; `None` means no limit.
+    pub fn sqs_max_age(&self) -> Option<Duration> {
+        max_age(&self.sqs_max_age)
     }
 
     /// How long temporary failures of an `s3://` source are retried.
@@ -202,6 +216,8 @@ pub fn parse(text: &str) -> Result<(Config, Vec<String>)> {
     Interval::parse(&config.s3_interval, timestamp::now())?;
     check_accounts(&config.s3_account_list)?;
     check_retry_for(&config.s3_retry_for)?;
+    check_max_age(&config.sqs_max_age)?;
+    check_buckets(&config.sqs_allowed_buckets)?;
     check_endpoint(&config.aws.endpoint)?;
     Ok((config, warnings))
 }
@@ -259,6 +275,43 @@ fn check_retry_for(text: &str) -> Result<()> {
             format!(
                 "s3RetryFor: {} is not allowed; allowed is a duration from 1s to 7d, such as \"90s\", \"30m\", \"2h\" or \"1d\"",
                 quoted(text)
+            ),
+        )),
+    }
+}
+
+/// The duration of `sqsMaxAge`; `None` if it is empty, malformed or too short: names have minutes.
+fn max_age(text: &str) -> Option<Duration> {
+    interval::duration(text).filter(|duration| *duration >= Duration::from_secs(60))
+}
+
+fn check_max_age(text: &str) -> Result<()> {
+    if text.is_empty() || max_age(text).is_some() {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Config,
+        format!(
+            "sqsMaxAge: {} is not allowed; allowed is a duration of at least 1m, such as \"12h\" or \"7d\", or empty text",
+            quoted(text)
+        ),
+    ))
+}
+
+fn check_buckets(patterns: &[String]) -> Result<()> {
+    let is_pattern = |pattern: &&String| {
+        !pattern.is_empty()
+            && pattern
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b".-_*?".contains(&byte))
+    };
+    match patterns.iter().find(|pattern| !is_pattern(pattern)) {
+        None => Ok(()),
+        Some(pattern) => Err(Error::new(
+            ErrorKind::Config,
+            format!(
+                "sqsAllowedBuckets: {} is not the name of a bucket or a glob; allowed are names of letters, digits, dots, dashes and underscores, with * and ?",
+                quoted(pattern)
             ),
         )),
     }

@@ -44,6 +44,8 @@ fn defaults_match_the_documentation() {
     assert_eq!(config.sqs_visibility_timeout(), None);
     assert_eq!(config.s3_retry_for(), Duration::from_secs(1800));
     assert_eq!(config.lost_log, "");
+    assert!(config.sqs_records && config.sqs_allowed_buckets.is_empty());
+    assert_eq!(config.sqs_max_age(), None);
     assert_eq!(config.sqs_max_receives, 5);
     assert_eq!(config.s3_download_concurrency, 32);
     assert_eq!(config.max_buffered_bytes, 268_435_456);
@@ -58,6 +60,7 @@ fn every_key_is_read() {
         r#"{
             "sqsDelete": false, "sqsDeleteWhen": "received", "sqsOwnerAccount": "123456789012",
             "sqsWaitSeconds": 0, "sqsVisibilityTimeout": 60, "sqsMaxReceives": 3, "useS3SNS": true,
+            "sqsRecords": false, "sqsAllowedBuckets": ["trail", "logs-*"], "sqsMaxAge": "7d",
             "s3DownloadConcurrency": 1024, "s3Interval": "5d-2d",
             "s3AccountList": "123456789012, 210987654321 ,123456789012", "s3OnError": "fail", "s3RetryFor": "2h",
             "lostLog": "/var/log/lost.jsonl", "useAsync": false, "includeInsights": true, "decodeThreads": 3,
@@ -73,7 +76,7 @@ fn every_key_is_read() {
     assert_eq!(config.decode_threads(), 3);
     assert_eq!(config.sqs_visibility_timeout(), Some(60));
     assert_eq!(config.s3_retry_for(), Duration::from_secs(7200));
-    assert_eq!(config.set_keys.len(), 28, "{:?}", config.set_keys);
+    assert_eq!(config.set_keys.len(), 31, "{:?}", config.set_keys);
     let expected = Config {
         sqs_delete: false,
         sqs_delete_when: SqsDeleteWhen::Received,
@@ -81,6 +84,9 @@ fn every_key_is_read() {
         sqs_wait_seconds: 0,
         sqs_visibility_timeout: 60,
         sqs_max_receives: 3,
+        sqs_records: false,
+        sqs_allowed_buckets: vec!["trail".into(), "logs-*".into()],
+        sqs_max_age: "7d".into(),
         use_s3_sns: true,
         s3_download_concurrency: 1024,
         s3_interval: "5d-2d".into(),
@@ -299,6 +305,22 @@ fn invalid_value_is_an_error_with_key_value_and_allowed_values() {
             ["s3RetryFor: \"0s\" ", "from 1s to 7d"],
         ),
         (
+            r#"{"sqsMaxAge": "59s"}"#,
+            ["sqsMaxAge: \"59s\" ", "at least 1m"],
+        ),
+        (
+            r#"{"sqsAllowedBuckets": "trail"}"#,
+            ["sqsAllowedBuckets: \"trail\" ", "a list in which"],
+        ),
+        (
+            r#"{"sqsAllowedBuckets": ["trail", 7]}"#,
+            ["sqsAllowedBuckets", "a string, in quotes"],
+        ),
+        (
+            r#"{"sqsAllowedBuckets": ["trail", "s3://trail"]}"#,
+            ["sqsAllowedBuckets: \"s3://trail\" ", "with * and ?"],
+        ),
+        (
             r#"{"s3RetryFor": "8d"}"#,
             ["s3RetryFor: \"8d\" ", "from 1s to 7d"],
         ),
@@ -428,6 +450,7 @@ fn the_schema_uses_plain_keywords_only() {
             "description",
             "type",
             "properties",
+            "items",
             "enum",
             "default",
             "minimum",
@@ -461,7 +484,7 @@ fn schema_has_types_ranges_and_defaults() {
         .expect("keys")
         .keys()
         .collect();
-    assert_eq!(keys.len(), 19, "{keys:?}");
+    assert_eq!(keys.len(), 22, "{keys:?}");
     assert_eq!(
         property("aws")["properties"]
             .as_object()
@@ -522,7 +545,7 @@ fn the_defaults_in_the_schema_are_accepted() {
     let defaults: serde_json::Map<String, Value> = defaults
         .filter_map(|(key, property)| Some((key.clone(), property.get("default")?.clone())))
         .collect();
-    assert_eq!(defaults.len(), 19);
+    assert_eq!(defaults.len(), 22);
     let config = config(&Value::Object(defaults).to_string());
     let set_keys = config.set_keys.clone();
     assert_eq!(

@@ -123,7 +123,7 @@ impl Validator<'_> {
     }
 }
 
-/// Normalizes a boolean, string or integer that the schema of type `value_type` allows; otherwise returns it as the error.
+/// Normalizes a boolean, string, integer or list of strings that the schema of type `value_type` allows; otherwise returns it as the error.
 fn accept(value: Value, value_type: &str, schema: &Value) -> std::result::Result<Value, Value> {
     let is_allowed = match value_type {
         "boolean" => value.is_boolean(),
@@ -135,6 +135,10 @@ fn accept(value: Value, value_type: &str, schema: &Value) -> std::result::Result
             Some(number) if in_range(number, schema) => return Ok(number.into()),
             _ => false,
         },
+        "array" => {
+            let elements = value.as_array();
+            elements.is_some_and(|elements| elements.iter().all(Value::is_string))
+        }
         _ => false,
     };
     if is_allowed { Ok(value) } else { Err(value) }
@@ -172,6 +176,10 @@ fn allowed(schema: &Value) -> String {
                 minimum.unwrap_or(0)
             ),
         },
+        Some("array") => format!(
+            "a list in which each element is {}",
+            allowed(&schema["items"])
+        ),
         Some("object") => {
             let keys: Vec<&str> = keys(schema).collect();
             format!("an object with some of the keys {}", keys.join(", "))
