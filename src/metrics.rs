@@ -57,6 +57,8 @@ metrics! {
     skipped_digest c"skipped.digest" true,
     /// Objects named by messages and skipped because their key is not that of a CloudTrail log.
     skipped_not_a_log c"skipped.not_a_log" true,
+    /// Events that `dropEvents` drops.
+    skipped_dropped c"skipped.dropped" true,
     /// Text ranges skipped because of unbalanced braces or quotes.
     damaged_unbalanced c"damaged.unbalanced" true,
     /// Values in place of a record that are not objects.

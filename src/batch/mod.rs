@@ -5,18 +5,21 @@
 //! cleared and built again.
 #![forbid(unsafe_code)]
 
+mod event_filter;
 pub mod hot_fields;
 mod precomputed;
 
 use std::sync::Arc;
 
+use event_filter::BatchFilter;
+pub use event_filter::EventFilter;
 use precomputed::PrecomputedValues;
 pub use precomputed::{Appended, Precompute, PrecomputedValue, Row};
 
 use crate::event_layout;
 use crate::json::text::{unescaped, unescaped_is};
 use crate::json::{Tape, TapeBuffer, TapeSpan};
-use crate::key_table::{KnownKey, RecordIndex};
+use crate::key_table::{KeyTable, KnownKey, RecordIndex};
 use crate::object::ack::AckHandle;
 use crate::timestamp;
 
@@ -32,6 +35,7 @@ pub struct Batch {
     records: Vec<EventEntry>,
     tapes: TapeBuffer,
     precomputed: PrecomputedValues,
+    filter: BatchFilter,
     /// Number of objects that end in this batch.
     pub objects: u64,
     /// Stored bytes that were read for this batch.
@@ -58,6 +62,15 @@ pub struct Record<'b> {
     pub index: &'b RecordIndex,
 }
 
+/// What is done with every record; injected, so that delivery does not know fields.
+#[derive(Clone, Debug)]
+pub struct RecordHooks {
+    /// Computes field values ahead of the host's requests.
+    pub precompute: Arc<dyn Precompute>,
+    /// Drops records.
+    pub filter: Option<Arc<dyn EventFilter>>,
+}
+
 /// Decides whether a record becomes an event, and with which time.
 #[derive(Clone, Copy, Debug)]
 pub struct EventPolicy {
@@ -78,6 +91,8 @@ pub enum RecordOutcome {
     Digest,
     /// Skipped: neither the record nor the file's name has a time.
     NoTime,
+    /// Dropped by the filter.
+    Dropped,
 }
 
 impl Batch {
@@ -90,15 +105,25 @@ impl Batch {
             index: RecordIndex::of(tape),
         };
         let index = &entry.index;
-        let timestamp = match event_time(tape, index, policy) {
+        let record = Record { tape, index };
+        let keys = &mut KeyTable::default();
+        if self.filter.is_active() || self.precomputed.is_active() {
+            keys.reset(index);
+        }
+        let outcome = match skipped(tape, index, policy) {
+            None if self.filter.drops(record, keys) => Err(RecordOutcome::Dropped),
+            None => event_time(tape, index, policy).ok_or(RecordOutcome::NoTime),
+            Some(skipped) => Err(skipped),
+        };
+        let timestamp = match outcome {
             Ok(timestamp) => timestamp,
-            Err(skipped) => {
+            Err(outcome) => {
                 self.tapes.discard(span);
-                return skipped;
+                return outcome;
             }
         };
         self.newest = self.newest.max(timestamp);
-        self.precomputed.push(Record { tape, index });
+        self.precomputed.push(record, keys);
         self.starts.push(event_layout::push(
             &mut self.bytes,
             event_layout::PLUGIN_ID,
@@ -182,6 +207,12 @@ impl Batch {
         self.precomputed.bytes()
     }
 
+    /// Treats each record from now on with these hooks. The batch must be empty.
+    pub fn hook_with(&mut self, hooks: &RecordHooks) {
+        self.filter.set(&hooks.filter);
+        self.precompute_with(&hooks.precompute);
+    }
+
     /// Precomputes values for each event from now on. The batch must be empty.
     pub fn precompute_with(&mut self, computer: &Arc<dyn Precompute>) {
         self.precomputed.start(computer);
@@ -219,27 +250,29 @@ impl Batch {
     }
 }
 
-/// The time of the record's event in nanoseconds since 1970, or why the record is skipped.
-fn event_time(
-    tape: Tape<'_>,
-    index: &RecordIndex,
-    policy: EventPolicy,
-) -> Result<u64, RecordOutcome> {
-    let string = |key| tape.string(index.value(key)?);
+/// Why the record is no event, by its kind; `None` if it is one.
+fn skipped(tape: Tape<'_>, index: &RecordIndex, policy: EventPolicy) -> Option<RecordOutcome> {
     if !policy.insights
-        && let Some(event_type) = string(KnownKey::EventType)
+        && let Some(event_type) = string(tape, index, KnownKey::EventType)
         && unescaped_is(event_type, b"AwsCloudTrailInsight")
     {
-        return Err(RecordOutcome::Insight);
+        return Some(RecordOutcome::Insight);
     }
-    if index.value(KnownKey::DigestS3Object).is_some() {
-        return Err(RecordOutcome::Digest);
-    }
-    string(KnownKey::EventTime)
+    let is_digest = index.value(KnownKey::DigestS3Object).is_some();
+    is_digest.then_some(RecordOutcome::Digest)
+}
+
+/// The time of the record's event in nanoseconds since 1970; `None` if there is none.
+fn event_time(tape: Tape<'_>, index: &RecordIndex, policy: EventPolicy) -> Option<u64> {
+    string(tape, index, KnownKey::EventTime)
         .and_then(parse_time)
         .or_else(|| window_time(tape, index))
         .or(policy.file_time)
-        .ok_or(RecordOutcome::NoTime)
+}
+
+/// The text between the quotes of the string that is the value of `key`.
+fn string<'t>(tape: Tape<'t>, index: &RecordIndex, key: KnownKey) -> Option<&'t [u8]> {
+    tape.string(index.value(key)?)
 }
 
 /// The end of an aggregated record's window, or its start if it has no end.

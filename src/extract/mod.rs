@@ -9,6 +9,7 @@
 mod arena;
 mod argument;
 mod detached;
+pub mod event_filter;
 pub mod field_usage;
 mod precompute;
 mod value;

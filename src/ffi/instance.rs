@@ -217,13 +217,17 @@ impl Instance {
         let sum =
             |counters: &[&Counter]| -> u64 { counters.iter().map(|counter| counter.value()).sum() };
         let (damaged, skipped, errors) = (sum(&damaged), sum(&skipped), sum(&errors));
+        let withheld = match metrics.skipped_dropped.value() {
+            0 => String::new(),
+            dropped => format!("; events dropped by dropEvents: {dropped}"),
+        };
         state.context.log.line(
             match damaged + errors {
                 0 => Severity::Info,
                 _ => Severity::Warning,
             },
             format_args!(
-                "source complete; totals so far: {} events from {} files; records skipped: {skipped}, damaged: {damaged}; files with errors: {errors}",
+                "source complete; totals so far: {} events from {} files; records skipped: {skipped}, damaged: {damaged}; files with errors: {errors}{withheld}",
                 metrics.events.value(),
                 metrics.objects.value(),
             ),

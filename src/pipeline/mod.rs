@@ -20,7 +20,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, bounded, unbounded};
 
 pub use sender::{ObjectSender, OutputSlot, UnorderedSender};
 
-use crate::batch::{Batch, Precompute};
+use crate::batch::{Batch, RecordHooks};
 use crate::decode::Limits;
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::Log;
@@ -72,10 +72,10 @@ impl Pipeline {
         settings: Settings,
         metrics: Arc<Metrics>,
         log: Arc<Log>,
-        precompute: Arc<dyn Precompute>,
+        hooks: RecordHooks,
         feed: impl FnOnce(ObjectSender) + Send + 'static,
     ) -> Result<Pipeline> {
-        let shared = Arc::new(PipelineState::new(settings, metrics, log, precompute));
+        let shared = Arc::new(PipelineState::new(settings, metrics, log, hooks));
         // Declared before the channels, so dropped after them: if a thread cannot be started, those that wait for work see
         // closed channels before they are joined.
         let mut pipeline = Pipeline {
