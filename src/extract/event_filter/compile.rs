@@ -10,7 +10,7 @@ use super::glob::Globs;
 use super::{DropFilter, Expected, FieldTest, Matcher};
 use crate::batch::EventFilter;
 use crate::error::{Error, ErrorKind, Result};
-use crate::fields::{Arg, FIELDS, FieldExtractor, Pointer};
+use crate::fields::{Arg, CompiledArgument, FIELDS, FieldExtractor, Pattern, Pointer};
 use crate::log::quote::quoted;
 
 /// Fields that name the service; each object needs one of them.
@@ -72,17 +72,6 @@ const SET_BY_AWS: &[&str] = &[
     "ct.vpcendpointid",
     "s3.cnt.*",
 ];
-
-/// The argument in brackets after a field's name, compiled.
-#[derive(Debug)]
-pub(super) enum FieldArgument {
-    /// The field has one value and no argument.
-    None,
-    /// The value at a JSON pointer.
-    Pointer(Pointer),
-    /// The values of a list, or the one with this index.
-    Items(Option<u64>),
-}
 
 /// A filter, if there is one, and warnings about it.
 pub type CompiledFilter = (Option<Arc<dyn EventFilter>>, Vec<String>);
@@ -168,16 +157,19 @@ fn field_test(name: &str, value: &Value) -> std::result::Result<FieldTest, Strin
         ));
     };
     let extractor = FIELDS[field].extractor;
+    let invalid = |problem: Error| problem.to_string();
     let argument = match (extractor, argument) {
-        (FieldExtractor::Pointer, Some(text)) => {
-            FieldArgument::Pointer(Pointer::compile(text).map_err(|error| error.to_string())?)
-        }
-        (FieldExtractor::ImageIds, None) => FieldArgument::Items(None),
-        (FieldExtractor::ImageIds, Some(text)) => match text.parse() {
-            Ok(index) => FieldArgument::Items(Some(index)),
+        (FieldExtractor::Pointer | FieldExtractor::PointerNumber, Some(text)) => Some(
+            CompiledArgument::Pointer(Pointer::compile(text).map_err(invalid)?),
+        ),
+        (FieldExtractor::PointerList, Some(text)) => Some(CompiledArgument::Pattern(
+            Pattern::compile(text).map_err(invalid)?,
+        )),
+        (FieldExtractor::List(_), Some(text)) => match text.parse() {
+            Ok(index) => Some(CompiledArgument::Index(index)),
             Err(_) => return Err(format!("{}: the index is not a number", quoted(name))),
         },
-        (_, None) if FIELDS[field].arg != Arg::RequiredKey => FieldArgument::None,
+        (_, None) if FIELDS[field].arg != Arg::RequiredKey => None,
         (_, None) => {
             return Err(format!(
                 "{base} needs an argument, as in {base}[/requestParameters/bucketName]"
@@ -216,10 +208,10 @@ fn text_of(value: &Value) -> String {
 fn cost(test: &FieldTest) -> (bool, u8, (usize, usize)) {
     let is_missing = matches!(test.expected, Expected::NoValue);
     let work = match (&test.argument, FIELDS[test.field].extractor) {
-        (FieldArgument::None, FieldExtractor::Key(key)) if key.is_of_record() => 0,
-        (FieldArgument::None, FieldExtractor::Key(_)) => 1,
-        (FieldArgument::None, FieldExtractor::Text(_)) => 3,
-        (FieldArgument::None, _) => 2,
+        (None, FieldExtractor::Key(key)) if key.is_of_record() => 0,
+        (None, FieldExtractor::Key(_)) => 1,
+        (None, FieldExtractor::Text(_)) => 3,
+        (None, _) => 2,
         _ => 4,
     };
     let breadth = match &test.expected {

@@ -13,10 +13,9 @@ use std::io::Write;
 
 pub use self::compile::compile;
 
-use self::compile::FieldArgument;
 use self::glob::Globs;
 use crate::batch::{EventFilter, Record};
-use crate::fields::{self, FIELDS, FieldValue, RecordView};
+use crate::fields::{self, CompiledArgument, FIELDS, FieldValue, ListItem, RecordView};
 use crate::json::{Tape, Value};
 use crate::key_table::KeyTable;
 
@@ -38,7 +37,7 @@ struct Matcher {
 struct FieldTest {
     /// The field's number.
     field: usize,
-    argument: FieldArgument,
+    argument: Option<CompiledArgument>,
     /// Field and argument, as configured.
     name: Box<str>,
     expected: Expected,
@@ -86,20 +85,11 @@ impl FieldTest {
     ) -> bool {
         let tape = view.tape;
         scratch.clear();
-        let value = match &self.argument {
-            FieldArgument::None => fields::extract(FIELDS[self.field].extractor, view, scratch),
-            FieldArgument::Pointer(pointer) => match pointer.value(view) {
-                Some(value) => FieldValue::Json(value),
-                None => FieldValue::None,
-            },
-            FieldArgument::Items(index) => {
-                let mut found = false;
-                fields::ec2_image_ids(view, |position, value| {
-                    let is_selected = index.is_none_or(|index| index == position as u64);
-                    found |= is_selected && matches_json(tape, value, scratch, &is_match);
-                });
-                return found;
-            }
+        let extractor = FIELDS[self.field].extractor;
+        let argument = self.argument.as_ref();
+        let value = match argument {
+            None => fields::extract(extractor, view, scratch),
+            Some(argument) => fields::extract_with(extractor, argument, view),
         };
         match value {
             FieldValue::None => false,
@@ -110,6 +100,16 @@ impl FieldTest {
                 // Writing to memory does not fail.
                 let _ = write!(scratch, "{number}");
                 is_match(scratch)
+            }
+            FieldValue::List => {
+                let mut found = false;
+                fields::each_item(extractor, argument, view, &mut |item| {
+                    found |= match item {
+                        ListItem::Json(value) => matches_json(tape, value, scratch, &is_match),
+                        ListItem::Text(text) => is_match(text),
+                    };
+                });
+                found
             }
         }
     }

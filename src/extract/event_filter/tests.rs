@@ -207,6 +207,19 @@ fn list_matches_if_any_of_its_values_does() {
         assert_eq!(drops_with(keys.clone(), instances), dropped, "{keys}");
     }
     assert!(drops_with(json!({"ec2.imageids": null}), ""));
+    let values = r#","resources":[{"ARN":"a1"},{"arn":"a2"}],"requestParameters":{"items":[{"n":"7"},{"n":8}]}"#;
+    for (keys, dropped) in [
+        (
+            json!({"ct.values[/requestParameters/items/*/n]": "8"}),
+            true,
+        ),
+        (json!({"ct.values[/requestParameters/items/*/n]": 9}), false),
+        (json!({"ct.num[/requestParameters/items/0/n]": 7}), true),
+        (json!({"ct.resources.arn": "a2"}), true),
+        (json!({"ct.resources.arn[0]": "a2"}), false),
+    ] {
+        assert_eq!(drops_with(keys.clone(), values), dropped, "{keys}");
+    }
 }
 
 #[test]
