@@ -96,7 +96,7 @@ mod timestamp;
 #[doc(hidden)]
 pub mod testing {
     pub use crate::batch::{
-        Batch, EventFilter, EventPolicy, Precompute, RecordHooks, RecordOutcome,
+        Batch, EventFilter, EventPolicy, FingerprintKey, Precompute, RecordHooks, RecordOutcome,
     };
     pub use crate::config::interval::Interval;
     pub use crate::config::parse as parse_config;

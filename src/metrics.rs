@@ -59,6 +59,8 @@ metrics! {
     skipped_not_a_log c"skipped.not_a_log" true,
     /// Events that `dropEvents` drops.
     skipped_dropped c"skipped.dropped" true,
+    /// Duplicates of delivered events that `dedupWindow` withholds.
+    skipped_duplicate c"skipped.duplicate" true,
     /// Text ranges skipped because of unbalanced braces or quotes.
     damaged_unbalanced c"damaged.unbalanced" true,
     /// Values in place of a record that are not objects.

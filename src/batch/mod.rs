@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod event_filter;
+mod fingerprint;
 pub mod hot_fields;
 mod precomputed;
 
@@ -13,6 +14,8 @@ use std::sync::Arc;
 
 use event_filter::BatchFilter;
 pub use event_filter::EventFilter;
+use fingerprint::Fingerprints;
+pub use fingerprint::{Fingerprint, FingerprintKey};
 use precomputed::PrecomputedValues;
 pub use precomputed::{Appended, ListWriter, Precompute, PrecomputedValue, Row};
 
@@ -36,6 +39,7 @@ pub struct Batch {
     tapes: TapeBuffer,
     precomputed: PrecomputedValues,
     filter: BatchFilter,
+    fingerprints: Fingerprints,
     /// Number of objects that end in this batch.
     pub objects: u64,
     /// Stored bytes that were read for this batch.
@@ -69,6 +73,8 @@ pub struct RecordHooks {
     pub precompute: Arc<dyn Precompute>,
     /// Drops records.
     pub filter: Option<Arc<dyn EventFilter>>,
+    /// Key of the fingerprints by which duplicates are recognized; `None` if they are not.
+    pub fingerprint_key: Option<FingerprintKey>,
 }
 
 /// Decides whether a record becomes an event, and with which time.
@@ -123,6 +129,7 @@ impl Batch {
             }
         };
         self.newest = self.newest.max(timestamp);
+        self.fingerprints.push(record);
         self.precomputed.push(record, keys);
         self.starts.push(event_layout::push(
             &mut self.bytes,
@@ -139,14 +146,19 @@ impl Batch {
         &mut self.tapes
     }
 
-    /// Number of events.
+    /// Number of events for the host.
     pub fn len(&self) -> usize {
-        self.records.len()
+        self.records.len() - self.fingerprints.duplicates()
     }
 
-    /// Whether the batch has no event.
+    /// Whether the batch has no event for the host.
     pub fn is_empty(&self) -> bool {
-        self.records.is_empty()
+        self.len() == 0
+    }
+
+    /// Withholds the events whose fingerprints `is_new` rejects from the host. Returns their number.
+    pub fn mark_duplicates(&mut self, is_new: impl FnMut(Fingerprint) -> bool) -> usize {
+        self.fingerprints.mark(is_new)
     }
 
     /// Bytes of all events.
@@ -158,21 +170,26 @@ impl Batch {
     pub fn memory(&self) -> u64 {
         let records = self.records.len() * (size_of::<EventEntry>() + size_of::<usize>());
         let values = self.precomputed.used_bytes();
-        (self.bytes.len() + self.tapes.used_bytes() + records + values) as u64
+        let fingerprints = self.fingerprints.used_bytes();
+        (self.bytes.len() + self.tapes.used_bytes() + records + values + fingerprints) as u64
     }
 
     /// Bytes of memory allocated.
     pub fn capacity_bytes(&self) -> usize {
-        self.bytes.capacity() + self.tapes.capacity_bytes() + self.precomputed.capacity_bytes()
+        self.bytes.capacity()
+            + self.tapes.capacity_bytes()
+            + self.precomputed.capacity_bytes()
+            + self.fingerprints.capacity_bytes()
     }
 
-    /// The addresses of all events, in order. The host may write to these events until the batch is cleared or
+    /// The addresses of all events for the host, in order. The host may write to these events until the batch is cleared or
     /// dropped.
     pub fn addresses(&mut self) -> impl Iterator<Item = *mut u8> {
         let start = self.bytes.as_mut_ptr();
-        self.starts
-            .iter()
-            .map(move |&event| start.wrapping_add(event))
+        let events = self.starts.iter().enumerate();
+        events
+            .filter(|(number, _)| !self.fingerprints.is_duplicate(*number))
+            .map(move |(_, &event)| start.wrapping_add(event))
     }
 
     /// The number of the event at this address; `None` if none of this batch is there. Tries `guess` first.
@@ -210,6 +227,7 @@ impl Batch {
     /// Treats each record from now on with these hooks. The batch must be empty.
     pub fn hook_with(&mut self, hooks: &RecordHooks) {
         self.filter.set(&hooks.filter);
+        self.fingerprints.set_key(hooks.fingerprint_key);
         self.precompute_with(&hooks.precompute);
     }
 
@@ -228,6 +246,7 @@ impl Batch {
         });
         self.bytes.truncate(end);
         self.precomputed.truncate(complete);
+        self.fingerprints.truncate(complete);
         self.tapes
             .truncate(self.records.last().map(|entry| entry.tape));
     }
@@ -241,6 +260,7 @@ impl Batch {
         self.bytes.clear();
         self.starts.clear();
         self.precomputed.clear();
+        self.fingerprints.clear();
         self.records.clear();
         self.tapes.clear();
         self.ack_handles.clear();

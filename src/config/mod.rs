@@ -77,6 +77,9 @@ pub struct Config {
     /// Events that Falco never sees, to save its time: objects of field names and values. An event is dropped if all keys of an object match. A value is a text in which * stands for any text, a list of texts, or null for no value. Each object needs ct.src or ct.shortsrc, and one of ct.name, ct.readonly, ct.eventcategory and ct.managementevent; it drops failed requests only if it has ct.error.
     #[schemars(schema_with = "drop_events_schema")]
     pub drop_events: Vec<BTreeMap<String, Value>>,
+    /// Number of events that are remembered, so that Falco gets each once: an event with the eventID and eventTime of one of them is skipped. Takes up to 32 bytes of memory for each. 0: duplicates are delivered.
+    #[schemars(range(min = 0, max = 100_000_000))]
+    pub dedup_window: u32,
     /// How to connect to AWS. Settings that are not set here come from the AWS SDK's default chain: environment, shared files, container and instance roles.
     pub aws: Aws,
     /// Keys that the init configuration sets; those of inner objects as `outer.inner`.
@@ -152,6 +155,7 @@ impl Default for Config {
             max_object_bytes: 1 << 30,
             lost_log: String::new(),
             drop_events: Vec::new(),
+            dedup_window: 0,
             aws: Aws::default(),
             set_keys: Vec::new(),
         }

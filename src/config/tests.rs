@@ -63,7 +63,7 @@ fn every_key_is_read() {
             "s3AccountList": "123456789012, 210987654321 ,123456789012", "s3OnError": "fail", "s3RetryFor": "2h",
             "lostLog": "/var/log/lost.jsonl", "useAsync": false, "includeInsights": true, "decodeThreads": 3,
             "dropEvents": [{"ct.src": ["a", "b*"], "ct.readonly": true, "ct.error": null, "s3.bytes": 0}],
-            "maxBufferedBytes": 1, "maxObjectBytes": 18446744073709551615,
+            "dedupWindow": 100000000, "maxBufferedBytes": 1, "maxObjectBytes": 18446744073709551615,
             "aws": {
                 "profile": "p", "region": "eu-west-1", "config": "/c", "credentials": "/d",
                 "endpoint": "http://localhost:4566", "roleArn": "arn:aws:iam::1:role/r",
@@ -75,7 +75,7 @@ fn every_key_is_read() {
     assert_eq!(config.decode_threads(), 3);
     assert_eq!(config.sqs_visibility_timeout(), Some(60));
     assert_eq!(config.s3_retry_for(), Duration::from_secs(7200));
-    assert_eq!(config.set_keys.len(), 29, "{:?}", config.set_keys);
+    assert_eq!(config.set_keys.len(), 30, "{:?}", config.set_keys);
     let expected = Config {
         sqs_delete: false,
         sqs_delete_when: SqsDeleteWhen::Received,
@@ -95,6 +95,7 @@ fn every_key_is_read() {
         max_buffered_bytes: 1,
         max_object_bytes: u64::MAX,
         lost_log: "/var/log/lost.jsonl".into(),
+        dedup_window: 100_000_000,
         drop_events: vec![BTreeMap::from([
             ("ct.src".into(), json!(["a", "b*"])),
             ("ct.readonly".into(), json!(true)),
@@ -512,7 +513,7 @@ fn schema_has_types_ranges_and_defaults() {
         .expect("keys")
         .keys()
         .collect();
-    assert_eq!(keys.len(), 20, "{keys:?}");
+    assert_eq!(keys.len(), 21, "{keys:?}");
     assert_eq!(
         property("aws")["properties"]
             .as_object()
@@ -546,6 +547,7 @@ fn schema_has_types_ranges_and_defaults() {
         ("sqsMaxReceives", 1, Some(1_000_000)),
         ("s3DownloadConcurrency", 1, Some(1024)),
         ("decodeThreads", 0, Some(64)),
+        ("dedupWindow", 0, Some(100_000_000)),
         ("maxBufferedBytes", 1, None),
         ("maxObjectBytes", 1, None),
     ] {
@@ -574,7 +576,7 @@ fn the_defaults_in_the_schema_are_accepted() {
     let defaults: serde_json::Map<String, Value> = defaults
         .filter_map(|(key, property)| Some((key.clone(), property.get("default")?.clone())))
         .collect();
-    assert_eq!(defaults.len(), 20);
+    assert_eq!(defaults.len(), 21);
     let config = config(&Value::Object(defaults).to_string());
     let set_keys = config.set_keys.clone();
     assert_eq!(

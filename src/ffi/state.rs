@@ -52,6 +52,7 @@ impl PluginState {
                 hooks: RecordHooks {
                     precompute: field_usage,
                     filter,
+                    fingerprint_key: None,
                 },
             },
             live: Arc::default(),

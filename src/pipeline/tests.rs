@@ -33,6 +33,7 @@ fn start(settings: Settings, feed: impl FnOnce(ObjectSender) + Send + 'static) -
     let hooks = RecordHooks {
         precompute: Arc::new(Names),
         filter: None,
+        fingerprint_key: None,
     };
     let pipeline = Pipeline::start(settings, counted, logged, hooks, feed);
     let pipeline = pipeline.expect("threads");

@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::log::Log;
 use crate::log::{Escaped, Severity};
 use crate::metrics::Metrics;
-use crate::pipeline::{ObjectSender, Pipeline, Settings};
+use crate::pipeline::{DedupWindow, ObjectSender, Pipeline, Settings};
 use crate::source::fetch::Fetcher;
 use crate::source::local::LocalFiles;
 use crate::source::open_params::OpenParams;
@@ -170,7 +170,25 @@ fn start(
     feed: impl FnOnce(ObjectSender) + Send + 'static,
 ) -> Result<Pipeline> {
     let (metrics, log) = (Arc::clone(&context.metrics), Arc::clone(&context.log));
-    Pipeline::start(settings, metrics, log, context.hooks.clone(), feed)
+    let events = context.config.dedup_window as usize;
+    if events == 0 {
+        return Pipeline::start(settings, metrics, log, context.hooks.clone(), feed);
+    }
+    let window = DedupWindow::new(events)?;
+    context.log.line(
+        Severity::Info,
+        format_args!(
+            "dedupWindow: the last {events} events are remembered, so that Falco gets each once; this takes up to {} MB of memory",
+            window.megabytes()
+        ),
+    );
+    let hooks = RecordHooks {
+        fingerprint_key: Some(window.key()),
+        ..context.hooks.clone()
+    };
+    let mut pipeline = Pipeline::start(settings, metrics, log, hooks, feed)?;
+    pipeline.deduplicate(window);
+    Ok(pipeline)
 }
 
 fn open_timed_out(queue: &str, clients: &Clients) -> Error {

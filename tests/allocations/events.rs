@@ -3,7 +3,8 @@
 
 use cloudtrail::testing::{
     Arg, Argument, Batch, BatchSender, Content, Decoder, ExtractedValue, Extractor, FIELDS,
-    FieldUsage, Log, Metrics, Next, Object, Pipeline, RecordHooks, Settings, compile_filter,
+    FieldUsage, FingerprintKey, Log, Metrics, Next, Object, Pipeline, RecordHooks, Settings,
+    compile_filter,
 };
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -92,7 +93,7 @@ fn decoding_allocates_per_file_and_not_per_event() {
 }
 
 #[test]
-fn filter_allocates_nothing_per_event() {
+fn filter_and_fingerprints_allocate_nothing_per_event() {
     let _lock = lock_counters();
     let (metrics, log) = (Metrics::default(), Log::default());
     let objects = serde_json::json!([
@@ -105,6 +106,7 @@ fn filter_allocates_nothing_per_event() {
     let hooks = RecordHooks {
         precompute: Arc::new(FieldUsage::default()),
         filter: compile_filter(&objects).expect("a valid filter").0,
+        fingerprint_key: Some(FingerprintKey::random()),
     };
     let mut batch = Batch::default();
     batch.hook_with(&hooks);
@@ -207,6 +209,7 @@ fn pipeline_allocates_per_file_and_batch_only() {
     let hooks = RecordHooks {
         precompute: Arc::clone(&usage) as _,
         filter: None,
+        fingerprint_key: None,
     };
     let before = total_allocations();
     let objects: Vec<Object> = files.iter().map(|path| object(path)).collect();

@@ -18,7 +18,10 @@ use crate::{Stop, escape, handle_interrupts, interrupt, library, terminal};
 const PROBLEM_PREFIXES: [&str; 3] = ["errors.", "damaged.", "skipped."];
 
 /// Metrics with such a prefix that count what the configuration asks for, each with its key.
-const INTENDED: [(&str, &str); 1] = [("skipped.dropped", "dropEvents")];
+const INTENDED: [(&str, &str); 2] = [
+    ("skipped.dropped", "dropEvents"),
+    ("skipped.duplicate", "dedupWindow"),
+];
 
 /// Configuration keys, with their values, that keep a check from deleting messages.
 const WITHOUT_DELETION: [(&str, &str); 2] =
