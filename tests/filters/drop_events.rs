@@ -10,9 +10,12 @@ use crate::oracle::Record;
 use crate::support::scratch::{Scratch, gzip, plain_log};
 use crate::{events_with_values, metric, support};
 
+/// Log lines, with the severity of each.
+type Lines = Arc<Mutex<Vec<(Severity, String)>>>;
+
 /// A plugin with this configuration, and the log lines that it writes.
-fn logged(config: &str) -> (Plugin, Arc<Mutex<Vec<(Severity, String)>>>) {
-    let lines = Arc::<Mutex<Vec<_>>>::default();
+fn logged(config: &str) -> (Plugin, Lines) {
+    let lines = Lines::default();
     let written = Arc::clone(&lines);
     let plugin = Plugin::load_with_log(&support::library(), config, move |severity, text| {
         let mut lines = written.lock().expect("the lines");
