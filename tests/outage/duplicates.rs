@@ -74,7 +74,8 @@ pub fn cost_no_event_when_the_source_is_closed() {
     send(&server, (0..OBJECTS).chain(0..OBJECTS));
     let settings = settings(&server).with("dedupWindow", 1000);
     let mut read = Vec::new();
-    for events in [1, 5, 20, 60] {
+    // Twice only: after more receives, a message that is returned at close stays hidden for minutes.
+    for events in [5, 60] {
         let feed = Feed::new(&settings);
         let mut reading = feed.open(&format!("sqs://{NAME}"));
         reading.until(RECOVERY, |ids| ids.len() >= events || left(&server) == 0);
