@@ -61,6 +61,10 @@ metrics! {
     skipped_account c"skipped.account" true,
     /// Objects named by messages and skipped because their name says that they are older than `sqsMaxAge`.
     skipped_old c"skipped.old" true,
+    /// Events that `dropEvents` drops.
+    skipped_dropped c"skipped.dropped" true,
+    /// Duplicates of delivered events that `dedupWindow` withholds.
+    skipped_duplicate c"skipped.duplicate" true,
     /// Text ranges skipped because of unbalanced braces or quotes.
     damaged_unbalanced c"damaged.unbalanced" true,
     /// Values in place of a record that are not objects.

@@ -13,6 +13,8 @@ mod support;
 mod close;
 #[path = "outage/content.rs"]
 mod content;
+#[path = "outage/duplicates.rs"]
+mod duplicates;
 #[path = "outage/give_up.rs"]
 mod give_up;
 mod harness;
@@ -101,6 +103,10 @@ harness::scenarios! {
     given_up_only_after_15_minutes: give_up::only_after_15_minutes,
     not_given_up_with_a_redrive_policy: give_up::not_with_a_redrive_policy,
     not_given_up_with_unknown_attributes: give_up::not_with_unknown_attributes,
+    duplicates_are_delivered_once: duplicates::are_delivered_once,
+    duplicates_keep_their_messages_until_the_host_comes_back: duplicates::keep_their_messages_until_the_host_comes_back,
+    duplicates_cost_no_event_when_the_source_is_closed: duplicates::cost_no_event_when_the_source_is_closed,
+    dropped_events_are_acknowledged: duplicates::dropped_events_are_acknowledged,
     ordinary_sweep: ordinary::sweep,
     ordinary_queue: ordinary::queue,
 }

@@ -8,11 +8,12 @@ mod validate;
 
 pub use self::effect::SourceKind;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use schemars::transform::{Transform, transform_subschemas};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -79,6 +80,12 @@ pub struct Config {
     pub max_object_bytes: u64,
     /// Path of a file that records every lost object and its cause, one JSON line each; log lines about lost objects are then rate-limited. Empty: no file, and every lost object is logged.
     pub lost_log: String,
+    /// Events that Falco never sees, to save its time: objects of field names and values. An event is dropped if all keys of an object match. A value is a text in which * stands for any text, a list of texts, or null for no value. Each object needs ct.src or ct.shortsrc, and one of ct.name, ct.readonly, ct.eventcategory and ct.managementevent; it drops failed requests only if it has ct.error.
+    #[schemars(schema_with = "drop_events_schema")]
+    pub drop_events: Vec<BTreeMap<String, Value>>,
+    /// Number of events that are remembered, so that Falco gets each once: an event with the eventID and eventTime of one of them is skipped. Takes up to 32 bytes of memory for each. 0: duplicates are delivered.
+    #[schemars(range(min = 0, max = 100_000_000))]
+    pub dedup_window: u32,
     /// How to connect to AWS. Settings that are not set here come from the AWS SDK's default chain: environment, shared files, container and instance roles.
     pub aws: Aws,
     /// Keys that the init configuration sets; those of inner objects as `outer.inner`.
@@ -156,6 +163,8 @@ impl Default for Config {
             max_buffered_bytes: 256 << 20,
             max_object_bytes: 1 << 30,
             lost_log: String::new(),
+            drop_events: Vec::new(),
+            dedup_window: 0,
             aws: Aws::default(),
             set_keys: Vec::new(),
         }
@@ -236,6 +245,21 @@ fn schema_value() -> Value {
         .into_generator()
         .into_root_schema_for::<Config>()
         .to_value()
+}
+
+/// Schema of `dropEvents`, whose keys are the names of fields: the extraction side knows them, this module does not.
+fn drop_events_schema(_: &mut SchemaGenerator) -> Schema {
+    let texts = ["string", "boolean", "integer"];
+    json_schema!({
+        "type": "array",
+        "items": {
+            "type": "object",
+            "additionalProperties": {
+                "type": ["string", "boolean", "integer", "null", "array"],
+                "items": { "type": texts },
+            },
+        },
+    })
 }
 
 /// Accepts `null`: Falco passes it for an empty YAML mapping, after validating it against the schema.
