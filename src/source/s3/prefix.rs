@@ -72,9 +72,9 @@ impl PrefixLister {
                         .await?;
                 }
             }
-            Level::Services => {
-                let services = layout::selected_services(&prefix, &self.selection);
-                send(events, children(services)).await?;
+            Level::Kinds => {
+                let kinds = layout::selected_kinds(&prefix, &self.selection);
+                send(events, children(kinds)).await?;
             }
             Level::Accounts { .. } | Level::Regions => {
                 self.list_children(&prefix, &prefix.text, |_| true, events)
