@@ -228,6 +228,26 @@ pub(super) fn start_after(region: &str, selection: &Selection) -> Option<String>
     Some(format!("{region}{}", day(start - MIDNIGHT)))
 }
 
+/// `StartAfter` for the files of a region whose names have at least this time (seconds since the epoch, to the minute),
+/// by the names that CloudTrail gives them.
+pub(super) fn start_at(region: &str, time: i64) -> String {
+    let path = parse_path(region).unwrap_or_default();
+    let (account, kind) = (
+        path.account.unwrap_or_default(),
+        path.kind.unwrap_or_default(),
+    );
+    let name = region.trim_end_matches('/').rsplit('/').next();
+    let name = name.unwrap_or_default();
+    // A file of the day's first hour may be in the folder of the day before.
+    let folder = day(time - MIDNIGHT);
+    let date = day(time).replace('/', "");
+    let (hour, minute) = (
+        time.div_euclid(3600).rem_euclid(24),
+        time.div_euclid(60).rem_euclid(60),
+    );
+    format!("{region}{folder}/{account}_{kind}_{name}_{date}T{hour:02}{minute:02}")
+}
+
 /// The keys of a region that follow the interval: from the first of a later day up to the end of all days.
 pub(super) fn days_after_end(region: &str, selection: &Selection) -> Option<(String, String)> {
     let end = selection.interval.end()?;

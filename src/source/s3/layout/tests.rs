@@ -276,3 +276,24 @@ fn selection_filters_by_log_type_time_and_account() {
     }
     assert!(selection("1d", &[], false).selects("AWSLogs/neither.json.gz"));
 }
+
+#[test]
+fn keys_from_a_time_on_start_in_the_folder_of_its_day_or_of_the_day_before() {
+    let region = "t/AWSLogs/o-abc123/123456789012/CloudTrail-NetworkActivity/us-east-1/";
+    let name = "123456789012_CloudTrail-NetworkActivity_us-east-1";
+    // 2023-07-10T20:15:47Z, and ten minutes past midnight.
+    let evening = start_at(region, 1_689_020_147);
+    assert_eq!(evening, format!("{region}2023/07/10/{name}_20230710T2015"));
+    let night = start_at(region, 1_688_947_800);
+    assert_eq!(night, format!("{region}2023/07/09/{name}_20230710T0010"));
+    for (key, is_after) in [
+        ("2023/07/10/{}_20230710T2014Z_x.json.gz", false),
+        ("2023/07/10/{}_20230710T2015Z_x.json.gz", true),
+        ("2023/07/11/{}_20230711T0000Z_x.json.gz", true),
+    ] {
+        let key = format!("{region}{}", key.replace("{}", name));
+        assert_eq!(key > evening, is_after, "{key}");
+    }
+    let late = format!("{region}2023/07/09/{name}_20230710T0011Z_x.json.gz");
+    assert!(late > night);
+}
