@@ -67,6 +67,7 @@ harness::scenarios! {
     follow_waits_out_failing_listings: follow::waits_out_failing_listings,
     follow_reports_requests_and_closes_promptly: follow::reports_requests_and_closes_promptly,
     follow_sweep_with_a_state_continues_after_sigkill_and_removes_the_file: follow::sweep_with_a_state_continues_after_sigkill_and_removes_the_file,
+    follow_check_leaves_the_state_file_alone: follow::check_leaves_the_state_file_alone,
     follow_state_that_does_not_fit_is_refused: follow::state_that_does_not_fit_is_refused,
     listing_pages_are_damaged_once: listing::pages_are_damaged_once,
     listing_pages_stay_damaged: listing::pages_stay_damaged,

@@ -20,7 +20,7 @@ use crate::log::{Escaped, Severity};
 use crate::metrics::Metrics;
 use crate::pipeline::{ObjectSender, Pipeline, Settings};
 use crate::source::fetch::Fetcher;
-use crate::source::local::LocalFiles;
+use crate::source::local::{FollowedFolder, LocalFiles};
 use crate::source::open_params::OpenParams;
 use crate::source::s3::{self, Follow, Selection, StateBinding, StateFile};
 use crate::source::size_estimate::SizeEstimate;
@@ -63,6 +63,16 @@ pub(crate) fn open(context: &SourceContext, params: &str) -> Result<Opened> {
 
 fn open_path(context: &SourceContext, path: &Path) -> Result<Opened> {
     let config = &context.config;
+    if let Some(interval) = config.s3_follow() {
+        if let Some(opened) = follow_folder(context, path, interval)? {
+            return Ok(opened);
+        }
+        if path.is_file() {
+            let line =
+                "s3Follow has no effect for a single file; name its folder to read new files";
+            context.log.line(Severity::Warning, line);
+        }
+    }
     let files = LocalFiles::at(path, config.include_insights, &context.log)?;
     let threads = config.decode_threads();
     let settings = settings(context, 2 * threads + 2);
@@ -81,6 +91,34 @@ fn open_path(context: &SourceContext, path: &Path) -> Result<Opened> {
         network: None,
         total: Some(total),
     })
+}
+
+/// Follows the folder at `path`; `None` if that is no folder.
+fn follow_folder(
+    context: &SourceContext,
+    path: &Path,
+    interval: Duration,
+) -> Result<Option<Opened>> {
+    let config = &context.config;
+    let folder = FollowedFolder::at(path, config.include_insights, interval, &context.log);
+    let Some(folder) = folder else {
+        return Ok(None);
+    };
+    let threads = config.decode_threads();
+    context.log.line(
+        Severity::Info,
+        format_args!(
+            "following {} every {} s, {threads} decode threads",
+            Escaped(path.to_string_lossy()),
+            interval.as_secs()
+        ),
+    );
+    let settings = settings(context, 2 * threads + 2);
+    Ok(Some(Opened {
+        pipeline: start(context, settings, move |feed| folder.feed(feed))?,
+        network: None,
+        total: None,
+    }))
 }
 
 fn open_s3(context: &SourceContext, bucket: &str, prefix: &str) -> Result<Opened> {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use cloudtrail::host::{Severity, Status};
 
-use crate::aws::child::Ctcat;
+use crate::aws::child::{self, Ctcat};
 use crate::aws::feed::Feed;
 use crate::aws::settings::Settings;
 use crate::server::FaultServer;
@@ -352,4 +352,43 @@ pub fn state_that_does_not_fit_is_refused() {
         error.contains("/proc/no-such-folder/state") && error.contains("cannot be"),
         "{error}"
     );
+}
+
+/// `ctcat check` describes the state file, and neither creates, locks nor changes it.
+pub fn check_leaves_the_state_file_alone() {
+    let scratch = Scratch::new("state-check");
+    let server = bucket(5);
+    let path = state_path(&scratch);
+    let follow = with_state(settings(&server).with("s3Follow", "1s"), &scratch);
+    let source = format!("s3://{NAME}/logs/");
+    let check = |source: &str| {
+        let mut command = child::bare();
+        command.args(["check", "--wait", "2", "-c", &follow.json(), source]);
+        let output = child::run(command);
+        let text = String::from_utf8(output.stdout).expect("UTF-8");
+        (output.status.success(), text)
+    };
+    let (passed, text) = check(&source);
+    assert!(passed && text.contains("does not exist"), "{text}");
+    assert_eq!(fs::read_dir(scratch.path()).expect("the folder").count(), 0);
+    let feed = Feed::new(&follow);
+    let mut reading = feed.open(&source);
+    assert!(reading.until(RECOVERY, |ids| ids.len() == 5));
+    reading.during(Duration::from_secs(3));
+    let saved = fs::read(&path).expect("the file");
+    let (passed, text) = check(&source);
+    let described = format!("has a position in {source}");
+    assert!(
+        passed && text.contains(&described),
+        "while it is in use: {text}"
+    );
+    assert_eq!(fs::read(&path).expect("the file"), saved);
+    let (passed, text) = check(&format!("s3://{NAME}/"));
+    assert!(
+        !passed && text.contains(&format!("belongs to {source}")),
+        "{text}"
+    );
+    fs::write(&path, "no state").expect("a file");
+    let (passed, text) = check(&source);
+    assert!(!passed && text.contains("damaged"), "{text}");
 }

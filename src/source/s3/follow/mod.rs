@@ -246,7 +246,7 @@ impl Follower {
             .values()
             .filter(|prefix| prefix.schedule.due <= began);
         let due: Vec<Prefix> = due
-            .map(|followed| self.from_position(&followed.prefix))
+            .map(|followed| self.at_position(&followed.prefix))
             .collect();
         if due.is_empty() {
             return Ok(());
@@ -276,7 +276,7 @@ impl Follower {
     }
 
     /// The prefix, to be listed from its position on.
-    fn from_position(&self, prefix: &Prefix) -> Prefix {
+    fn at_position(&self, prefix: &Prefix) -> Prefix {
         let mut prefix = prefix.clone();
         if let Level::Keys(range) = &mut prefix.level {
             let start = self.positions.start_after(&prefix.text);
