@@ -108,8 +108,15 @@ fn configuration_table_has_the_schemas_keys_types_and_defaults() {
             panic!("not five columns: {cells:?}");
         };
         assert!(
-            ["all", "`s3://`", "`sqs://`", "`s3://`, `sqs://`", "nothing"]
-                .contains(&sources.as_str()),
+            [
+                "all",
+                "folders, `s3://`",
+                "`s3://`",
+                "`sqs://`",
+                "`s3://`, `sqs://`",
+                "nothing"
+            ]
+            .contains(&sources.as_str()),
             "{key}: {sources:?}"
         );
         assert!(!meaning.is_empty(), "{key} has no meaning");

@@ -192,6 +192,12 @@ impl Batch {
             .map(move |(_, &event)| start.wrapping_add(event))
     }
 
+    /// The times of all events, in nanoseconds since 1970.
+    pub(crate) fn timestamps(&self) -> impl Iterator<Item = u64> {
+        let events = self.starts.iter();
+        events.map(|&start| event_layout::timestamp(&self.bytes, start))
+    }
+
     /// The number of the event at this address; `None` if none of this batch is there. Tries `guess` first.
     pub fn find(&self, address: *const u8, guess: usize) -> Option<usize> {
         let offset = (address as usize).checked_sub(self.bytes.as_ptr() as usize)?;

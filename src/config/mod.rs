@@ -65,6 +65,10 @@ pub struct Config {
     pub s3_on_error: OnError,
     /// How long to retry an object or a listing of an s3:// source after transient failures, before s3OnError applies: a number and a unit (w, d, h, m or s), such as 90s, 30m or 2h; from 1s to 7d.
     pub s3_retry_for: String,
+    /// Follow an s3:// source or a local folder: it never ends and is listed again at this interval, a number and a unit (w, d, h, m or s), such as 60s; from 1s to 1d. Empty: read once.
+    pub s3_follow: String,
+    /// Path of a file that keeps the position of an s3:// source over restarts. Empty: no file.
+    pub s3_state: String,
     /// Accepted for compatibility, without effect: fields are extracted on demand.
     pub use_async: bool,
     /// Deliver CloudTrail Insights records too.
@@ -157,6 +161,8 @@ impl Default for Config {
             s3_account_list: String::new(),
             s3_on_error: OnError::Skip,
             s3_retry_for: DEFAULT_RETRY_FOR.to_owned(),
+            s3_follow: String::new(),
+            s3_state: String::new(),
             use_async: true,
             include_insights: false,
             decode_threads: 0,
@@ -197,6 +203,12 @@ impl Config {
         retry_for(&self.s3_retry_for).unwrap_or_default()
     }
 
+    /// The interval of `s3Follow`; `None` reads a source once.
+    pub fn s3_follow(&self) -> Option<Duration> {
+        // `parse` rejects invalid values.
+        follow_interval(&self.s3_follow)
+    }
+
     /// Account IDs of `s3AccountList`, without duplicates; empty means all accounts.
     pub fn s3_accounts(&self) -> Vec<&str> {
         let mut accounts = Vec::new();
@@ -222,7 +234,8 @@ pub fn parse(text: &str) -> Result<(Config, Vec<String>)> {
     let mut warnings = Vec::new();
     let members = json::parse_object(text)?;
     let config = validate::config(members, &schema_value(), &mut warnings)?;
-    Interval::parse(&config.s3_interval, timestamp::now())?;
+    let interval = Interval::parse(&config.s3_interval, timestamp::now())?;
+    check_follow(&config, interval)?;
     check_accounts(&config.s3_account_list)?;
     check_retry_for(&config.s3_retry_for)?;
     check_max_age(&config.sqs_max_age)?;
@@ -339,6 +352,33 @@ fn check_buckets(patterns: &[String]) -> Result<()> {
             ),
         )),
     }
+}
+
+/// The interval of `s3Follow`; `None` if it is malformed or out of range.
+fn follow_interval(text: &str) -> Option<Duration> {
+    let range = Duration::from_secs(1)..=Duration::from_secs(24 * 60 * 60);
+    interval::duration(text).filter(|duration| range.contains(duration))
+}
+
+fn check_follow(config: &Config, interval: Interval) -> Result<()> {
+    let text = &config.s3_follow;
+    if text.is_empty() {
+        return Ok(());
+    }
+    let problem = if follow_interval(text).is_none() {
+        format!(
+            "s3Follow: {} is not allowed; allowed is a duration from 1s to 1d, such as \"60s\", or an empty text to read once",
+            quoted(text)
+        )
+    } else if interval.end().is_some() {
+        format!(
+            "s3Follow: a source that never ends cannot have an end in s3Interval ({}); remove the end or s3Follow",
+            quoted(&config.s3_interval)
+        )
+    } else {
+        return Ok(());
+    };
+    Err(Error::new(ErrorKind::Config, problem))
 }
 
 fn check_accounts(list: &str) -> Result<()> {

@@ -95,6 +95,8 @@ fn every_key_is_read() {
         s3_account_list: "123456789012, 210987654321 ,123456789012".into(),
         s3_on_error: OnError::Fail,
         s3_retry_for: "2h".into(),
+        s3_follow: String::new(),
+        s3_state: String::new(),
         use_async: false,
         include_insights: true,
         decode_threads: 3,
@@ -536,7 +538,7 @@ fn schema_has_types_ranges_and_defaults() {
         .expect("keys")
         .keys()
         .collect();
-    assert_eq!(keys.len(), 24, "{keys:?}");
+    assert_eq!(keys.len(), 26, "{keys:?}");
     assert_eq!(
         property("aws")["properties"]
             .as_object()
@@ -599,7 +601,7 @@ fn the_defaults_in_the_schema_are_accepted() {
     let defaults: serde_json::Map<String, Value> = defaults
         .filter_map(|(key, property)| Some((key.clone(), property.get("default")?.clone())))
         .collect();
-    assert_eq!(defaults.len(), 24);
+    assert_eq!(defaults.len(), 26);
     let config = config(&Value::Object(defaults).to_string());
     let set_keys = config.set_keys.clone();
     assert_eq!(
@@ -626,4 +628,26 @@ proptest! {
             prop_assert_eq!(error.kind(), ErrorKind::Config);
         }
     }
+}
+
+#[test]
+fn follow_interval_is_a_duration_without_an_end_in_the_interval() {
+    let (config, _) = parse(r#"{"s3Follow": "90s", "s3Interval": "5d"}"#).expect("valid");
+    assert_eq!(config.s3_follow(), Some(Duration::from_secs(90)));
+    let (config, _) = parse("{}").expect("valid");
+    assert_eq!(config.s3_follow(), None);
+    for text in ["0s", "60", "2d", "soon"] {
+        let error = parse(&format!(r#"{{"s3Follow": "{text}"}}"#)).expect_err(text);
+        let error = error.to_string();
+        assert!(
+            error.starts_with("s3Follow: ") && error.contains(text),
+            "{error}"
+        );
+    }
+    let error = parse(r#"{"s3Follow": "60s", "s3Interval": "5d-2d"}"#).expect_err("an end");
+    let error = error.to_string();
+    assert!(
+        error.contains("s3Follow") && error.contains("5d-2d"),
+        "{error}"
+    );
 }

@@ -28,6 +28,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::log::Log;
 use crate::metrics::Metrics;
 use crate::object::memory_budget::UNORDERED;
+use crate::timestamp;
 use shared::{JobOutput, PipelineState};
 
 /// Settings of a pipeline.
@@ -176,6 +177,9 @@ impl Pipeline {
                     metrics
                         .newest_event_time
                         .raise(batch.newest / 1_000_000_000);
+                    metrics
+                        .lags
+                        .record(batch.timestamps(), timestamp::now_nanoseconds());
                     return Ok(Next::Batch(batch));
                 }
                 Ok(Err(error)) => return Err(error),

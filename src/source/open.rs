@@ -20,9 +20,9 @@ use crate::log::{Escaped, Severity};
 use crate::metrics::Metrics;
 use crate::pipeline::{DedupWindow, ObjectSender, Pipeline, Settings};
 use crate::source::fetch::Fetcher;
-use crate::source::local::LocalFiles;
+use crate::source::local::{FollowedFolder, LocalFiles};
 use crate::source::open_params::OpenParams;
-use crate::source::s3::{self, Selection};
+use crate::source::s3::{self, Follow, Selection, StateBinding, StateFile};
 use crate::source::size_estimate::SizeEstimate;
 use crate::source::sqs::Queue;
 use crate::timestamp;
@@ -67,6 +67,16 @@ pub(crate) fn open(context: &SourceContext, params: &str) -> Result<Opened> {
 
 fn open_path(context: &SourceContext, path: &Path) -> Result<Opened> {
     let config = &context.config;
+    if let Some(interval) = config.s3_follow() {
+        if let Some(opened) = follow_folder(context, path, interval)? {
+            return Ok(opened);
+        }
+        if path.is_file() {
+            let line =
+                "s3Follow has no effect for a single file; name its folder to read new files";
+            context.log.line(Severity::Warning, line);
+        }
+    }
     let files = LocalFiles::at(path, config.include_insights, &context.log)?;
     let threads = config.decode_threads();
     let settings = settings(context, 2 * threads + 2);
@@ -87,6 +97,34 @@ fn open_path(context: &SourceContext, path: &Path) -> Result<Opened> {
     })
 }
 
+/// Follows the folder at `path`; `None` if that is no folder.
+fn follow_folder(
+    context: &SourceContext,
+    path: &Path,
+    interval: Duration,
+) -> Result<Option<Opened>> {
+    let config = &context.config;
+    let folder = FollowedFolder::at(path, config.include_insights, interval, &context.log);
+    let Some(folder) = folder else {
+        return Ok(None);
+    };
+    let threads = config.decode_threads();
+    context.log.line(
+        Severity::Info,
+        format_args!(
+            "following {} every {} s, {threads} decode threads",
+            Escaped(path.to_string_lossy()),
+            interval.as_secs()
+        ),
+    );
+    let settings = settings(context, 2 * threads + 2);
+    Ok(Some(Opened {
+        pipeline: start(context, settings, move |feed| folder.feed(feed))?,
+        network: None,
+        total: None,
+    }))
+}
+
 fn open_s3(context: &SourceContext, bucket: &str, prefix: &str) -> Result<Opened> {
     let config = &context.config;
     let mut selection = Selection {
@@ -99,6 +137,7 @@ fn open_s3(context: &SourceContext, bucket: &str, prefix: &str) -> Result<Opened
         insights: config.include_insights,
         concurrency: config.s3_download_concurrency as usize,
     };
+    let state = open_state(config, bucket, prefix, &mut selection)?;
     let runtime = NetworkRuntime::start()?;
     let clients = runtime.block_on(async {
         let clients = connect(context, RetryPolicy::Sweep(config.s3_retry_for())).await?;
@@ -117,9 +156,24 @@ fn open_s3(context: &SourceContext, bucket: &str, prefix: &str) -> Result<Opened
     let fetcher = fetcher(context, clients);
     let handle = runtime.handle().clone();
     let (bucket, prefix) = (bucket.to_owned(), prefix.to_owned());
-    let pipeline = start(context, settings, move |feed| {
-        s3::sweep(&handle, &fetcher, feed, &bucket, &prefix, selection);
-    })?;
+    let interval = config.s3_follow();
+    let pipeline = match (interval, state) {
+        (None, None) => start(context, settings, move |feed| {
+            s3::sweep(&handle, &fetcher, feed, &bucket, &prefix, selection);
+        })?,
+        (interval, state) => {
+            let follow = Follow {
+                bucket,
+                prefix,
+                selection,
+                interval,
+                state,
+            };
+            start(context, settings, move |feed| {
+                s3::follow(&handle, &fetcher, feed, follow);
+            })?
+        }
+    };
     Ok(Opened {
         pipeline,
         network: Some(Network {
@@ -128,6 +182,32 @@ fn open_s3(context: &SourceContext, bucket: &str, prefix: &str) -> Result<Opened
         }),
         total: None,
     })
+}
+
+/// Opens the file of `s3State`, if there is one. A position that is resumed keeps the interval with which it began, as
+/// one relative to the present moves on.
+fn open_state(
+    config: &Config,
+    bucket: &str,
+    prefix: &str,
+    selection: &mut Selection,
+) -> Result<Option<StateFile>> {
+    if config.s3_state.is_empty() {
+        return Ok(None);
+    }
+    let mut accounts = selection.accounts.clone();
+    accounts.sort_unstable();
+    let binding = StateBinding {
+        bucket: bucket.to_owned(),
+        prefix: prefix.to_owned(),
+        accounts,
+        interval: config.s3_interval.clone(),
+    };
+    let interval = (selection.interval.start(), selection.interval.end());
+    let state = StateFile::open(&config.s3_state, binding, interval)?;
+    let (start, end) = state.interval;
+    selection.interval = Interval::of(start, end);
+    Ok(Some(state))
 }
 
 fn open_sqs(context: &SourceContext, name: &str) -> Result<Opened> {
