@@ -106,7 +106,7 @@ pub mod testing {
     pub use crate::extract::event_filter::compile as compile_filter;
     pub use crate::extract::field_usage::FieldUsage;
     pub use crate::extract::{Argument, ExtractedValue, Extractor};
-    pub use crate::fields::{Arg, FIELDS, FieldType, Pointer};
+    pub use crate::fields::{Arg, FIELDS, FieldType, Pattern, Pointer};
     pub use crate::json::text::{compact, unescape};
     pub use crate::json::{Scan, Scanner, Tape, TapeBuffer, TapeSpan, Value, ValueType};
     pub use crate::key_table::{KnownKey, RecordIndex};
