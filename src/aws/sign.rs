@@ -202,7 +202,13 @@ mod tests {
     fn signatures_equal_those_of_the_signing_crate() {
         let signer = Signer::new("eu-west-1", "s3");
         let plain = Credentials::new("AKIAEXAMPLE", "secret", None, None, "test");
-        let session = Credentials::new("ASIAEXAMPLE", "other", Some("token/+=".to_owned()), None, "test");
+        let session = Credentials::new(
+            "ASIAEXAMPLE",
+            "other",
+            Some("token/+=".to_owned()),
+            None,
+            "test",
+        );
         let host = ("host", "b.example");
         let headers = [
             host,
