@@ -44,7 +44,7 @@ pub fn run(client: &str, url: &str, bucket: &str, objects: &str) {
         "hyper + aws-sigv4" => measure(|| on_one_thread(hyper(url, bucket, keys))),
         "aws-sdk-s3" => measure(|| on_one_thread(sdk(url, bucket, keys))),
         "local" => {
-            let plugin = run::plugin("http://127.0.0.1:9", CONCURRENCY);
+            let plugin = run::configured("{}");
             measure(|| read(&plugin, url, u64::MAX))
         }
         "s3://" => {

@@ -16,8 +16,17 @@ const TIMEOUT: Duration = Duration::from_secs(300);
 /// Open params of the queue. The server accepts any name.
 pub const QUEUE: &str = "sqs://bench";
 
-/// Loads the plugin, `CLOUDTRAIL_LIBRARY` or the one built with this bench, with the AWS endpoint `url`.
+/// Loads the plugin with the AWS endpoint `url`.
 pub fn plugin(url: &str, concurrency: usize) -> Plugin {
+    let config = serde_json::json!({
+        "s3DownloadConcurrency": concurrency,
+        "aws": {"endpoint": url, "region": "us-east-1"},
+    });
+    configured(&config.to_string())
+}
+
+/// Loads the plugin, `CLOUDTRAIL_LIBRARY` or the one built with this bench.
+pub fn configured(config: &str) -> Plugin {
     let library = match std::env::var_os("CLOUDTRAIL_LIBRARY") {
         Some(path) => path.into(),
         None => {
@@ -25,16 +34,12 @@ pub fn plugin(url: &str, concurrency: usize) -> Plugin {
             library_beside(&exe, "cloudtrail")
         }
     };
-    let config = serde_json::json!({
-        "s3DownloadConcurrency": concurrency,
-        "aws": {"endpoint": url, "region": "us-east-1"},
-    });
     let log = |severity: Severity, line: &str| {
         if severity <= Severity::Warning {
             eprintln!("{line}");
         }
     };
-    Plugin::load_with_log(&library, &config.to_string(), log)
+    Plugin::load_with_log(&library, config, log)
         .unwrap_or_else(|error| panic!("{}: {error}", library.display()))
 }
 
