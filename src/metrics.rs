@@ -57,6 +57,14 @@ metrics! {
     skipped_digest c"skipped.digest" true,
     /// Objects named by messages and skipped because their key is not that of a CloudTrail log.
     skipped_not_a_log c"skipped.not_a_log" true,
+    /// Objects named by messages and skipped because their account is not in `s3AccountList`.
+    skipped_account c"skipped.account" true,
+    /// Objects named by messages and skipped because their name says that they are older than `sqsMaxAge`.
+    skipped_old c"skipped.old" true,
+    /// Events that `dropEvents` drops.
+    skipped_dropped c"skipped.dropped" true,
+    /// Duplicates of delivered events that `dedupWindow` withholds.
+    skipped_duplicate c"skipped.duplicate" true,
     /// Text ranges skipped because of unbalanced braces or quotes.
     damaged_unbalanced c"damaged.unbalanced" true,
     /// Values in place of a record that are not objects.
@@ -77,6 +85,8 @@ metrics! {
     errors_fetch c"errors.fetch" true,
     /// Listings of a bucket that failed.
     errors_list c"errors.list" true,
+    /// Objects named by messages and refused because their bucket is not in `sqsAllowedBuckets`.
+    errors_bucket c"errors.bucket" true,
     /// Failed requests to a queue.
     errors_queue c"errors.queue" true,
     /// Internal errors of the plugin that were contained.
@@ -95,6 +105,8 @@ metrics! {
     messages_extended c"messages.extended" true,
     /// Messages returned to the queue because one of their objects failed.
     messages_returned c"messages.returned" true,
+    /// Messages that hold records themselves.
+    messages_records c"messages.records" true,
     /// Messages that are not a notification of a log file.
     messages_unknown c"messages.unknown" true,
     /// Messages whose visibility timeout expired before they were processed.

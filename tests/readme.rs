@@ -586,7 +586,10 @@ fn rows_of_schema(prefix: &str, schema: &Value, rows: &mut BTreeSet<[String; 3]>
             }
             (_, Value::Number(least), Value::Number(most)) => format!("{least}–{most}"),
             (_, Value::Number(least), _) => format!("at least {least}"),
-            _ => schema["type"].as_str().expect("a type").to_owned(),
+            _ => match schema["type"].as_str().expect("a type") {
+                "array" => "list".to_owned(),
+                kind => kind.to_owned(),
+            },
         };
         let default = match schema.get("default") {
             Some(default) => format!("`{default}`"),

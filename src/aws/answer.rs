@@ -64,7 +64,7 @@ impl Answer {
     ) -> Result<Answer, AwsError> {
         let has = |name: &&str| headers.contains_key(*name);
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-        let etag = text(ETAG).filter(|_| REQUEST_ID_HEADERS.iter().any(|name| has(&name)));
+        let etag = text(ETAG).filter(|_| REQUEST_ID_HEADERS.iter().any(has));
         let etag = etag.ok_or_else(|| AwsError::foreign("a download"))?;
         let checksum = checksums.then(|| Checksum::of(headers)).flatten();
         Ok(Answer {

@@ -35,7 +35,10 @@ const AGENT: &str = concat!("falco-cloudtrail/", env!("CARGO_PKG_VERSION"));
 
 /// The routes of all buckets that were read from.
 #[derive(Debug, Default)]
-pub(super) struct Routes(Mutex<HashMap<String, (String, Option<Arc<Route>>)>>);
+pub(super) struct Routes(Mutex<RouteCache>);
+
+/// By bucket: the region, and the route, unless the SDK makes the bucket's requests.
+type RouteCache = HashMap<String, (String, Option<Arc<Route>>)>;
 
 /// How one bucket's objects are requested without the SDK.
 pub(super) struct Route {
@@ -171,7 +174,7 @@ impl Clients {
         Ok(request)
     }
 
-    fn routes(&self) -> MutexGuard<'_, HashMap<String, (String, Option<Arc<Route>>)>> {
+    fn routes(&self) -> MutexGuard<'_, RouteCache> {
         let routes = &self.shared.routes;
         routes.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 
 use super::runtime::{Network, NetworkRuntime};
 use crate::aws::{AwsError, Clients, ErrorCause, RetryPolicy};
-use crate::batch::Precompute;
+use crate::batch::RecordHooks;
 use crate::config::Config;
 use crate::config::OnError;
 use crate::config::interval::Interval;
@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::log::Log;
 use crate::log::{Escaped, Severity};
 use crate::metrics::Metrics;
-use crate::pipeline::{ObjectSender, Pipeline, Settings};
+use crate::pipeline::{DedupWindow, ObjectSender, Pipeline, Settings};
 use crate::source::fetch::Fetcher;
 use crate::source::local::LocalFiles;
 use crate::source::open_params::OpenParams;
@@ -39,8 +39,8 @@ pub(crate) struct SourceContext {
     pub(crate) config: Config,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) log: Arc<Log>,
-    /// Computes field values on decode threads; injected, so that delivery does not know fields.
-    pub(crate) precompute: Arc<dyn Precompute>,
+    /// Filters records and computes field values on decode threads; injected, so that delivery does not know fields.
+    pub(crate) hooks: RecordHooks,
 }
 
 /// A running source.
@@ -57,6 +57,10 @@ pub(crate) fn open(context: &SourceContext, params: &str) -> Result<Opened> {
     let params = OpenParams::parse(params)?;
     if let Some(warning) = context.config.ineffective_keys(params.source_kind()) {
         context.log.line(Severity::Warning, warning);
+    }
+    if let Some(filter) = &context.hooks.filter {
+        let line = format!("dropEvents: Falco does not get events where {filter}");
+        context.log.line(Severity::Info, Escaped(line));
     }
     match params {
         OpenParams::Path(path) => open_path(context, &path),
@@ -178,13 +182,25 @@ fn start(
     feed: impl FnOnce(ObjectSender) + Send + 'static,
 ) -> Result<Pipeline> {
     let (metrics, log) = (Arc::clone(&context.metrics), Arc::clone(&context.log));
-    Pipeline::start(
-        settings,
-        metrics,
-        log,
-        Arc::clone(&context.precompute),
-        feed,
-    )
+    let events = context.config.dedup_window as usize;
+    if events == 0 {
+        return Pipeline::start(settings, metrics, log, context.hooks.clone(), feed);
+    }
+    let window = DedupWindow::new(events)?;
+    context.log.line(
+        Severity::Info,
+        format_args!(
+            "dedupWindow: the last {events} events are remembered, so that Falco gets each once; this takes up to {} MB of memory",
+            window.megabytes()
+        ),
+    );
+    let hooks = RecordHooks {
+        fingerprint_key: Some(window.key()),
+        ..context.hooks.clone()
+    };
+    let mut pipeline = Pipeline::start(settings, metrics, log, hooks, feed)?;
+    pipeline.deduplicate(window);
+    Ok(pipeline)
 }
 
 fn open_timed_out(queue: &str, clients: &Clients) -> Error {

@@ -17,6 +17,12 @@ use crate::{Stop, escape, handle_interrupts, interrupt, library, terminal};
 /// Name prefixes of metrics that count errors and losses.
 const PROBLEM_PREFIXES: [&str; 3] = ["errors.", "damaged.", "skipped."];
 
+/// Metrics with such a prefix that count what the configuration asks for, each with its key.
+const INTENDED: [(&str, &str); 2] = [
+    ("skipped.dropped", "dropEvents"),
+    ("skipped.duplicate", "dedupWindow"),
+];
+
 /// Configuration keys, with their values, that keep a check from deleting messages.
 const WITHOUT_DELETION: [(&str, &str); 2] =
     [("sqsDelete", "false"), ("sqsDeleteWhen", "\"delivered\"")];
@@ -45,6 +51,9 @@ pub fn check(args: CheckArgs) -> Result<(), Stop> {
         step("messages", &received(&plugin))?;
     }
     let has_events = events?;
+    for filtered in filtered(&plugin) {
+        step("filter", &filtered)?;
+    }
     let problems = problems(&plugin);
     for problem in &problems {
         step("problem", problem)?;
@@ -141,12 +150,27 @@ fn first_events(plugin: &Plugin, capture: &mut Capture<'_>, wait: Duration) -> R
             return Ok(true);
         }
         if status == Status::Eof {
-            return Err(Stop::Error("the source has no events".to_owned()));
+            let problem = match filtered(plugin).as_slice() {
+                [] => "the source has no events".to_owned(),
+                filtered => format!("the source has no other events: {}", filtered.join(", ")),
+            };
+            return Err(Stop::Error(problem));
         }
         if started.elapsed() >= wait {
             return Ok(false);
         }
     }
+}
+
+/// How many events the configuration keeps from Falco, by key.
+fn filtered(plugin: &Plugin) -> Vec<String> {
+    let metrics = plugin.metrics();
+    let counts = INTENDED.iter().filter_map(|(name, key)| {
+        let metric = metrics.iter().find(|metric| metric.name == *name)?;
+        let count = metric.value.to_string();
+        (count != "0").then(|| format!("{key} withheld {count} events"))
+    });
+    counts.collect()
 }
 
 /// The plugin's counters of errors and losses that are not 0.
@@ -158,6 +182,7 @@ fn problems(plugin: &Plugin) -> Vec<String> {
             let mut prefixes = PROBLEM_PREFIXES.iter();
             prefixes.any(|prefix| metric.name.starts_with(prefix))
         })
+        .filter(|metric| INTENDED.iter().all(|(name, _)| metric.name != *name))
         .map(|metric| (metric.value.to_string(), metric.name))
         .filter(|(value, _)| value != "0")
         .map(|(value, name)| format!("{name} is {value}"))

@@ -43,20 +43,26 @@ pub struct Selection {
 }
 
 impl Selection {
-    /// Whether the object at `key` is selected. A key without a time is; a key without an account is selected only
-    /// outside of `AWSLogs`.
+    /// Whether the object at `key` is selected. A key without a time is.
     pub fn selects(&self, key: &str) -> bool {
         object_key::is_log(key, self.insights)
             && object_key::time(key).is_none_or(|time| self.interval.contains(time))
-            && match layout::account(key) {
-                Some(account) => self.selects_account(account),
-                None => self.accounts.is_empty() || !layout::is_in_logs(key),
-            }
+            && is_of_account(&self.accounts, key)
     }
 
     fn selects_account(&self, account: &str) -> bool {
         self.accounts.is_empty() || self.accounts.iter().any(|listed| listed == account)
     }
+}
+
+/// Whether the logs at `key` are of one of these accounts, or of any if there are none. A key without an account is
+/// selected only outside of `AWSLogs`.
+pub(crate) fn is_of_account(accounts: &[String], key: &str) -> bool {
+    accounts.is_empty()
+        || match layout::account(key) {
+            Some(account) => accounts.iter().any(|listed| listed == account),
+            None => !layout::is_in_logs(key),
+        }
 }
 
 /// Sends all selected objects below `prefix` in key order, one non-empty page at a time. Returns at the end of the
