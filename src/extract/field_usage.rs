@@ -31,13 +31,13 @@ impl FieldUsage {
     }
 }
 
-/// The fields that `is_hot` selects by number, without those that cannot be precomputed: lists, and fields whose value
-/// depends on an argument.
+/// The fields that `is_hot` selects by number, without those that cannot be precomputed: lists, fields whose value
+/// depends on an argument, and fields that read policies, which have the memory for it in the extractor.
 fn select(is_hot: impl Fn(usize) -> bool) -> HotFields {
     let precomputable = |field: &usize| {
         !matches!(
             FIELDS[*field].extractor,
-            FieldExtractor::ImageIds | FieldExtractor::Pointer
+            FieldExtractor::ImageIds | FieldExtractor::Pointer | FieldExtractor::Policy(_)
         )
     };
     (0..FIELDS.len())
@@ -146,9 +146,9 @@ mod tests {
     }
 
     #[test]
-    fn all_fields_but_the_list_and_the_pointer_can_be_hot() {
+    fn all_fields_but_lists_pointers_and_policies_can_be_hot() {
         let all = select(|_| true);
-        assert_eq!(all.len(), FIELDS.len() - 2);
+        assert_eq!(all.len(), FIELDS.len() - 6);
         assert!(
             all.iter()
                 .map(|field| all.column(field))

@@ -27,7 +27,9 @@ use value::CachedValues;
 
 use crate::batch::{Batch, PrecomputedValue, Record};
 use crate::event_layout::PREFIX;
-use crate::fields::{self, FIELDS, FieldExtractor, FieldValue, RecordView};
+use crate::fields::{
+    self, FIELDS, FieldExtractor, FieldValue, PolicyField, PolicyReader, RecordView,
+};
 use crate::json::{Tape, Value};
 use crate::key_table::KeyTable;
 
@@ -42,6 +44,9 @@ pub struct Extractor {
     keys: KeyTable,
     /// The event that `keys` is of.
     keys_event: u64,
+    policies: PolicyReader,
+    /// The event that `policies` has read.
+    policies_event: u64,
     /// Values of the fields without an argument, by the number of the field.
     extracted: Box<[ExtractedField]>,
     with_argument: ArgumentCache,
@@ -74,6 +79,8 @@ impl Extractor {
             usage: UsageCounter::new(usage),
             keys: KeyTable::default(),
             keys_event: 0,
+            policies: PolicyReader::default(),
+            policies_event: 0,
             extracted: FIELDS.iter().map(|_| ExtractedField::new()).collect(),
             with_argument: ArgumentCache::default(),
             arena: Arena::default(),
@@ -211,6 +218,13 @@ impl Extractor {
         texts.scratch.clear();
         match FIELDS.get(field)?.extractor {
             FieldExtractor::ImageIds => texts.set_image_ids(view, None, extracted),
+            FieldExtractor::Policy(field) => {
+                if self.policies_event != self.event {
+                    self.policies_event = self.event;
+                    self.policies.read(view);
+                }
+                texts.set_policy_field(field, &self.policies, extracted);
+            }
             extractor => match fields::extract(extractor, view, texts.scratch) {
                 FieldValue::None => {}
                 FieldValue::Json(value) => texts.set_value(record.tape, Some(value), extracted),
@@ -310,6 +324,33 @@ impl TextBuilder<'_> {
         }
         self.scratch.clear();
         fields::append_text(tape, value, self.scratch).then(|| self.arena.text(self.scratch))
+    }
+
+    /// Sets what the policies say.
+    fn set_policy_field(
+        &mut self,
+        field: PolicyField,
+        policies: &PolicyReader,
+        extracted: &mut ExtractedField,
+    ) {
+        if field != PolicyField::Accounts {
+            let flag = policies.flag(field);
+            extracted.values = flag.map_or(CachedValues::None, |flag| {
+                CachedValues::Text(fields::bool_text(flag).as_ptr())
+            });
+            return;
+        }
+        extracted.texts.clear();
+        extracted.ranges.clear();
+        for account in policies.accounts() {
+            self.scratch.clear();
+            self.scratch.extend_from_slice(account);
+            extracted.texts.push(self.arena.text(self.scratch));
+            extracted.ranges.push((0, 0));
+        }
+        if !extracted.texts.is_empty() {
+            extracted.values = CachedValues::List;
+        }
     }
 
     /// Sets the image IDs: all of them, or the one with this index.

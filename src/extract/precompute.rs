@@ -97,14 +97,14 @@ mod tests {
         for hot in [true, false] {
             let batch = batch(|_| hot, &[record]);
             for (number, field) in FIELDS.iter().enumerate() {
-                let argument = matches!(
+                let on_demand = matches!(
                     field.extractor,
-                    FieldExtractor::ImageIds | FieldExtractor::Pointer
+                    FieldExtractor::ImageIds | FieldExtractor::Pointer | FieldExtractor::Policy(_)
                 );
                 let value = batch.precomputed(0, number);
                 assert_eq!(
                     matches!(value, PrecomputedValue::NotComputed),
-                    !hot || argument,
+                    !hot || on_demand,
                     "{}",
                     field.name
                 );

@@ -8,6 +8,7 @@
 
 mod extractors;
 mod pointer;
+mod policy;
 mod summary;
 mod table;
 mod value;
@@ -15,6 +16,7 @@ mod verbs;
 
 pub(crate) use extractors::ec2_image_ids;
 pub use pointer::Pointer;
+pub(crate) use policy::{PolicyField, PolicyReader};
 pub(crate) use summary::summary;
 pub(crate) use table::FieldExtractor;
 pub use table::{Arg, FIELDS, Field, FieldType, Property};
@@ -27,7 +29,7 @@ use crate::json::Value;
 /// A field's value for one record, before it is converted for the host.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum FieldValue {
-    /// No value. Also for fields whose value depends on an argument.
+    /// No value. Also for fields whose value depends on an argument, and those that read policies.
     None,
     /// What [`append_text`] makes of this JSON value, which may be null.
     Json(Value),
@@ -66,7 +68,9 @@ pub(crate) fn extract(
             .map_or(FieldValue::None, |(count, value)| {
                 FieldValue::Number(count, Some(value))
             }),
-        FieldExtractor::ImageIds | FieldExtractor::Pointer => FieldValue::None,
+        FieldExtractor::ImageIds | FieldExtractor::Pointer | FieldExtractor::Policy(_) => {
+            FieldValue::None
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The table of all fields. The host refers to a field by its row number, so new rows go at the end.
 
 use super::extractors;
+use super::policy::PolicyField;
 use super::value::RecordView;
 use super::{FieldValue, summary};
 use crate::json::Value;
@@ -80,6 +81,8 @@ pub(crate) enum FieldExtractor {
     Pointer,
     /// It is the list of images, or the one at the index that the argument gives.
     ImageIds,
+    /// It is what the policies in the request say.
+    Policy(PolicyField),
 }
 
 const fn text(
@@ -98,7 +101,10 @@ const fn text(
             FieldExtractor::ImageIds => Arg::OptionalIndex,
             _ => Arg::None,
         },
-        list: matches!(extractor, FieldExtractor::ImageIds),
+        list: matches!(
+            extractor,
+            FieldExtractor::ImageIds | FieldExtractor::Policy(PolicyField::Accounts)
+        ),
         property: None,
         extractor,
     }
@@ -225,6 +231,10 @@ pub static FIELDS: &[Field] = &[
     text("ct.session.issuer.username", FieldExtractor::Key(KnownKey::IssuerUserName), "Session Issuer User Name", "name of the session's issuer (sessionContext.sessionIssuer.userName)"),
     text("ct.mfaused", FieldExtractor::Key(KnownKey::MfaUsed), "MFA Used", "Yes or No, at a console sign-in (additionalEventData.MFAUsed)"),
     text("ct.consolelogin", FieldExtractor::Key(KnownKey::ConsoleLogin), "Console Login", "Success or Failure, at a console sign-in (responseElements.ConsoleLogin)"),
+    text("ct.policy.public", FieldExtractor::Policy(PolicyField::Public), "Policy Is Public", "true if a policy in the request allows everybody, false if none does; no value without a policy"),
+    text("ct.policy.accounts", FieldExtractor::Policy(PolicyField::Accounts), "Policy Accounts", "accounts that policies in the request allow, other than the account that received the event"),
+    text("ct.policy.unlimited", FieldExtractor::Policy(PolicyField::Unlimited), "Policy Is Unlimited", "true if an identity policy in the request allows nearly everything; no value without one"),
+    text("ct.policy.escalates", FieldExtractor::Policy(PolicyField::Escalates), "Policy Escalates", "true if an identity policy in the request allows a known way to more rights; no value without one"),
 ];
 
 #[cfg(test)]
