@@ -5,9 +5,11 @@
 
 mod computed;
 pub mod json;
+mod policy;
 mod time;
 
 use json::Json;
+use policy::Policies;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -75,6 +77,13 @@ impl<'a> Record<'a> {
                 let texts: Vec<_> = images.into_iter().filter_map(Json::text).collect();
                 (!texts.is_empty()).then_some(List(texts))
             }
+            "ct.policy.public" => flag(Policies::of(record).public),
+            "ct.policy.unlimited" => flag(Policies::of(record).unlimited),
+            "ct.policy.escalates" => flag(Policies::of(record).escalates),
+            "ct.policy.accounts" => {
+                let accounts = Policies::of(record).accounts;
+                (!accounts.is_empty()).then_some(List(accounts))
+            }
             _ => panic!("unknown field {field}"),
         }
     }
@@ -129,6 +138,10 @@ impl<'a> Record<'a> {
     }
 }
 
+fn flag(value: Option<bool>) -> Option<Expected> {
+    value.map(|value| Expected::Text(value.to_string()))
+}
+
 fn extents(values: &[&Json]) -> Vec<Range<usize>> {
     let extent = |value: &&Json| value.start..value.end;
     values.iter().map(extent).collect()
@@ -139,7 +152,8 @@ pub fn fields() -> impl Iterator<Item = &'static str> {
     let computed = "ct.value ct.shortsrc ct.user ct.originaluser ct.user.accountid \
         ct.managementevent ct.readonly ct.resources ct.sessioncredentialfromconsole ct.info \
         s3.uri s3.bytes s3.bytes.in s3.bytes.out s3.cnt.get s3.cnt.put s3.cnt.other ec2.name \
-        ec2.imageid ec2.imageids";
+        ec2.imageid ec2.imageids ct.policy.public ct.policy.accounts ct.policy.unlimited \
+        ct.policy.escalates";
     plain_pairs()
         .map(|(field, _)| field)
         .chain(computed.split_whitespace())
