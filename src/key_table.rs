@@ -16,36 +16,40 @@ use crate::json::{Tape, Value};
 const MISSING: u32 = u32::MAX;
 
 macro_rules! known_keys {
-    ($($group:ident in $parent:expr => { $($variant:ident $key:literal)* })*) => {
+    (Record { $($record:ident $record_key:literal)* } $($group:ident { $($variant:ident $key:literal)* })*) => {
         /// A key of a record, or of an object inside it.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[allow(missing_docs, reason = "each is named like its path")]
         #[repr(u8)]
-        pub enum KnownKey { $($($variant,)*)* }
+        pub enum KnownKey { $($record,)* $($($variant,)*)* }
 
         impl KnownKey {
-            const COUNT: usize = [$($($key,)*)*].len();
-            const NAMES: [&'static str; Self::COUNT] = [$($($key,)*)*];
-            const GROUPS: [Group; Self::COUNT] = [$($({ let _ = $key; Group::$group },)*)*];
-            const ALL: [KnownKey; Self::COUNT] = [$($(KnownKey::$variant,)*)*];
+            const COUNT: usize = [$($record_key,)* $($($key,)*)*].len();
+            const NAMES: [&'static str; Self::COUNT] = [$($record_key,)* $($($key,)*)*];
+            const ALL: [KnownKey; Self::COUNT] = [$(KnownKey::$record,)* $($(KnownKey::$variant,)*)*];
+            const GROUPS: [Group; Self::COUNT] = [
+                $({ let _ = $record_key; Group::Record },)*
+                $($({ let _ = $key; Group::$group },)*)*
+            ];
         }
 
-        /// The known keys of one JSON object.
+        /// The known keys of one JSON object: of the record, or of the value of the key with the group's name.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[repr(u8)]
-        enum Group { $($group,)* }
+        enum Group { Record, $($group,)* }
 
-        const GROUPS: usize = [$(Group::$group,)*].len();
+        const GROUPS: usize = [Group::Record, $(Group::$group,)*].len();
 
         /// The key whose value is each group's object; `None` for the record itself.
-        static PARENTS: [Option<KnownKey>; GROUPS] = [$($parent,)*];
+        static PARENTS: [Option<KnownKey>; GROUPS] = [None, $(Some(KnownKey::$group),)*];
 
-        static HASHES: [PerfectHash; GROUPS] = [$(PerfectHash::new(Group::$group),)*];
+        static HASHES: [PerfectHash; GROUPS] =
+            [PerfectHash::new(Group::Record), $(PerfectHash::new(Group::$group),)*];
     };
 }
 
 known_keys! {
-    Record in None => {
+    Record {
         EventVersion "eventVersion"
         UserIdentity "userIdentity"
         EventTime "eventTime"
@@ -80,8 +84,11 @@ known_keys! {
         InsightDetails "insightDetails"
         TimeWindow "timeWindow"
         DigestS3Object "digestS3Object"
+        Summary "summary"
+        AggregatedEventId "eventId"
+        AggregatedAccountId "accountId"
     }
-    UserIdentity in Some(KnownKey::UserIdentity) => {
+    UserIdentity {
         IdentityType "type"
         IdentityUserName "userName"
         InvokedBy "invokedBy"
@@ -92,31 +99,46 @@ known_keys! {
         CredentialId "credentialId"
         IdentityProvider "identityProvider"
         InScopeOf "inScopeOf"
+        InvokedByDelegate "invokedByDelegate"
         OnBehalfOf "onBehalfOf"
         SessionContext "sessionContext"
     }
-    OnBehalfOf in Some(KnownKey::OnBehalfOf) => {
+    OnBehalfOf {
         OnBehalfOfUserId "userId"
         OnBehalfOfIdentityStoreArn "identityStoreArn"
     }
-    SessionContext in Some(KnownKey::SessionContext) => {
+    InScopeOf {
+        ScopeSourceArn "sourceArn"
+        ScopeSourceAccount "sourceAccount"
+        ScopeIssuerType "issuerType"
+        ScopeCredentialsIssuedTo "credentialsIssuedTo"
+    }
+    InvokedByDelegate {
+        DelegateAccountId "accountId"
+    }
+    SessionContext {
         SessionAttributes "attributes"
         SessionIssuer "sessionIssuer"
         SourceIdentity "sourceIdentity"
         Ec2RoleDelivery "ec2RoleDelivery"
+        AssumedRoot "assumedRoot"
+        WebIdFederationData "webIdFederationData"
     }
-    SessionAttributes in Some(KnownKey::SessionAttributes) => {
+    SessionAttributes {
         MfaAuthenticated "mfaAuthenticated"
         CreationDate "creationDate"
     }
-    SessionIssuer in Some(KnownKey::SessionIssuer) => {
+    SessionIssuer {
         IssuerType "type"
         IssuerArn "arn"
         IssuerAccountId "accountId"
         IssuerPrincipalId "principalId"
         IssuerUserName "userName"
     }
-    RequestParameters in Some(KnownKey::RequestParameters) => {
+    WebIdFederationData {
+        FederatedProvider "federatedProvider"
+    }
+    RequestParameters {
         RequestAvailabilityZone "availabilityZone"
         RequestCluster "cluster"
         RequestFunctionName "functionName"
@@ -139,37 +161,51 @@ known_keys! {
         RoleName "roleName"
         PolicyName "policyName"
         RequestImageId "imageId"
+        RequestInstanceId "instanceId"
+        RequestInstancesSet "instancesSet"
+        RequestGroupId "groupId"
+        RequestPolicyArn "policyArn"
+        RequestPolicyDocument "policyDocument"
+        RequestKeyId "keyId"
+        RequestBucketPolicy "bucketPolicy"
         DescribeFastLaunchImagesRequest "DescribeFastLaunchImagesRequest"
         LaunchSpecification "launchSpecification"
         TagSpecificationSet "tagSpecificationSet"
         PublicAccessBlockConfiguration "PublicAccessBlockConfiguration"
     }
-    ResponseElements in Some(KnownKey::ResponseElements) => {
+    ResponseElements {
         ResponseSubnetId "subnetId"
         ReservationId "reservationId"
         InstancesSet "instancesSet"
         ConsoleLogin "ConsoleLogin"
     }
-    AdditionalEventData in Some(KnownKey::AdditionalEventData) => {
+    AdditionalEventData {
         BytesTransferredIn "bytesTransferredIn"
         BytesTransferredOut "bytesTransferredOut"
         MfaUsed "MFAUsed"
     }
-    Addendum in Some(KnownKey::Addendum) => {
+    Addendum {
         AddendumReason "reason"
         AddendumUpdatedFields "updatedFields"
         AddendumOriginalRequestId "originalRequestID"
         AddendumOriginalEventId "originalEventID"
     }
-    TlsDetails in Some(KnownKey::TlsDetails) => {
+    TlsDetails {
         TlsVersion "tlsVersion"
         CipherSuite "cipherSuite"
         ClientProvidedHostHeader "clientProvidedHostHeader"
         KeyExchange "keyExchange"
     }
-    TimeWindow in Some(KnownKey::TimeWindow) => {
+    TimeWindow {
         WindowStart "windowStart"
         WindowEnd "windowEnd"
+    }
+    Summary {
+        PrimaryDimension "primaryDimension"
+    }
+    InsightDetails {
+        InsightType "insightType"
+        InsightState "state"
     }
 }
 

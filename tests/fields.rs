@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod oracle;
+mod policies;
 mod support;
 
 use std::fs;
@@ -53,7 +54,8 @@ fn fields_have_the_specified_types_arguments_and_hints() {
         let is_number = name.starts_with("s3.bytes") || name.starts_with("s3.cnt.");
         assert_eq!(field.field_type == FieldType::Uint64, is_number, "{name}");
         assert_eq!(field.field_type == FieldType::String, !is_number, "{name}");
-        assert_eq!(field.is_list, name == "ec2.imageids", "{name}");
+        let is_list = ["ec2.imageids", "ct.policy.accounts"].contains(&name);
+        assert_eq!(field.is_list, is_list, "{name}");
         let argument = field
             .arg
             .map(|arg| (arg.is_index, arg.is_key, arg.is_required));

@@ -1,13 +1,13 @@
 //! The set of fields whose values a batch has, each with its column.
 #![forbid(unsafe_code)]
 
-/// Field numbers that a set can contain: those below this.
-pub const MAX_FIELDS: usize = 128;
+/// Field numbers that a set can contain: those below this. A column's number is a byte.
+pub const MAX_FIELDS: usize = 224;
 
 /// Stands for no column.
 const NONE: u8 = u8::MAX;
 
-/// Fields that rules use for most events, by number. Fixed in size, so that choosing them allocates nothing.
+/// Fields that rules use for most events, by number. A field with an argument has a number of its own. Fixed in size, so that choosing them allocates nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HotFields {
     /// The field of each column.

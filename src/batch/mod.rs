@@ -11,7 +11,7 @@ mod precomputed;
 use std::sync::Arc;
 
 use precomputed::PrecomputedValues;
-pub use precomputed::{Appended, Precompute, PrecomputedValue, Row};
+pub use precomputed::{Appended, ListWriter, Precompute, PrecomputedValue, Row};
 
 use crate::event_layout;
 use crate::json::text::{unescaped, unescaped_is};
@@ -172,7 +172,7 @@ impl Batch {
 
     /// The precomputed value of a field for the event with this number.
     #[inline]
-    pub fn precomputed(&self, number: usize, field: usize) -> PrecomputedValue {
+    pub fn precomputed(&self, number: usize, field: usize) -> PrecomputedValue<'_> {
         self.precomputed.value(number, field)
     }
 

@@ -11,8 +11,14 @@ use std::sync::Arc;
 use super::Record;
 use super::hot_fields::HotFields;
 
-/// Location of a value: twice the offset of its first byte, plus one if it is a number.
+/// Location of a value: four times the offset of its first byte, plus its kind. One batch has far fewer than 1 GiB of
+/// values.
 type Location = u32;
+
+/// Kinds of values in a [`Location`].
+const TEXT: Location = 0;
+const NUMBER: Location = 1;
+const LIST: Location = 2;
 
 /// The event has no value for the field.
 const NO_VALUE: Location = Location::MAX;
@@ -22,6 +28,12 @@ const NOT_COMPUTED: Location = Location::MAX - 1;
 
 /// Longest record whose values are computed, in bytes: of a longer one they could take many times its memory.
 const LONGEST: usize = 64 << 10;
+
+/// Bytes of values after which the rest of a row is not computed: several fields may each have all of the record.
+const ROW_BYTES: usize = 4 * LONGEST;
+
+/// Length of a list, before its texts.
+type ListLen = u32;
 
 /// Computes field values of records that become events.
 pub trait Precompute: Debug + Send + Sync {
@@ -35,17 +47,60 @@ pub trait Precompute: Debug + Send + Sync {
 /// What was appended to a batch's values for one field.
 #[derive(Clone, Copy, Debug)]
 pub enum Appended {
+    /// Nothing: there is no way to compute the value now.
+    NotComputed,
     /// Nothing: the event has no value for the field.
     Nothing,
     /// A text without NUL.
     Text,
     /// Nothing either, but the value is this number.
     Number(u64),
+    /// A list, as [`ListWriter`] appends it.
+    List,
+}
+
+/// Appends the texts of a list.
+pub struct ListWriter<'v> {
+    values: &'v mut Vec<u8>,
+    start: usize,
+    len: ListLen,
+}
+
+impl<'v> ListWriter<'v> {
+    /// Starts a list at the end of `values`.
+    pub fn new(values: &'v mut Vec<u8>) -> Self {
+        let start = values.len();
+        values.extend_from_slice(&ListLen::default().to_ne_bytes());
+        ListWriter {
+            values,
+            start,
+            len: 0,
+        }
+    }
+
+    /// Adds the text without NUL that `append` appends, if it returns `true`; otherwise it must append nothing.
+    pub fn push(&mut self, append: impl FnOnce(&mut Vec<u8>) -> bool) {
+        if append(self.values) {
+            self.values.push(0);
+            self.len += 1;
+        }
+    }
+
+    /// Ends the list. An empty one is no value.
+    pub fn finish(self) -> Appended {
+        if self.len == 0 {
+            self.values.truncate(self.start);
+            return Appended::Nothing;
+        }
+        let start = &mut self.values[self.start..];
+        start[..size_of::<ListLen>()].copy_from_slice(&self.len.to_ne_bytes());
+        Appended::List
+    }
 }
 
 /// A field's precomputed value for one event.
 #[derive(Clone, Copy, Debug)]
-pub enum PrecomputedValue {
+pub enum PrecomputedValue<'b> {
     /// The value was not computed.
     NotComputed,
     /// The event has no value for the field.
@@ -54,6 +109,29 @@ pub enum PrecomputedValue {
     Text(*const c_char),
     /// A number.
     Number(u64),
+    /// A list of texts like [`PrecomputedValue::Text`], at least one.
+    List(PrecomputedTexts<'b>),
+}
+
+/// Iterator over the texts of a list.
+#[derive(Clone, Copy, Debug)]
+pub struct PrecomputedTexts<'b> {
+    /// The remaining texts, and other values after them.
+    bytes: &'b [u8],
+    remaining: ListLen,
+}
+
+impl Iterator for PrecomputedTexts<'_> {
+    type Item = *const c_char;
+
+    fn next(&mut self) -> Option<*const c_char> {
+        self.remaining = self.remaining.checked_sub(1)?;
+        let text = self.bytes;
+        // A text without a NUL must not get out.
+        let end = memchr::memchr(0, text)?;
+        self.bytes = &text[end + 1..];
+        Some(text.as_ptr().cast())
+    }
 }
 
 /// The precomputed values of a batch's events.
@@ -82,18 +160,24 @@ impl Row<'_> {
     #[inline]
     pub fn fill(mut self, mut append: impl FnMut(usize, &mut Vec<u8>) -> Appended) {
         let values = &mut *self.values;
+        let limit = values.len() + ROW_BYTES;
         self.locations.extend(self.fields.iter().map(|field| {
-            let location = 2 * values.len() as Location;
+            let start = 4 * values.len() as Location;
+            if values.len() > limit {
+                return NOT_COMPUTED;
+            }
             match append(field, values) {
+                Appended::NotComputed => NOT_COMPUTED,
                 Appended::Nothing => NO_VALUE,
                 Appended::Text => {
                     values.push(0);
-                    location
+                    start + TEXT
                 }
                 Appended::Number(number) => {
                     values.extend_from_slice(&number.to_ne_bytes());
-                    location + 1
+                    start + NUMBER
                 }
+                Appended::List => start + LIST,
             }
         }));
         self.complete = (self.values.len(), self.locations.len());
@@ -144,7 +228,7 @@ impl PrecomputedValues {
         let row = events * self.fields.len();
         let end = self.locations.iter().skip(row).find_map(|&location| {
             let computed = location != NO_VALUE && location != NOT_COMPUTED;
-            computed.then_some(location as usize / 2)
+            computed.then_some(location as usize / 4)
         });
         self.locations.truncate(row);
         if let Some(end) = end {
@@ -154,7 +238,7 @@ impl PrecomputedValues {
 
     /// The value of a field for the event with this number.
     #[inline]
-    pub(super) fn value(&self, event: usize, field: usize) -> PrecomputedValue {
+    pub(super) fn value(&self, event: usize, field: usize) -> PrecomputedValue<'_> {
         let Some(column) = self.fields.column(field) else {
             return PrecomputedValue::NotComputed;
         };
@@ -164,13 +248,24 @@ impl PrecomputedValues {
             Some(&NO_VALUE) => return PrecomputedValue::None,
             Some(&location) => location,
         };
-        let value = self.values.get(location as usize / 2..).unwrap_or_default();
-        match (location % 2, value.first_chunk()) {
+        let value = self.values.get(location as usize / 4..).unwrap_or_default();
+        match location % 4 {
             // Not even a NUL, so there must be no pointer to it.
-            (0, _) if value.is_empty() => PrecomputedValue::NotComputed,
-            (0, _) => PrecomputedValue::Text(value.as_ptr().cast()),
-            (_, Some(number)) => PrecomputedValue::Number(u64::from_ne_bytes(*number)),
-            (_, None) => PrecomputedValue::NotComputed,
+            TEXT if value.is_empty() => PrecomputedValue::NotComputed,
+            TEXT => PrecomputedValue::Text(value.as_ptr().cast()),
+            NUMBER => value
+                .first_chunk()
+                .map_or(PrecomputedValue::NotComputed, |number| {
+                    PrecomputedValue::Number(u64::from_ne_bytes(*number))
+                }),
+            _ => value
+                .split_first_chunk()
+                .map_or(PrecomputedValue::NotComputed, |(len, bytes)| {
+                    PrecomputedValue::List(PrecomputedTexts {
+                        bytes,
+                        remaining: ListLen::from_ne_bytes(*len),
+                    })
+                }),
         }
     }
 

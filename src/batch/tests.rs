@@ -125,3 +125,32 @@ fn computer_that_adds_no_row_does_not_shift_the_others() {
     ));
     assert_eq!(precomputed_text(&batch, 1, 0).as_deref(), Some("2"));
 }
+
+#[test]
+fn values_of_many_times_the_record_are_not_precomputed() {
+    /// Computes 100 KiB for each of ten fields.
+    #[derive(Debug)]
+    struct Long;
+    impl Precompute for Long {
+        fn hot_fields(&self) -> Arc<HotFields> {
+            Arc::new((0..10).collect())
+        }
+
+        fn compute(&self, _: Record<'_>, row: Row<'_>) {
+            row.fill(|_, values| {
+                values.resize(values.len() + (100 << 10), b'x');
+                Appended::Text
+            });
+        }
+    }
+    let mut batch = Batch::default();
+    let long: Arc<dyn Precompute> = Arc::new(Long);
+    batch.precompute_with(&long);
+    push(&mut batch, "{}");
+    push(&mut batch, "{}");
+    for number in 0..2 {
+        let computed = (0..10).map(|field| precomputed_text(&batch, number, field).is_some());
+        let expected = (0..10).map(|field| field < 3);
+        assert!(computed.eq(expected), "event {number}");
+    }
+}

@@ -1,8 +1,9 @@
 //! Fields with an argument, such as `ct.value[/userIdentity/arn]`: a cache of compiled arguments and their values.
 #![forbid(unsafe_code)]
 
+use super::field_usage::UsageCounter;
 use super::value::ExtractedField;
-use crate::fields::{FIELDS, FieldExtractor, Pointer};
+use crate::fields::{CompiledArgument, FIELDS};
 
 /// Fields with an argument that stay in the cache. A rule set has far fewer.
 pub(super) const CACHED: usize = 1024;
@@ -18,22 +19,31 @@ pub enum Argument<'a> {
     Key(&'a str),
 }
 
-/// An argument of one field, compiled.
-#[derive(Debug)]
-pub(super) enum CompiledArgument {
-    Index(u64),
-    /// A key, and the pointer that it stands for; `None` if it is not a valid pointer.
-    Key(Box<str>, Option<Pointer>),
-}
-
 /// A field with an argument, and its values.
 #[derive(Debug)]
 pub(super) struct ArgumentEntry {
-    field: usize,
+    pub(super) field: usize,
+    /// The key, unless the argument is an index.
+    key: Option<Box<str>>,
     pub(super) argument: CompiledArgument,
+    /// Number of the column that has the precomputed values; `None` if they never were.
+    pub(super) number: Option<usize>,
+    /// Events of the batch that it was extracted from.
+    pub(super) events: u32,
     pub(super) extracted: ExtractedField,
     /// The last call that used it.
     call: u64,
+}
+
+impl ArgumentEntry {
+    fn is(&self, field: usize, argument: Argument<'_>) -> bool {
+        self.field == field
+            && match (argument, &self.key, &self.argument) {
+                (Argument::Key(key), Some(own), _) => **own == *key,
+                (Argument::Index(index), None, CompiledArgument::Index(own)) => *own == index,
+                _ => false,
+            }
+    }
 }
 
 /// Fields with an argument, with least-recently-used replacement.
@@ -42,6 +52,8 @@ pub(super) struct ArgumentCache {
     // Boxed, since values must not move when the vector grows.
     #[allow(clippy::vec_box)]
     entries: Vec<Box<ArgumentEntry>>,
+    /// Index of the last entry that was used.
+    last: usize,
     /// Number of the current call.
     call: u64,
     /// An entry was replaced or added beyond [`CACHED`] since the last [`ArgumentCache::trim`].
@@ -60,6 +72,7 @@ impl ArgumentCache {
     #[cold]
     fn trim(&mut self) -> bool {
         self.entries.truncate(CACHED);
+        self.last = 0;
         self.overflowed = false;
         true
     }
@@ -69,38 +82,45 @@ impl ArgumentCache {
         &mut self,
         field: usize,
         argument: Argument<'_>,
+        usage: &UsageCounter,
     ) -> Option<&mut ArgumentEntry> {
-        let position = match self.position(field, argument) {
+        self.last = match self.position(field, argument) {
             Some(position) => position,
-            None => self.insert(field, argument)?,
+            None => self.insert(field, argument, usage)?,
         };
-        let entry = self.entries.get_mut(position)?;
+        let entry = self.entries.get_mut(self.last)?;
         entry.call = self.call;
         Some(entry)
     }
 
+    /// Searches from the last entry on: rules use arguments in the same order for each event.
     fn position(&self, field: usize, argument: Argument<'_>) -> Option<usize> {
-        self.entries.iter().position(|entry| {
-            entry.field == field
-                && match (&entry.argument, argument) {
-                    (CompiledArgument::Index(a), Argument::Index(b)) => *a == b,
-                    (CompiledArgument::Key(a, _), Argument::Key(b)) => **a == *b,
-                    _ => false,
-                }
-        })
+        let (before, after) = self.entries.split_at_checked(self.last)?;
+        let search = |entries: &[Box<ArgumentEntry>]| {
+            entries.iter().position(|entry| entry.is(field, argument))
+        };
+        let found = search(after).map(|position| before.len() + position);
+        found.or_else(|| search(before))
     }
 
-    fn insert(&mut self, field: usize, argument: Argument<'_>) -> Option<usize> {
-        let argument = match (FIELDS.get(field)?.extractor, argument) {
-            (FieldExtractor::ImageIds, Argument::Index(index)) => CompiledArgument::Index(index),
-            (FieldExtractor::Pointer, Argument::Key(key)) => {
-                CompiledArgument::Key(key.into(), Pointer::compile(key).ok())
-            }
-            _ => return None,
+    fn insert(
+        &mut self,
+        field: usize,
+        argument: Argument<'_>,
+        usage: &UsageCounter,
+    ) -> Option<usize> {
+        let extractor = FIELDS.get(field)?.extractor;
+        let (key, argument) = match argument {
+            Argument::None => return None,
+            Argument::Index(index) => (None, CompiledArgument::index(extractor, index)?),
+            Argument::Key(key) => (Some(key.into()), CompiledArgument::key(extractor, key)?),
         };
         let entry = Box::new(ArgumentEntry {
+            number: usage.number(field, &argument),
             field,
+            key,
             argument,
+            events: 0,
             extracted: ExtractedField::new(),
             call: self.call,
         });
@@ -125,6 +145,11 @@ impl ArgumentCache {
         let entries = self.entries.iter().enumerate();
         let (position, oldest) = entries.min_by_key(|(_, entry)| entry.call)?;
         (oldest.call < self.call).then_some(position)
+    }
+
+    /// All entries.
+    pub(super) fn entries_mut(&mut self) -> impl Iterator<Item = &mut ArgumentEntry> {
+        self.entries.iter_mut().map(Box::as_mut)
     }
 
     #[cfg(test)]

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use super::field_usage::FieldUsage;
 use crate::batch::hot_fields::HotFields;
-use crate::batch::{Appended, Precompute, Record, Row};
-use crate::fields::{self, FIELDS, FieldValue, RecordView};
+use crate::batch::{Appended, ListWriter, Precompute, Record, Row};
+use crate::fields::{
+    self, CompiledArgument, FIELDS, FieldExtractor, FieldValue, ListItem, RecordView,
+};
 use crate::json::{Tape, Value};
 use crate::key_table::KeyTable;
 
@@ -22,22 +24,33 @@ impl Precompute for FieldUsage {
             tape: record.tape,
             keys,
         };
-        row.fill(|field, values| append(field, view, values));
+        row.fill(|number, values| match FIELDS.get(number) {
+            Some(field) => append(field.extractor, None, view, values),
+            None => match self.argument(number) {
+                Some((extractor, argument)) => append(extractor, Some(argument), view, values),
+                None => Appended::NotComputed,
+            },
+        });
     }
 }
 
-/// Appends the value of a field, by its number.
+/// Appends the value of a field.
 #[inline]
-fn append(field: usize, view: &mut RecordView<'_>, values: &mut Vec<u8>) -> Appended {
-    match fields::extract(FIELDS[field].extractor, view, values) {
+fn append(
+    extractor: FieldExtractor,
+    argument: Option<&CompiledArgument>,
+    view: &mut RecordView<'_>,
+    values: &mut Vec<u8>,
+) -> Appended {
+    let value = match argument {
+        None => fields::extract(extractor, view, values),
+        Some(argument) => fields::extract_with(extractor, argument, view),
+    };
+    match value {
         FieldValue::None => Appended::Nothing,
-        FieldValue::Json(value) => match fields::plain_text(view.tape, value) {
-            Some(plain) => {
-                append_plain(plain, view.tape, value, values);
-                Appended::Text
-            }
-            None if fields::append_text(view.tape, value, values) => Appended::Text,
-            None => Appended::Nothing,
+        FieldValue::Json(value) => match append_value(view.tape, value, values) {
+            true => Appended::Text,
+            false => Appended::Nothing,
         },
         FieldValue::Text => Appended::Text,
         FieldValue::Bool(value) => {
@@ -45,6 +58,32 @@ fn append(field: usize, view: &mut RecordView<'_>, values: &mut Vec<u8>) -> Appe
             Appended::Text
         }
         FieldValue::Number(number, _) => Appended::Number(number),
+        FieldValue::List => {
+            let mut list = ListWriter::new(values);
+            let tape = view.tape;
+            fields::each_item(extractor, argument, view, &mut |item| {
+                list.push(|values| match item {
+                    ListItem::Json(value) => append_value(tape, value, values),
+                    ListItem::Text(text) => {
+                        values.extend_from_slice(text);
+                        true
+                    }
+                });
+            });
+            list.finish()
+        }
+    }
+}
+
+/// Appends the text of `value`. Returns `false` if it is null.
+#[inline]
+fn append_value(tape: Tape<'_>, value: Value, out: &mut Vec<u8>) -> bool {
+    match fields::plain_text(tape, value) {
+        Some(plain) => {
+            append_plain(plain, tape, value, out);
+            true
+        }
+        None => fields::append_text(tape, value, out),
     }
 }
 
@@ -68,7 +107,7 @@ fn append_plain(plain: &[u8], tape: Tape<'_>, string: Value, out: &mut Vec<u8>) 
 mod tests {
     use super::*;
     use crate::batch::{Batch, EventPolicy, PrecomputedValue};
-    use crate::fields::FieldExtractor;
+    use crate::fields::Arg;
     use crate::json::{Scan, Scanner};
 
     /// A batch of `records` in which the fields that `is_hot` selects are precomputed.
@@ -97,10 +136,8 @@ mod tests {
         for hot in [true, false] {
             let batch = batch(|_| hot, &[record]);
             for (number, field) in FIELDS.iter().enumerate() {
-                let on_demand = matches!(
-                    field.extractor,
-                    FieldExtractor::ImageIds | FieldExtractor::Pointer | FieldExtractor::Policy(_)
-                );
+                let on_demand = field.arg == Arg::RequiredKey
+                    || matches!(field.extractor, FieldExtractor::Policy(_));
                 let value = batch.precomputed(0, number);
                 assert_eq!(
                     matches!(value, PrecomputedValue::NotComputed),
@@ -125,9 +162,29 @@ mod tests {
             "userIdentity":{"type":"AssumedRole","arn":"a/b/c"},"sourceIPAddress":"192.0.2.1","readOnly":false,
             "requestParameters":{"bucketName":"b\u0000x","key":"k","tagSpecificationSet":{"items":[{"resourceType":
             "instance","tags":[{"key":"Name","value":"web"}]}]}},"additionalEventData":{"bytesTransferredIn":1.5},
-            "resources":[{"ARN":"one"}, {"ARN": "two"}]}"#;
+            "resources":[{"ARN":"one"}, {"arn": "two", "type": null}]}"#;
         let one = batch(|_| true, &[RECORD]);
         let three = batch(|_| true, &[RECORD; 3]);
         assert_eq!(three.precomputed_bytes(), one.precomputed_bytes().repeat(3));
+    }
+
+    #[test]
+    fn lists_are_precomputed_with_all_of_their_texts() {
+        let resources =
+            r#"{"resources":[{"ARN":"one"},{"type":"x"},{"arn":"\u0074wo"},{"ARN":3}]}"#;
+        let batch = batch(|_| true, &[resources, "{}"]);
+        let field = FIELDS.iter().position(|it| it.name == "ct.resources.arn");
+        let field = field.expect("a field");
+        let PrecomputedValue::List(texts) = batch.precomputed(0, field) else {
+            panic!("no list");
+        };
+        let expected = [&b"one\0"[..], b"two\0", b"3\0"].concat();
+        let all = batch.precomputed_bytes();
+        let start = all.windows(expected.len()).position(|at| at == expected);
+        let start = all[start.expect("all texts in order")..].as_ptr();
+        let offsets = texts.map(|text| text as usize - start as usize);
+        assert_eq!(offsets.collect::<Vec<_>>(), [0, 4, 8]);
+        let none = batch.precomputed(1, field);
+        assert!(matches!(none, PrecomputedValue::None), "{none:?}");
     }
 }

@@ -74,7 +74,7 @@ fn texts_of_evicted_arguments_do_not_accumulate() {
             extractor.extract(field, Argument::Key(&format!("/{round}/{cold}")), false);
         }
         assert!(
-            extractor.arena.used() <= ARENA_BYTES + (128 << 10),
+            extractor.event.arena().used() <= ARENA_BYTES + (128 << 10),
             "{round}"
         );
     }
@@ -84,12 +84,12 @@ fn texts_of_evicted_arguments_do_not_accumulate() {
 fn repeated_summaries_take_no_more_memory() {
     let (mut extractor, field) = extractor();
     extract_key(&mut extractor, field, "/a");
-    let used = extractor.arena.used();
+    let used = extractor.event.arena().used();
     for _ in 0..1000 {
         assert!(extractor.summary().is_some());
     }
     assert_eq!(
-        extractor.arena.used(),
+        extractor.event.arena().used(),
         used,
         "repeated calls take no more memory"
     );

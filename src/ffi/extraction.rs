@@ -8,7 +8,7 @@ use std::{ptr, slice};
 use falco_plugin_api as api;
 
 use super::input::{FieldRequest, HostEvent};
-use super::state::LiveBatches;
+use super::live_batches::LiveBatches;
 use crate::extract::field_usage::FieldUsage;
 use crate::extract::{ExtractedField, Extractor};
 

@@ -4,19 +4,20 @@
 use std::ffi::CString;
 use std::mem;
 use std::process;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use falco_plugin_api as api;
 
-use super::state::{LiveBatches, OpenInstances, PluginState};
+use super::live_batches::LiveBatches;
 use crate::batch::Batch;
 use crate::error::Result;
 use crate::log::Severity;
 use crate::metrics::Counter;
 use crate::object::ack::AckHandle;
 use crate::pipeline::{Next, Pipeline};
-use crate::source::open::{Opened, open};
+use crate::source::open::{Opened, SourceContext, open};
 use crate::source::runtime::Network;
 
 /// Interval of progress lines in the log.
@@ -72,13 +73,18 @@ struct SourceProgress {
 }
 
 impl Instance {
-    /// Opens what `params` point at.
-    pub(super) fn open(state: &PluginState, params: &str) -> Result<Instance> {
+    /// Opens what `params` point at. Each batch of the instance is in `live` while the host uses it.
+    pub(super) fn open(
+        context: &SourceContext,
+        live: &Arc<LiveBatches>,
+        open_instances: &Arc<OpenInstances>,
+        params: &str,
+    ) -> Result<Instance> {
         let Opened {
             pipeline,
             network,
             total,
-        } = open(&state.context, params)?;
+        } = open(context, params)?;
         Ok(Instance {
             pipeline,
             network,
@@ -92,14 +98,14 @@ impl Instance {
                 ..SourceProgress::default()
             },
             last_report: Instant::now(),
-            open_instances: Arc::clone(&state.instances),
-            live: Arc::clone(&state.live),
+            open_instances: Arc::clone(open_instances),
+            live: Arc::clone(live),
             process: process::id(),
         })
     }
 
     /// The next events. Ends the host's use of those of the last call, and acknowledges their objects.
-    pub(super) fn next(&mut self, state: &PluginState) -> Result<NextEvents<'_>> {
+    pub(super) fn next(&mut self, context: &SourceContext) -> Result<NextEvents<'_>> {
         self.reclaim();
         if self.ended {
             return Ok(NextEvents::End);
@@ -109,13 +115,13 @@ impl Instance {
             progress.objects += batch.objects;
             progress.bytes += batch.bytes_in;
         })?;
-        self.report_progress(state);
+        self.report_progress(context);
         match next {
             Next::Batch(batch) => Ok(NextEvents::Events(self.publish(batch))),
             Next::Timeout => Ok(NextEvents::Timeout),
             Next::End => {
                 self.ended = true;
-                self.report_end(state);
+                self.report_end(context);
                 Ok(NextEvents::End)
             }
         }
@@ -174,7 +180,7 @@ impl Instance {
     }
 
     /// Logs the progress, once a minute and only if there is any: a queue may be empty for hours.
-    fn report_progress(&mut self, state: &PluginState) {
+    fn report_progress(&mut self, context: &SourceContext) {
         if self.last_report.elapsed() < REPORT_INTERVAL {
             return;
         }
@@ -184,16 +190,16 @@ impl Instance {
             return;
         }
         let (_, text) = self.describe_progress();
-        let events = state.context.metrics.events.value();
-        state.context.log.line(
+        let events = context.metrics.events.value();
+        context.log.line(
             Severity::Info,
             format_args!("{text}, {events} events so far"),
         );
     }
 
     /// Logs the totals when the source is complete.
-    fn report_end(&self, state: &PluginState) {
-        let metrics = &state.context.metrics;
+    fn report_end(&self, context: &SourceContext) {
+        let metrics = &context.metrics;
         let damaged = [
             &metrics.damaged_unbalanced,
             &metrics.damaged_not_an_object,
@@ -217,7 +223,7 @@ impl Instance {
         let sum =
             |counters: &[&Counter]| -> u64 { counters.iter().map(|counter| counter.value()).sum() };
         let (damaged, skipped, errors) = (sum(&damaged), sum(&skipped), sum(&errors));
-        state.context.log.line(
+        context.log.line(
             match damaged + errors {
                 0 => Severity::Info,
                 _ => Severity::Warning,
@@ -251,5 +257,34 @@ impl Instance {
     /// Whether this process is a fork of the one that opened the source.
     pub(super) fn is_forked(&self) -> bool {
         self.process != process::id()
+    }
+}
+
+/// Instances that were opened and not closed. If the host destroys the plugin with open instances, their threads must end
+/// before the library is unloaded.
+#[derive(Default)]
+pub(super) struct OpenInstances(
+    /// Atomic only because a raw pointer is not `Send`. Relaxed: the lock orders every access.
+    Mutex<Vec<AtomicPtr<Instance>>>,
+);
+
+impl OpenInstances {
+    pub(super) fn add(&self, instance: *mut Instance) {
+        self.lock().push(AtomicPtr::new(instance));
+    }
+
+    pub(super) fn remove(&self, instance: *mut Instance) {
+        self.lock()
+            .retain(|open| open.load(Ordering::Relaxed) != instance);
+    }
+
+    /// Removes and returns all.
+    pub(super) fn take_all(&self) -> Vec<*mut Instance> {
+        let open = std::mem::take(&mut *self.lock());
+        open.into_iter().map(AtomicPtr::into_inner).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<AtomicPtr<Instance>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -41,7 +41,7 @@ pub(super) type StaticText<const ROOM: usize> = LazyLock<[c_char; ROOM]>;
 pub(super) static SCHEMA: StaticText<16_384> = StaticText::new(|| text(&config::schema()));
 
 /// All fields, in the API's JSON format.
-pub(super) static FIELDS_JSON: StaticText<32_768> = StaticText::new(|| {
+pub(super) static FIELDS_JSON: StaticText<49_152> = StaticText::new(|| {
     let fields: Vec<Value> = FIELDS.iter().map(field).collect();
     text(&Value::from(fields).to_string())
 });

@@ -8,5 +8,6 @@ mod extraction;
 mod guard;
 mod input;
 mod instance;
+mod live_batches;
 mod metadata;
 mod state;

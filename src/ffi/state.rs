@@ -2,14 +2,13 @@
 
 use std::cell::UnsafeCell;
 use std::ffi::{CString, c_char};
-use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use falco_plugin_api as api;
 
 use super::extraction::Extraction;
-use super::instance::Instance;
-use crate::batch::Batch;
+use super::instance::OpenInstances;
+use super::live_batches::LiveBatches;
 use crate::config::{self, Config};
 use crate::error::Error;
 use crate::extract::field_usage::FieldUsage;
@@ -125,64 +124,6 @@ struct Errors {
     last: CString,
     /// The text that the host got last.
     returned: CString,
-}
-
-/// Instances that were opened and not closed. If the host destroys the plugin with open instances, their threads must end
-/// before the library is unloaded.
-#[derive(Default)]
-pub(super) struct OpenInstances(
-    /// Atomic only because a raw pointer is not `Send`. Relaxed: the lock orders every access.
-    Mutex<Vec<AtomicPtr<Instance>>>,
-);
-
-impl OpenInstances {
-    pub(super) fn add(&self, instance: *mut Instance) {
-        lock(&self.0).push(AtomicPtr::new(instance));
-    }
-
-    pub(super) fn remove(&self, instance: *mut Instance) {
-        lock(&self.0).retain(|open| open.load(Ordering::Relaxed) != instance);
-    }
-
-    /// Removes and returns all.
-    pub(super) fn take_all(&self) -> Vec<*mut Instance> {
-        let open = std::mem::take(&mut *lock(&self.0));
-        open.into_iter().map(AtomicPtr::into_inner).collect()
-    }
-}
-
-/// The batches whose events the host uses, one for each open instance.
-#[derive(Default)]
-pub(super) struct LiveBatches {
-    /// Changes with every change of `batches`, so that extraction need not lock to learn of one. Release and Acquire: a
-    /// thread that reads the new number sees the change. Batches are read under the lock; without it, extraction uses only
-    /// the batch that it owns a reference to.
-    epoch: AtomicU64,
-    batches: Mutex<Vec<Arc<Batch>>>,
-}
-
-impl LiveBatches {
-    pub(super) fn epoch(&self) -> u64 {
-        self.epoch.load(Ordering::Acquire)
-    }
-
-    pub(super) fn add(&self, batch: &Arc<Batch>) {
-        lock(&self.batches).push(Arc::clone(batch));
-        self.epoch.fetch_add(1, Ordering::Release);
-    }
-
-    pub(super) fn remove(&self, batch: &Arc<Batch>) {
-        lock(&self.batches).retain(|live| !Arc::ptr_eq(live, batch));
-        self.epoch.fetch_add(1, Ordering::Release);
-    }
-
-    /// The batch with an event at this address, and the event's number.
-    pub(super) fn find(&self, address: *const u8) -> Option<(Arc<Batch>, usize)> {
-        lock(&self.batches).iter().find_map(|batch| {
-            let number = batch.find(address, 0)?;
-            Some((Arc::clone(batch), number))
-        })
-    }
 }
 
 /// The host's log function.

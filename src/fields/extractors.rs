@@ -2,8 +2,10 @@
 //!
 //! Functions with an `out` parameter append to it and leave its earlier content alone.
 
+use std::borrow::Cow;
+
 use super::FieldValue;
-use super::value::{RecordView, append_text, member, text_of, truncate_at_nul};
+use super::value::{self, RecordView, append_text, member, text_of, truncate_at_nul};
 use super::verbs;
 use crate::json::{Value, ValueType, text};
 use crate::key_table::KnownKey;
@@ -21,38 +23,79 @@ pub(super) fn user(record: &mut RecordView<'_>) -> Option<Value> {
         Some(b"AssumedRole") => record.value(KnownKey::IssuerUserName).or(identity_type),
         Some(b"AWSAccount" | b"FederatedUser") => identity_type,
         Some(b"IdentityCenterUser") => record.value(KnownKey::OnBehalfOfUserId),
-        _ => record
-            .value(KnownKey::IdentityUserName)
-            .or_else(|| record.value(KnownKey::InvokedBy)),
+        _ => record.either(KnownKey::IdentityUserName, KnownKey::InvokedBy),
     }
 }
 
 /// Session name of an assumed role, which names its user; the user name for other identities.
 pub(super) fn original_user(record: &mut RecordView<'_>, out: &mut Vec<u8>) -> FieldValue {
-    if record.text(KnownKey::IdentityType).as_deref() != Some(b"AssumedRole") {
-        let name = record.value(KnownKey::IdentityUserName);
-        return name.map_or(FieldValue::None, FieldValue::Json);
+    if !is_assumed_role(record) {
+        return record.value(KnownKey::IdentityUserName).into();
     }
-    for (key, separator, parts) in [(KnownKey::Arn, b'/', 3), (KnownKey::PrincipalId, b':', 2)] {
-        let Some(text) = record.text(key) else {
-            continue;
-        };
-        let separators = text.iter().filter(|&&byte| byte == separator).count();
-        if separators + 1 == parts
-            && let Some(last) = text.iter().rposition(|&byte| byte == separator)
-        {
-            out.extend_from_slice(&text[last + 1..]);
-            return FieldValue::Text;
+    match session_name(record) {
+        Some(name) => {
+            out.extend_from_slice(&name);
+            FieldValue::Text
         }
+        None => FieldValue::None,
     }
-    FieldValue::None
+}
+
+fn is_assumed_role(record: &mut RecordView<'_>) -> bool {
+    record.text(KnownKey::IdentityType).as_deref() == Some(b"AssumedRole")
+}
+
+/// Name of an assumed role's session: the last part of the ARN or of the principal ID.
+fn session_name<'r>(record: &mut RecordView<'r>) -> Option<Cow<'r, [u8]>> {
+    let places = [(KnownKey::Arn, b'/', 3), (KnownKey::PrincipalId, b':', 2)];
+    places.into_iter().find_map(|(key, separator, parts)| {
+        let text = record.text(key)?;
+        let separators = text.iter().filter(|&&byte| byte == separator).count();
+        let last = text.iter().rposition(|&byte| byte == separator)?;
+        (separators + 1 == parts).then(|| match text {
+            Cow::Borrowed(text) => Cow::Borrowed(&text[last + 1..]),
+            Cow::Owned(text) => Cow::Owned(text[last + 1..].to_vec()),
+        })
+    })
+}
+
+/// Whether the identity is an EC2 instance: the session of its instance profile has its ID as name.
+pub(super) fn on_instance(record: &mut RecordView<'_>, _: &mut Vec<u8>) -> FieldValue {
+    if record.value(KnownKey::IdentityType).is_none() {
+        return FieldValue::None;
+    }
+    if !is_assumed_role(record) {
+        return FieldValue::Bool(false);
+    }
+    session_name(record).map_or(FieldValue::None, |name| {
+        FieldValue::Bool(is_instance_id(&name))
+    })
+}
+
+/// Whether `text` is `i-` and 17 hexadecimal digits, or the 8 of instances until 2016.
+fn is_instance_id(text: &[u8]) -> bool {
+    text.strip_prefix(b"i-").is_some_and(|digits| {
+        matches!(digits.len(), 8 | 17)
+            && digits
+                .iter()
+                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    })
+}
+
+/// Instance in the request, or the first of its list.
+pub(super) fn request_instance_id(record: &mut RecordView<'_>) -> Option<Value> {
+    if let Some(id) = record.value(KnownKey::RequestInstanceId) {
+        return Some(id);
+    }
+    let set = record.value(KnownKey::RequestInstancesSet)?;
+    let tape = record.tape;
+    let first = tape.elements(member(tape, set, b"items")?).next()?;
+    member(tape, first, b"instanceId")
 }
 
 /// Account of the identity, else the account that received the event.
 pub(super) fn account_id(record: &mut RecordView<'_>) -> Option<Value> {
-    record
-        .value(KnownKey::AccountId)
-        .or_else(|| record.value(KnownKey::RecipientAccountId))
+    record.either(KnownKey::AccountId, KnownKey::RecipientAccountId)
 }
 
 /// Event source without `.amazonaws.com`.
@@ -166,25 +209,12 @@ pub(super) fn s3_bytes(record: &mut RecordView<'_>) -> Option<u64> {
 }
 
 /// A number of bytes, and the JSON value that it was read from. `None` if that is not a number or is negative.
-/// Fractions, as in the `2917.0` of S3's data events, are cut off.
 pub(super) fn byte_count(record: &mut RecordView<'_>, key: KnownKey) -> Option<(u64, Value)> {
     let value = record.value(key)?;
     if record.tape.value_type(value) != ValueType::Scalar {
         return None;
     }
-    let text = std::str::from_utf8(record.tape.raw(value)).ok()?;
-    let digits = text.strip_prefix('-').unwrap_or(text);
-    if !digits.starts_with(|first: char| first.is_ascii_digit()) {
-        return None;
-    }
-    if digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        // A float would round.
-        let count = digits.parse().unwrap_or(u64::MAX);
-        return (count == 0 || digits.len() == text.len()).then_some((count, value));
-    }
-    let count: f64 = text.parse().ok()?;
-    // The conversion truncates and saturates.
-    (count >= 0.0).then_some((count as u64, value))
+    Some((value::number(record.tape, value)?, value))
 }
 
 /// 1 for GetObject, else 0.
@@ -225,47 +255,4 @@ pub(super) fn ec2_name(record: &mut RecordView<'_>) -> Option<Value> {
         .filter(|tag| has(*tag, b"key", b"Name"))
         .filter_map(|tag| member(tape, tag, b"value"))
         .find(|name| text_of(tape, *name).is_some_and(|name| !name.is_empty()))
-}
-
-/// Calls `each` with the images of the instances in the response and their indexes in its list. If it has
-/// no list, with the image that the request names and index 0.
-pub(crate) fn ec2_image_ids(record: &mut RecordView<'_>, mut each: impl FnMut(usize, Value)) {
-    let tape = record.tape;
-    let is_string = |value: &Value| tape.value_type(*value) == ValueType::String;
-    let items = record
-        .value(KnownKey::InstancesSet)
-        .and_then(|set| member(tape, set, b"items"))
-        .filter(|items| tape.value_type(*items) == ValueType::Array);
-    if let Some(items) = items {
-        for (index, item) in tape.elements(items).enumerate() {
-            if let Some(id) = member(tape, item, b"imageId").filter(is_string)
-                && text_of(tape, id).is_some_and(|text| !text.is_empty())
-            {
-                each(index, id);
-            }
-        }
-        return;
-    }
-    let fast_launch = record
-        .value(KnownKey::DescribeFastLaunchImagesRequest)
-        .and_then(|request| member(tape, request, b"ImageId"))
-        .and_then(|image| member(tape, image, b"content"));
-    let launch = record
-        .value(KnownKey::LaunchSpecification)
-        .and_then(|specification| member(tape, specification, b"imageId"));
-    let candidates = [record.value(KnownKey::RequestImageId), fast_launch, launch];
-    if let Some(id) = candidates.into_iter().flatten().find(is_string) {
-        each(0, id);
-    }
-}
-
-/// The one of [`ec2_image_ids`] with index 0.
-pub(super) fn ec2_image_id(record: &mut RecordView<'_>) -> Option<Value> {
-    let mut first = None;
-    ec2_image_ids(record, |index, id| {
-        if index == 0 {
-            first = Some(id);
-        }
-    });
-    first
 }

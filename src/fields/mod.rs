@@ -2,11 +2,14 @@
 //!
 //! [`FIELDS`] declares them, one row each, with an extractor that `extract` applies to a record.
 //! To add a field, add a row there. If no single key of the record has the value, add a function
-//! to `extractors`; if a key is new, add it to `crate::key_table`. Fields know records only, not files,
-//! batches or the host.
+//! to `extractors` or `lists`; if a key is new, add it to `crate::key_table`. Fields know records only, not
+//! files, batches or the host.
 #![forbid(unsafe_code)]
 
+mod argument;
 mod extractors;
+mod lists;
+mod pattern;
 mod pointer;
 mod policy;
 mod summary;
@@ -14,7 +17,9 @@ mod table;
 mod value;
 mod verbs;
 
-pub(crate) use extractors::ec2_image_ids;
+pub(crate) use argument::CompiledArgument;
+pub(crate) use lists::ListItem;
+pub use pattern::Pattern;
 pub use pointer::Pointer;
 pub(crate) use policy::{PolicyField, PolicyReader};
 pub(crate) use summary::summary;
@@ -29,7 +34,7 @@ use crate::json::Value;
 /// A field's value for one record, before it is converted for the host.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum FieldValue {
-    /// No value. Also for fields whose value depends on an argument, and those that read policies.
+    /// No value. Also for fields that require an argument and get none, and for those that read policies.
     None,
     /// What [`append_text`] makes of this JSON value, which may be null.
     Json(Value),
@@ -39,6 +44,14 @@ pub(crate) enum FieldValue {
     Bool(bool),
     /// A number, and the JSON value that it was read from, unless it was computed from several.
     Number(u64, Option<Value>),
+    /// What [`each_item`] yields, which may be nothing.
+    List,
+}
+
+impl From<Option<Value>> for FieldValue {
+    fn from(value: Option<Value>) -> Self {
+        value.map_or(FieldValue::None, FieldValue::Json)
+    }
 }
 
 /// Applies `extractor` to a record. Appends to `out` only for [`FieldValue::Text`].
@@ -48,10 +61,9 @@ pub(crate) fn extract(
     record: &mut RecordView<'_>,
     out: &mut Vec<u8>,
 ) -> FieldValue {
-    let json = |value: Option<Value>| value.map_or(FieldValue::None, FieldValue::Json);
     match extractor {
-        FieldExtractor::Key(key) => json(record.keys.value(record.tape, key)),
-        FieldExtractor::Value(extract) => json(extract(record)),
+        FieldExtractor::Key(key) => record.keys.value(record.tape, key).into(),
+        FieldExtractor::Value(extract) => extract(record).into(),
         FieldExtractor::Mixed(extract) => extract(record, out),
         FieldExtractor::Text(extract) => {
             let before = out.len();
@@ -68,9 +80,56 @@ pub(crate) fn extract(
             .map_or(FieldValue::None, |(count, value)| {
                 FieldValue::Number(count, Some(value))
             }),
-        FieldExtractor::ImageIds | FieldExtractor::Pointer | FieldExtractor::Policy(_) => {
-            FieldValue::None
+        FieldExtractor::List(_) => FieldValue::List,
+        FieldExtractor::Pointer
+        | FieldExtractor::PointerNumber
+        | FieldExtractor::PointerList
+        | FieldExtractor::Policy(_) => FieldValue::None,
+    }
+}
+
+/// Applies `extractor` with an argument that was compiled for it.
+pub(crate) fn extract_with(
+    extractor: FieldExtractor,
+    argument: &CompiledArgument,
+    record: &mut RecordView<'_>,
+) -> FieldValue {
+    match (extractor, argument) {
+        (FieldExtractor::Pointer, CompiledArgument::Pointer(pointer)) => {
+            pointer.value(record).into()
         }
+        (FieldExtractor::PointerNumber, CompiledArgument::Pointer(pointer)) => pointer
+            .value(record)
+            .and_then(|value| Some((value::number(record.tape, value)?, value)))
+            .map_or(FieldValue::None, |(number, value)| {
+                FieldValue::Number(number, Some(value))
+            }),
+        (FieldExtractor::PointerList, CompiledArgument::Pattern(_))
+        | (FieldExtractor::List(_), CompiledArgument::Index(_)) => FieldValue::List,
+        _ => FieldValue::None,
+    }
+}
+
+/// Calls `each` with the items of a [`FieldValue::List`]. Items that are null have no value.
+pub(crate) fn each_item(
+    extractor: FieldExtractor,
+    argument: Option<&CompiledArgument>,
+    record: &mut RecordView<'_>,
+    each: &mut dyn FnMut(ListItem<'_>),
+) {
+    match (extractor, argument) {
+        (FieldExtractor::List(extract), None) => extract(record, &mut |_, item| each(item)),
+        (FieldExtractor::List(extract), Some(CompiledArgument::Index(index))) => {
+            extract(record, &mut |position, item| {
+                if position as u64 == *index {
+                    each(item);
+                }
+            });
+        }
+        (FieldExtractor::PointerList, Some(CompiledArgument::Pattern(pattern))) => {
+            pattern.values(record, &mut |value| each(ListItem::Json(value)));
+        }
+        _ => {}
     }
 }
 

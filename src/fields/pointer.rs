@@ -1,4 +1,4 @@
-//! JSON pointers (RFC 6901): the arguments of `ct.value`.
+//! JSON pointers (RFC 6901): the arguments of `ct.value` and `ct.num`.
 
 use super::value::{RecordView, member};
 use crate::error::{Error, ErrorKind, Result};
@@ -12,12 +12,12 @@ use crate::key_table::KnownKey;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pointer {
     known: Option<KnownKey>,
-    rest: Vec<Token>,
+    rest: Box<[Token]>,
 }
 
 /// One step from an object or array to a value inside.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Token {
+pub(super) struct Token {
     key: Box<[u8]>,
     /// The key as an array index.
     index: Option<usize>,
@@ -29,27 +29,11 @@ impl Pointer {
     /// # Errors
     /// [`ErrorKind::Config`] with a message that quotes `text`.
     pub fn compile(text: &str) -> Result<Pointer> {
-        let invalid = |what: &str| {
-            Error::new(
-                ErrorKind::Config,
-                format!(
-                    "ct.value[{text}]: {what}; a JSON pointer looks like /requestParameters/tags/0/key"
-                ),
-            )
-        };
-        let Some(path) = text.strip_prefix('/') else {
-            return match text {
-                "" => Ok(Pointer {
-                    known: None,
-                    rest: Vec::new(),
-                }),
-                _ => Err(invalid("the argument does not start with /")),
-            };
-        };
-        let tokens = path
-            .split('/')
-            .map(|token| Token::compile(token).ok_or_else(|| invalid("~ must be written ~0")))
-            .collect::<Result<Vec<_>>>()?;
+        Ok(Pointer::of(&tokens("ct.value", text)?))
+    }
+
+    /// The pointer with these tokens.
+    pub(super) fn of(tokens: &[Token]) -> Pointer {
         let mut known = None;
         let mut resolved = 0;
         while let Some(key) = tokens
@@ -59,10 +43,10 @@ impl Pointer {
             known = Some(key);
             resolved += 1;
         }
-        Ok(Pointer {
+        Pointer {
             known,
-            rest: tokens[resolved..].to_vec(),
-        })
+            rest: tokens[resolved..].into(),
+        }
     }
 
     /// The value that the pointer refers to.
@@ -71,10 +55,42 @@ impl Pointer {
             Some(key) => record.keys.value(record.tape, key)?,
             None => Value::ROOT,
         };
-        self.rest
-            .iter()
-            .try_fold(start, |value, token| token.step(record.tape, value))
+        follow(record.tape, start, &self.rest)
     }
+}
+
+/// Compiles the tokens of `text`, the argument of `field`.
+///
+/// # Errors
+/// [`ErrorKind::Config`] with a message that quotes `text`.
+pub(super) fn tokens(field: &str, text: &str) -> Result<Vec<Token>> {
+    match text.strip_prefix('/') {
+        Some(path) => path
+            .split('/')
+            .map(|token| {
+                Token::compile(token).ok_or_else(|| invalid(field, text, "~ must be written ~0"))
+            })
+            .collect(),
+        None if text.is_empty() => Ok(Vec::new()),
+        None => Err(invalid(field, text, "the argument does not start with /")),
+    }
+}
+
+/// The error for an argument of `field` that cannot be compiled.
+pub(super) fn invalid(field: &str, text: &str, problem: &str) -> Error {
+    Error::new(
+        ErrorKind::Config,
+        format!(
+            "{field}[{text}]: {problem}; a JSON pointer looks like /requestParameters/tags/0/key"
+        ),
+    )
+}
+
+/// The value that `tokens` lead to from `value`.
+pub(super) fn follow(tape: Tape<'_>, value: Value, tokens: &[Token]) -> Option<Value> {
+    tokens
+        .iter()
+        .try_fold(value, |value, token| token.step(tape, value))
 }
 
 impl Token {
@@ -102,6 +118,11 @@ impl Token {
         })
     }
 
+    /// Whether this is the token `text`, which has no `~`.
+    pub(super) fn is(&self, text: &str) -> bool {
+        *self.key == *text.as_bytes()
+    }
+
     fn step(&self, tape: Tape<'_>, value: Value) -> Option<Value> {
         match tape.value_type(value) {
             ValueType::Object => member(tape, value, &self.key),
@@ -112,7 +133,7 @@ impl Token {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::json::{Scan, Scanner, TapeBuffer};
     use crate::key_table::{KeyTable, RecordIndex};
@@ -121,23 +142,27 @@ mod tests {
     const RECORD: &str = r#"{"foo":["bar","baz"],"":0,"a/b":1,"c%d":2,"e^f":3,"g|h":4,"i\\j":5,
         "k\"l":6," ":7,"m~n":8,"userIdentity":{"type":"Root","x":{"y":9}},"0":10}"#;
 
-    fn at(pointer: &str) -> Option<String> {
+    /// Runs `test` with a view of a record.
+    pub(in crate::fields) fn with_record<T>(
+        text: &str,
+        test: impl FnOnce(&mut RecordView<'_>) -> T,
+    ) -> T {
         let mut tapes = TapeBuffer::default();
-        let Scan::Whole { tape, .. } = Scanner::default().scan(RECORD.as_bytes(), &mut tapes)
-        else {
-            panic!("not whole");
+        let Scan::Whole { tape, .. } = Scanner::default().scan(text.as_bytes(), &mut tapes) else {
+            panic!("not whole: {text}");
         };
-        let tape = tapes.tape(tape, RECORD.as_bytes());
-        let mut keys = KeyTable::default();
+        let tape = tapes.tape(tape, text.as_bytes());
+        let keys = &mut KeyTable::default();
         keys.reset(&RecordIndex::of(tape));
-        let mut record = RecordView {
-            tape,
-            keys: &mut keys,
-        };
-        let value = Pointer::compile(pointer)
-            .expect(pointer)
-            .value(&mut record)?;
-        Some(String::from_utf8_lossy(tape.raw(value)).into_owned())
+        test(&mut RecordView { tape, keys })
+    }
+
+    fn at(pointer: &str) -> Option<String> {
+        let pointer = Pointer::compile(pointer).expect(pointer);
+        with_record(RECORD, |record| {
+            let value = pointer.value(record)?;
+            Some(String::from_utf8_lossy(record.tape.raw(value)).into_owned())
+        })
     }
 
     #[test]

@@ -33,8 +33,45 @@ pub(super) fn info(record: &mut RecordView<'_>, out: &mut Vec<u8>) -> bool {
     record.append(KnownKey::EventName, out);
     if &out[name_start..] == b"PutBucketPublicAccessBlock" {
         public_access_block(record, out);
-    } else {
+    } else if !aggregate(record, out) {
         detail(record, out);
+    }
+    true
+}
+
+/// Appends what an aggregated record counts: ` <dimension>=<name>:<count>,…`. Returns `false` for other records.
+fn aggregate(record: &mut RecordView<'_>, out: &mut Vec<u8>) -> bool {
+    /// More names do not help to recognize an event in one line.
+    const NAMES: usize = 10;
+    if record.value(KnownKey::Summary).is_none()
+        || record.text(KnownKey::EventCategory).as_deref() != Some(b"Aggregated")
+    {
+        return false;
+    }
+    let Some(primary) = record.value(KnownKey::PrimaryDimension) else {
+        return true;
+    };
+    let tape = record.tape;
+    let append = |object, name: &[u8], out: &mut Vec<u8>| {
+        member(tape, object, name).is_some_and(|value| append_text(tape, value, out))
+    };
+    let before = out.len();
+    out.push(b' ');
+    if !append(primary, b"dimension", out) {
+        out.truncate(before);
+        return true;
+    }
+    let statistics = member(tape, primary, b"statistics");
+    let statistics = statistics.into_iter().flat_map(|list| tape.elements(list));
+    for (index, statistic) in statistics.enumerate() {
+        out.push(if index == 0 { b'=' } else { b',' });
+        if index == NAMES {
+            out.extend_from_slice("…".as_bytes());
+            break;
+        }
+        append(statistic, b"name", out);
+        out.push(b':');
+        append(statistic, b"value", out);
     }
     true
 }

@@ -21,6 +21,11 @@ impl<'r> RecordView<'r> {
         (!self.tape.is_null(value)).then_some(value)
     }
 
+    /// The value of `key`, else that of `other`.
+    pub(super) fn either(&mut self, key: KnownKey, other: KnownKey) -> Option<Value> {
+        self.value(key).or_else(|| self.value(other))
+    }
+
     /// Appends the text of the value of `key`. Returns `false` if it is missing or null.
     pub(super) fn append(&mut self, key: KnownKey, out: &mut Vec<u8>) -> bool {
         match self.keys.value(self.tape, key) {
@@ -98,6 +103,33 @@ pub(super) fn text_of<'r>(tape: Tape<'r>, value: Value) -> Option<Cow<'r, [u8]>>
     }
     let mut out = Vec::new();
     append_text(tape, value, &mut out).then_some(Cow::Owned(out))
+}
+
+/// The number that a scalar or a string is; `None` for any other text and for negative numbers. Fractions, as in
+/// the `2917.0` of S3's data events, are cut off; larger numbers than `u64` has become its maximum.
+pub(super) fn number(tape: Tape<'_>, value: Value) -> Option<u64> {
+    match tape.value_type(value) {
+        ValueType::Scalar => parse_number(tape.raw(value)),
+        ValueType::String => parse_number(&text_of(tape, value)?),
+        ValueType::Object | ValueType::Array => None,
+    }
+}
+
+fn parse_number(text: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(text).ok()?;
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    // Numbers for Rust, but not for JSON: `inf`, `+1`, `.5`.
+    if !digits.starts_with(|first: char| first.is_ascii_digit()) {
+        return None;
+    }
+    if digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        // A float would round.
+        let number = digits.parse().unwrap_or(u64::MAX);
+        return (number == 0 || digits.len() == text.len()).then_some(number);
+    }
+    let number: f64 = text.parse().ok()?;
+    // The conversion truncates and saturates.
+    (number >= 0.0).then_some(number as u64)
 }
 
 /// The value of the first member of `object` with this name.

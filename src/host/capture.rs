@@ -1,5 +1,6 @@
 //! An open event source. Its events are checked and completed as libscap does.
 
+use std::ffi::CString;
 use std::iter::FusedIterator;
 use std::marker::PhantomData;
 use std::ptr::null_mut;
@@ -38,16 +39,37 @@ pub struct Capture<'p> {
 /// Fill pattern for the event count, to detect a plugin that does not set it.
 const UNSET: u32 = 0xa5a5_a5a5;
 
-impl<'p> Capture<'p> {
-    pub(super) fn new(plugin: &'p Plugin, instance: *mut api::ss_instance_t) -> Capture<'p> {
-        Capture {
-            plugin,
+impl Plugin {
+    /// Opens the event source.
+    ///
+    /// # Errors
+    /// The plugin has no event source, or cannot open `params` (the message is the plugin's).
+    pub fn open(&self, params: &str) -> Result<Capture<'_>> {
+        let Some(open) = self.symbols.api.__bindgen_anon_1.open else {
+            return Err(self.symbols.lacks("has no event source to open"));
+        };
+        let params = CString::new(params)
+            .map_err(|_| Error::new(ErrorKind::OpenParams, "the open parameters contain a NUL"))?;
+        let mut rc = api::ss_plugin_rc_SS_PLUGIN_FAILURE;
+        // SAFETY: the state is alive, and `params` and `rc` outlive the call.
+        let instance = unsafe { open(self.state, params.as_ptr(), &mut rc) };
+        if rc != api::ss_plugin_rc_SS_PLUGIN_SUCCESS {
+            let error = Error::new(ErrorKind::OpenParams, self.last_error_or(rc));
+            if !instance.is_null() {
+                self.close(instance);
+            }
+            return Err(error);
+        }
+        Ok(Capture {
+            plugin: self,
             instance,
             delivered: 0,
             pending: None,
-        }
+        })
     }
+}
 
+impl Capture<'_> {
     /// Gets the next batch from the plugin. Events take precedence over a failure, as in Falco: a batch with
     /// events that ends in a failure returns [`Status::Success`], and the next call returns the failure.
     ///

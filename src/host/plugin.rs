@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex};
 
 use falco_plugin_api as api;
 
-use super::capture::Capture;
 use super::event::Event;
 use super::fields::{self, Field};
 use super::metrics::{Metric, MetricsReader};
@@ -150,29 +149,6 @@ impl Plugin {
             state: self.state,
             lock: &self.metrics_lock,
         }
-    }
-
-    /// Opens the event source.
-    ///
-    /// # Errors
-    /// The plugin has no event source, or cannot open `params` (the message is the plugin's).
-    pub fn open(&self, params: &str) -> Result<Capture<'_>> {
-        let Some(open) = self.symbols.api.__bindgen_anon_1.open else {
-            return Err(self.symbols.lacks("has no event source to open"));
-        };
-        let params = CString::new(params)
-            .map_err(|_| Error::new(ErrorKind::OpenParams, "the open parameters contain a NUL"))?;
-        let mut rc = api::ss_plugin_rc_SS_PLUGIN_FAILURE;
-        // SAFETY: the state is alive, and `params` and `rc` outlive the call.
-        let instance = unsafe { open(self.state, params.as_ptr(), &mut rc) };
-        if rc != api::ss_plugin_rc_SS_PLUGIN_SUCCESS {
-            let error = Error::new(ErrorKind::OpenParams, self.last_error_or(rc));
-            if !instance.is_null() {
-                self.close(instance);
-            }
-            return Err(error);
-        }
-        Ok(Capture::new(self, instance))
     }
 
     /// Parses a field as written in a rule: `name`, `name[0]` or `name[key]`.

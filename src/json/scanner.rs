@@ -37,7 +37,7 @@ pub enum Scan {
     Whole {
         /// Bytes from the opening to the closing bracket, both included.
         len: usize,
-        /// OpenParams of the tape.
+        /// Place of the tape.
         tape: TapeSpan,
         /// Whether there is a separator between all values: no string next to a string or scalar,
         /// no container directly after a value. If not, a quote or bracket may be damaged, and
@@ -62,7 +62,7 @@ pub struct Scanner(InstructionSet);
 
 #[derive(Clone, Copy, Debug)]
 enum InstructionSet {
-    /// SSE2 on x86-64, portable code elsewhere.
+    /// SSE2 on x86-64, NEON on AArch64, portable code elsewhere.
     Baseline,
     #[cfg(target_arch = "x86_64")]
     Avx2,
@@ -140,7 +140,7 @@ fn scan_avx512(text: &[u8], tapes: &mut TapeBuffer) -> Scan {
 }
 
 fn scan_baseline(text: &[u8], tapes: &mut TapeBuffer) -> Scan {
-    // SAFETY: `Baseline` is SSE2 on x86-64, of which it is a part, and elsewhere needs nothing.
+    // SAFETY: `Baseline` is SSE2 on x86-64 and NEON on AArch64, of which they are a part, and elsewhere needs nothing.
     unsafe { scan_with::<Baseline>(text, tapes) }
 }
 

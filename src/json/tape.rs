@@ -24,7 +24,7 @@ pub struct TapeBuffer {
     pub(super) containers: Vec<Container>,
 }
 
-/// OpenParams of one record's tape in a [`TapeBuffer`].
+/// Place of one record's tape in a [`TapeBuffer`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TapeSpan {
     /// First entry, and one past the last.

@@ -47,7 +47,9 @@ impl Policies {
             policies.escalates = Some(true);
         }
         policies.read_level(&[request], is_identity, DEPTH);
-        let own = whole_text(record.member("recipientAccountId")).unwrap_or_default();
+        let own = whole_text(record.member("recipientAccountId"))
+            .or_else(|| whole_text(record.member("accountId")))
+            .unwrap_or_default();
         let mut seen = vec![own];
         policies.accounts.retain(|account| {
             let new = !seen.contains(account);
@@ -123,7 +125,8 @@ impl Policies {
                 continue;
             }
             let names = principals(statement);
-            self.accounts.extend(names.iter().filter_map(|name| account(name)));
+            self.accounts
+                .extend(names.iter().filter_map(|name| account(name)));
             let everybody =
                 member(statement, "notprincipal").is_some() || names.iter().any(|name| name == "*");
             or(&mut self.public, everybody && !is_narrowed(statement));
@@ -181,9 +184,7 @@ fn or(flag: &mut Option<bool>, value: bool) {
 fn whole_text(value: Option<&Json>) -> Option<String> {
     match &value?.kind {
         Kind::Str(text) => Some(text.clone()),
-        Kind::Bool(_) | Kind::Number => {
-            Some(String::from_utf8_lossy(value?.raw()).into_owned())
-        }
+        Kind::Bool(_) | Kind::Number => Some(String::from_utf8_lossy(value?.raw()).into_owned()),
         Kind::Null | Kind::Array(_) | Kind::Object(_) => None,
     }
 }
@@ -202,7 +203,9 @@ fn first_member<'j, 'a>(object: &'j Json<'a>, name: &str) -> Option<&'j Json<'a>
     let Kind::Object(members) = &object.kind else {
         return None;
     };
-    let found = members.iter().find(|(key, _)| key.to_ascii_lowercase() == name);
+    let found = members
+        .iter()
+        .find(|(key, _)| key.to_ascii_lowercase() == name);
     found.map(|(_, value)| value)
 }
 
@@ -237,7 +240,9 @@ fn url_decoded(text: &str) -> Option<String> {
     let mut out = Vec::new();
     let (mut at, mut any) = (0, false);
     while at < bytes.len() {
-        let digits = text.get(at + 1..at + 3).filter(|it| it.bytes().all(|b| b.is_ascii_hexdigit()));
+        let digits = text
+            .get(at + 1..at + 3)
+            .filter(|it| it.bytes().all(|b| b.is_ascii_hexdigit()));
         match (bytes[at], digits) {
             (b'%', Some(digits)) => {
                 out.push(u8::from_str_radix(digits, 16).expect("two digits"));
@@ -287,7 +292,8 @@ fn is_narrowed(statement: &Json) -> bool {
     let operators = first_of_each(operators);
     operators.iter().any(|(operator, keys)| {
         let plain = operator.strip_prefix("foranyvalue:").unwrap_or(operator);
-        let narrowing = "stringequals stringequalsignorecase stringlike arnequals arnlike ipaddress";
+        let narrowing =
+            "stringequals stringequalsignorecase stringlike arnequals arnlike ipaddress";
         let Kind::Object(keys) = &keys.kind else {
             return false;
         };
@@ -349,9 +355,9 @@ fn is_small_range(text: &str) -> bool {
     };
     match prefix {
         "whole" => true,
-        digits if digits.chars().all(|digit| digit.is_ascii_digit()) => {
-            digits.parse::<u32>().is_ok_and(|bits| bits >= least && bits <= most)
-        }
+        digits if digits.chars().all(|digit| digit.is_ascii_digit()) => digits
+            .parse::<u32>()
+            .is_ok_and(|bits| bits >= least && bits <= most),
         _ => false,
     }
 }
@@ -369,8 +375,14 @@ enum Scope {
 
 fn escalates(rights: &[&Json]) -> bool {
     let ways = [
-        ("user", "AttachUserPolicy PutUserPolicy CreateAccessKey CreateLoginProfile UpdateLoginProfile"),
-        ("role", "AttachRolePolicy PutRolePolicy UpdateAssumeRolePolicy"),
+        (
+            "user",
+            "AttachUserPolicy PutUserPolicy CreateAccessKey CreateLoginProfile UpdateLoginProfile",
+        ),
+        (
+            "role",
+            "AttachRolePolicy PutRolePolicy UpdateAssumeRolePolicy",
+        ),
         ("group", "AttachGroupPolicy PutGroupPolicy AddUserToGroup"),
         ("policy", "CreatePolicyVersion SetDefaultPolicyVersion"),
     ];
@@ -388,7 +400,9 @@ fn escalates(rights: &[&Json]) -> bool {
         ssm:StartAutomationExecution";
     single
         || may(rights, "iam:PassRole", Scope::Other("role"))
-            && runs_code.split_whitespace().any(|action| may(rights, action, Scope::Some))
+            && runs_code
+                .split_whitespace()
+                .any(|action| may(rights, action, Scope::Some))
 }
 
 fn may(rights: &[&Json], action: &str, scope: Scope) -> bool {
@@ -437,7 +451,7 @@ fn has_resource(statement: &Json, action: &str, scope: Scope) -> bool {
     let target = match (action, scope) {
         ("iam:CreateUser", _) => "iam::############:user/\u{1}".to_owned(),
         ("s3:GetObject", _) => "s3:::\u{1}/\u{1}".to_owned(),
-        ("ec2:RunInstances", _) => "ec2:*:############:instance/\u{1}".to_owned(),
+        ("ec2:RunInstances", _) => "ec2:~:############:instance/\u{1}".to_owned(),
         (_, Scope::Other(kind)) => format!("iam::############:{kind}/\u{1}"),
         _ => String::new(),
     };
@@ -449,18 +463,28 @@ fn has_resource(statement: &Json, action: &str, scope: Scope) -> bool {
 /// The texts of a list, without elements that have none.
 fn list_texts(value: &Json) -> Vec<String> {
     match value.elements() {
-        Some(elements) => elements.iter().filter_map(|it| whole_text(Some(it))).collect(),
+        Some(elements) => elements
+            .iter()
+            .filter_map(|it| whole_text(Some(it)))
+            .collect(),
         None => whole_text(Some(value)).into_iter().collect(),
     }
 }
 
 fn is_everything(pattern: &str) -> bool {
-    let all = ["iam::\u{1}:user/\u{1}", "s3:::\u{1}/\u{1}", "ec2:\u{1}:\u{1}:instance/\u{1}"];
+    let all = [
+        "iam::\u{1}:user/\u{1}",
+        "s3:::\u{1}/\u{1}",
+        "ec2:\u{1}:\u{1}:instance/\u{1}",
+    ];
     all.iter().all(|rest| in_a_partition(pattern, rest))
 }
 
 fn in_a_partition(pattern: &str, rest: &str) -> bool {
-    let own = pattern.split(':').nth(1).filter(|it| it.starts_with("aws") && !it.contains(['*', '?']));
+    let own = pattern
+        .split(':')
+        .nth(1)
+        .filter(|it| it.starts_with("aws") && !it.contains(['*', '?']));
     let partition = own.filter(|_| pattern.starts_with("arn:")).unwrap_or("aws");
     overlap(pattern, &format!("arn:{partition}:{rest}"))
 }
@@ -481,10 +505,11 @@ fn names_others(pattern: &str, kind: &str) -> bool {
         rest = after;
     }
     plain.push_str(rest);
-    overlap(&plain, &format!("arn:aws*:iam::############:{kind}/*"))
+    overlap(&plain, &format!("arn:aws~:iam::############:{kind}/~"))
 }
 
-/// Whether a text matches both: `*` and `?` in the pattern, `*` and `#` for a digit in the template.
+/// Whether a text matches both: `*` and `?` in the pattern, `~` for a text without colon and
+/// `#` for a digit in the template.
 fn overlap(pattern: &str, template: &str) -> bool {
     let (pattern, template) = (pattern.as_bytes(), template.as_bytes());
     let (rows, columns) = (pattern.len(), template.len());
@@ -495,9 +520,9 @@ fn overlap(pattern: &str, template: &str) -> bool {
             table[row][column] = match (pattern.get(row), template.get(column)) {
                 (None, None) => true,
                 (Some(b'*'), _) if table[row + 1][column] => true,
-                (_, Some(b'*')) if table[row][column + 1] => true,
+                (_, Some(b'~')) if table[row][column + 1] => true,
                 (Some(b'*'), Some(_)) => table[row][column + 1],
-                (Some(_), Some(b'*')) => table[row + 1][column],
+                (Some(a), Some(b'~')) => *a != b':' && table[row + 1][column],
                 (Some(a), Some(b)) => {
                     let one = match (a, b) {
                         (b'?', _) => true,

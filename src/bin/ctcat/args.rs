@@ -4,12 +4,14 @@
 use std::env;
 use std::ffi::OsString;
 use std::fs;
+use std::io;
 use std::iter;
 use std::path::PathBuf;
 
 use clap::builder::PossibleValue;
 use clap::{Arg, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use clap_mangen::Man;
 use cloudtrail::host::Severity;
 
 use crate::Stop;
@@ -24,6 +26,7 @@ Examples:
   ctcat --count --stats logs/                    count events and measure speed
   ctcat -c '{\"s3Interval\":\"2d\"}' s3://my-trail-bucket/AWSLogs/
   ctcat -c @config.json sqs://my-queue           follow a queue until Ctrl-C
+  ctcat summary logs/                            who did what, from where and when, on one screen
   ctcat check sqs://my-queue                     test whether Falco can read a source
   ctcat fields                                   list all fields
 
@@ -49,6 +52,12 @@ Exit codes:
   1    a step failed, or the plugin counted errors
   2    the command line is invalid
   130  Ctrl-C";
+
+const SUMMARY_EXAMPLES: &str = "\
+Examples:
+  ctcat summary logs/
+  ctcat summary --by ct.user.arn,ct.useragent --top 20 logs/
+  ctcat summary -c '{\"s3Interval\":\"1d\"}' -o json s3://my-trail-bucket/AWSLogs/ | jq .by";
 
 const FIELDS_EXAMPLES: &str = "\
 Examples:
@@ -97,6 +106,13 @@ pub enum Command {
     /// to it, but SQS counts one receive for each.
     #[command(after_help = CHECK_EXAMPLES)]
     Check(CheckArgs),
+    /// Show who did what, from where and when, on one screen
+    ///
+    /// Reads the sources to their end (a queue until Ctrl-C) and prints the period, the events over time, and the
+    /// most frequent users, services, operations, errors, addresses and regions with their shares of all events.
+    /// Memory is bounded: of a field with more than 50,000 values, rare ones are not counted exactly.
+    #[command(after_help = SUMMARY_EXAMPLES)]
+    Summary(SummaryArgs),
     /// List all fields with type, argument and description
     #[command(after_help = FIELDS_EXAMPLES)]
     Fields(FieldsArgs),
@@ -109,6 +125,8 @@ pub enum Command {
     /// Print a completion script for a shell
     #[command(after_help = COMPLETIONS_EXAMPLES)]
     Completions(CompletionsArgs),
+    /// Print the manual page, for `man -l -`
+    Man,
 }
 
 #[derive(Args)]
@@ -124,7 +142,7 @@ pub struct ReadArgs {
     ///
     /// May be repeated. `*` in a name matches any text, and `all` selects every field that needs no argument. An
     /// argument follows in brackets, as in rules: `ec2.imageids[0]`, `ct.value[/userIdentity/arn]`. Without this
-    /// option, the plugin's one-line summary is printed.
+    /// option, a line for people is printed, or with -o json and tsv the plugin's one-line text.
     #[arg(short, long, value_name = "FIELDS")]
     pub fields: Vec<String>,
 
@@ -186,6 +204,44 @@ pub struct CheckArgs {
 }
 
 #[derive(Args)]
+pub struct SummaryArgs {
+    /// Sources to read: files, directories, s3://BUCKET/PREFIX, sqs://QUEUE
+    ///
+    /// The same text as `open_params` in Falco's configuration. Messages of a queue are deleted as Falco would delete
+    /// them, unless `sqsDelete` is false.
+    #[arg(required = true, value_name = "OPEN_PARAMS")]
+    pub sources: Vec<String>,
+
+    /// Fields to count the values of, separated by commas, instead of the usual ones
+    ///
+    /// May be repeated. An argument follows in brackets, as in rules: `ct.value[/userIdentity/arn]`.
+    #[arg(short, long, value_name = "FIELDS")]
+    pub by: Vec<String>,
+
+    /// Number of values to show for each field
+    #[arg(short, long, value_name = "N", default_value_t = 5)]
+    pub top: usize,
+
+    /// Output format
+    #[arg(short, long, value_enum, default_value_t = SummaryFormat::Text)]
+    pub output: SummaryFormat,
+
+    /// Stop after N events
+    #[arg(short = 'n', long, value_name = "N")]
+    pub max_events: Option<u64>,
+
+    #[command(flatten)]
+    pub config: ConfigArgs,
+
+    /// Least severe log lines of the plugin to print to stderr
+    #[arg(long, value_enum, value_name = "LEVEL", default_value_t = LogLevel::DEFAULT)]
+    pub log_level: LogLevel,
+
+    #[command(flatten)]
+    pub library: LibraryArgs,
+}
+
+#[derive(Args)]
 pub struct CompletionsArgs {
     /// Shell to print the script for
     pub shell: Shell,
@@ -240,12 +296,20 @@ pub struct LibraryArgs {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum OutputFormat {
-    /// A line for people: the time, then the plugin's summary or field=value for each value
+    /// A line for people: time, region, service and what happened, or field=value for each value of --fields; colored and cut on a terminal
     Text,
     /// One JSON object per line; null for fields without a value
     Json,
     /// Tab-separated columns with a header; \N for fields without a value; backslashes and control characters escaped; list elements separated by commas
     Tsv,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SummaryFormat {
+    /// Tables and a bar chart for a screen
+    Text,
+    /// A JSON object
+    Json,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -357,6 +421,23 @@ pub fn completions(shell: Shell) -> Vec<u8> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "ctcat", &mut script);
     script
+}
+
+/// The manual page, with a section for each command.
+pub fn man_page() -> io::Result<Vec<u8>> {
+    let mut cli = Cli::command();
+    cli.build();
+    let mut page = Vec::new();
+    Man::new(cli.clone()).render(&mut page)?;
+    for command in cli.get_subcommands() {
+        let command = command.clone();
+        let section = format!(".SH \"CTCAT {}\"\n", command.get_name().to_uppercase());
+        page.extend_from_slice(section.as_bytes());
+        let man = Man::new(command);
+        man.render_description_section(&mut page)?;
+        man.render_options_section(&mut page)?;
+    }
+    Ok(page)
 }
 
 /// Splits the values of `--fields` at commas, except inside brackets.

@@ -3,7 +3,8 @@
 //! | File | Content |
 //! |---|---|
 //! | `args` | the command line |
-//! | `read`, `print` | `ctcat read`: the loop over batches, the lines of output |
+//! | `read`, `print`, `event_line` | `ctcat read`: the loop over batches, the lines of output |
+//! | `summary` | `ctcat summary`: frequent values, events over time |
 //! | `check` | `ctcat check` |
 //! | `describe` | `ctcat fields`, `schema`, `info` and `params` |
 //! | `clock`, `escape` | times and untrusted text as text |
@@ -15,10 +16,12 @@ mod check;
 mod clock;
 mod describe;
 mod escape;
+mod event_line;
 mod interrupt;
 mod print;
 mod read;
 mod stats;
+mod summary;
 mod terminal;
 
 use std::env;
@@ -37,11 +40,13 @@ const PLUGIN: &str = "cloudtrail";
 fn main() -> ExitCode {
     let run = |command| match command {
         Command::Read(args) => read::read(args),
+        Command::Summary(args) => summary::summary(args),
         Command::Check(args) => check::check(args),
         Command::Fields(args) => describe::fields(args),
         Command::Schema(args) => describe::schema(args),
         Command::Info(args) => describe::info(args),
         Command::Params(args) => describe::params(args),
+        Command::Man => Ok(io::stdout().write_all(&args::man_page()?)?),
         Command::Completions(args) => Ok(io::stdout().write_all(&args::completions(args.shell))?),
     };
     match run(Cli::parse_command()) {

@@ -10,6 +10,7 @@ use cloudtrail::host::{Event, FieldValues, Plugin, Request, Requests, ValueRef};
 use crate::args::OutputFormat;
 use crate::clock;
 use crate::escape;
+use crate::event_line::EventLine;
 
 /// Extracts fields and formats events. Does not allocate per event.
 pub struct Printer<'p> {
@@ -20,6 +21,8 @@ pub struct Printer<'p> {
     calls: Vec<Requests>,
     /// Field names in the form that precedes a value, or the column's name for TSV.
     labels: Vec<Vec<u8>>,
+    /// Formats lines for people that have no requested fields.
+    line: Option<EventLine>,
     /// The plugin's one-line text of the current event.
     text: Vec<u8>,
 }
@@ -51,12 +54,16 @@ impl<'p> Printer<'p> {
                 .map(|request| Requests::new(vec![request]))
                 .collect::<Result<_>>()?,
         };
+        let line = (calls.is_empty() && format == OutputFormat::Text)
+            .then(|| EventLine::new(plugin, !payload))
+            .flatten();
         Ok(Printer {
             plugin,
             format,
             payload,
             calls,
             labels,
+            line,
             text: Vec::new(),
         })
     }
@@ -82,10 +89,17 @@ impl<'p> Printer<'p> {
 
     /// Appends the line of `event`. A field whose extraction fails is printed as a field without a value.
     pub fn event(&mut self, event: Event<'_>, out: &mut Vec<u8>) -> Failures {
-        self.time(event, out);
         let mut failures = Failures::default();
-        if self.calls.is_empty() {
-            self.summary(event, out);
+        if let Some(line) = &mut self.line {
+            if let Err(error) = line.write(self.plugin, event, out) {
+                failures.calls += 1;
+                failures.reason = Some(error);
+            }
+        } else {
+            self.time(event, out);
+            if self.calls.is_empty() {
+                self.summary(event, out);
+            }
         }
         let mut labels = &self.labels[..];
         for call in &mut self.calls {

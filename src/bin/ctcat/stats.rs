@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::mem::MaybeUninit;
 use std::time::{Duration, Instant};
 
-use cloudtrail::host::Plugin;
+use cloudtrail::host::{MetricValue, Plugin};
 use indicatif::DecimalBytes;
 
 /// Running totals since the start of reading.
@@ -30,7 +30,7 @@ impl Stats {
         }
     }
 
-    /// Writes the totals and the plugin's metrics to stderr.
+    /// Writes the totals and the plugin's metrics that are not zero to stderr.
     pub fn report(&self, plugin: &Plugin) -> io::Result<()> {
         let wall = self.started.elapsed().as_secs_f64();
         let now = usage();
@@ -56,7 +56,8 @@ impl Stats {
         if self.failures > 0 {
             writeln!(err, "{} extraction calls failed", self.failures)?;
         }
-        let metrics = plugin.metrics();
+        let mut metrics = plugin.metrics();
+        metrics.retain(|metric| metric.value != MetricValue::U64(0));
         let width = metrics.iter().map(|m| m.name.len()).max().unwrap_or(0);
         for metric in metrics {
             writeln!(err, "{:width$}  {}", metric.name, metric.value)?;

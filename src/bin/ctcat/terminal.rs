@@ -36,9 +36,23 @@ pub fn log(bar: &ProgressBar, severity: Severity, message: &str) {
 }
 
 fn uses_color() -> bool {
-    io::stderr().is_terminal()
-        && env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+    io::stderr().is_terminal() && allows_color()
+}
+
+/// Whether standard output is a terminal that shows colors.
+pub fn stdout_has_color() -> bool {
+    io::stdout().is_terminal() && allows_color()
+}
+
+fn allows_color() -> bool {
+    env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
         && env::var_os("TERM").is_none_or(|v| v != "dumb")
+}
+
+/// Width of the terminal that standard output is; `None` if it is none.
+pub fn stdout_width() -> Option<usize> {
+    let (width, _) = terminal_size::terminal_size_of(io::stdout())?;
+    Some(usize::from(width.0))
 }
 
 /// Progress on stderr. Hidden if events are printed to the same terminal.

@@ -217,7 +217,9 @@ unsafe extern "C-unwind" fn plugin_open(
         let (Some(state), params) = (unsafe { (state(handle), host_text(params)) }) else {
             return ptr::null_mut();
         };
-        let result = guard_result("plugin_open", || Instance::open(state, &params));
+        let result = guard_result("plugin_open", || {
+            Instance::open(&state.context, &state.live, &state.instances, &params)
+        });
         state.forward_log();
         match result {
             Ok(instance) => {
@@ -295,7 +297,7 @@ unsafe extern "C-unwind" fn plugin_next_batch(
         let (Some(state), Some(instance)) = (unsafe { (state(handle), instance(opened)) }) else {
             return FAILURE;
         };
-        let result = guard_result("plugin_next_batch", || instance.next(state));
+        let result = guard_result("plugin_next_batch", || instance.next(&state.context));
         let rc = match result {
             Ok(NextEvents::Events(pointers)) => {
                 set_events(pointers.len(), pointers.as_mut_ptr());

@@ -310,10 +310,10 @@ fn names_several(pattern: &[u8]) -> bool {
 /// Whether `pattern` can match an identity or policy of some account.
 fn overlaps_identity(pattern: &[u8], target: Target) -> bool {
     let template: &[u8] = match target {
-        Target::User => b"arn:aws*:iam::############:user/*",
-        Target::Role => b"arn:aws*:iam::############:role/*",
-        Target::Group => b"arn:aws*:iam::############:group/*",
-        Target::ManagedPolicy => b"arn:aws*:iam::############:policy/*",
+        Target::User => b"arn:aws~:iam::############:user/~",
+        Target::Role => b"arn:aws~:iam::############:role/~",
+        Target::Group => b"arn:aws~:iam::############:group/~",
+        Target::ManagedPolicy => b"arn:aws~:iam::############:policy/~",
         Target::Object | Target::Instance | Target::Any => return false,
     };
     overlaps_with_variables(pattern, template)
@@ -327,7 +327,7 @@ const UNNAMED_TARGETS: [(Target, &[u8]); 6] = [
     (Target::Group, b"iam::############:group/\x01"),
     (Target::ManagedPolicy, b"iam::############:policy/\x01"),
     (Target::Object, b"s3:::\x01/\x01"),
-    (Target::Instance, b"ec2:*:############:instance/\x01"),
+    (Target::Instance, b"ec2:~:############:instance/\x01"),
 ];
 
 const fn on_target(target: Target) -> Actions {

@@ -10,7 +10,7 @@ pub(super) const PATTERN_BYTES: usize = 2 * LONGEST + 1;
 
 /// Whether some text matches both `pattern` and `template`.
 ///
-/// A template has at most 63 bytes; in it `*` is any text and `#` one digit. Time is linear in the length of the pattern,
+/// A template has at most 63 bytes; in it `~` is a text without colon and `#` one digit. Time is linear in the length of the pattern,
 /// however many `*` it has: one bit for each position of the template that a text can have reached.
 pub(super) fn overlaps(pattern: &[u8], template: &[u8]) -> bool {
     overlap(pattern.iter().copied(), template)
@@ -41,25 +41,23 @@ pub(super) fn overlaps_with_variables(pattern: &[u8], template: &[u8]) -> bool {
 fn overlap(pattern: impl Iterator<Item = u8>, template: &[u8]) -> bool {
     debug_assert!(template.len() <= LONGEST, "too long for the bits of a word");
     let end = 1_u64 << template.len();
-    let stars = bits(template, |byte| byte == b'*');
-    // The text of a `*` may end at once.
-    let close = |reached: u64| reached | (reached & stars) << 1;
-    // From a last `*` on, nothing can fail.
-    let free = end >> 1 & stars;
+    let texts = bits(template, |byte| byte == b'~');
+    // The text of a `~` may end at once.
+    let close = |reached: u64| reached | (reached & texts) << 1;
     let mut reached = close(1);
     for byte in pattern {
-        if reached & free != 0 {
-            return true;
-        }
         reached = match byte {
             b'*' => u64::MAX << reached.trailing_zeros() & (end << 1).wrapping_sub(1),
-            _ => close((reached & accepting(template, reached, byte)) << 1 | reached & stars),
+            _ => {
+                let inside = if byte == b':' { 0 } else { texts };
+                close(accepting(template, reached, byte) << 1 | reached & inside)
+            }
         };
         if reached == 0 {
             return false;
         }
     }
-    reached & (end | free) != 0
+    reached & end != 0
 }
 
 /// The positions in `reached` whose byte of the template can be `byte`, a character of a pattern other than `*`.
@@ -70,7 +68,7 @@ fn accepting(template: &[u8], reached: u64, byte: u8) -> u64 {
         let at = rest.trailing_zeros();
         rest &= rest - 1;
         let accepts = match template.get(at as usize) {
-            None | Some(b'*') => false,
+            None | Some(b'~') => false,
             Some(_) if byte == b'?' => true,
             Some(b'#') => byte.is_ascii_digit(),
             Some(&expected) => expected == byte,
@@ -147,12 +145,13 @@ mod tests {
 
     #[test]
     fn patterns_overlap_templates_if_a_text_matches_both() {
-        let template = b"arn:aws*:iam::############:user/*";
+        let template = b"arn:aws~:iam::############:user/~";
         for pattern in [
             "*",
             "arn:*",
             "arn:aws:iam::111122223333:user/*",
             "arn:aws-cn:iam::*:user/a",
+            "arn:aws-*:iam::*:user/a",
             "arn:aws:iam::*:*",
             "arn:*:iam::1111????3333:u*/x",
             "*:user/*",
@@ -171,6 +170,8 @@ mod tests {
             "arn:aws:iam::*:user",
             "arn:aws:iam::11112222333:user/x",
             "*:group/?",
+            "arn:aws:s3:::bucket/*",
+            "arn:aws:*:*:111122223333:function:*",
             "arn:aws:iam::1111222233334:user/*",
         ] {
             assert!(!overlaps(pattern.as_bytes(), template), "{pattern}");

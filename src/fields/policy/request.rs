@@ -46,7 +46,7 @@ impl<'r> Request<'r> {
         if is_vpc_endpoint(record, scratch) {
             return None;
         }
-        let own = record.value(KnownKey::RecipientAccountId);
+        let own = record.either(KnownKey::RecipientAccountId, KnownKey::AggregatedAccountId);
         Some(Request {
             tape,
             parameters,

@@ -1,15 +1,17 @@
 //! Classification of 64 bytes of text into bit masks, one bit a byte; one file an instruction set.
 //!
 //! Each file implements [`Simd`]. The choice between them, and the algorithm that they share, is in
-//! [`scanner`](super::Scanner). Portable code serves other architectures than x86-64, and is what
-//! the tests compare the others with. To add an instruction set: a file here, and a variant of
+//! [`scanner`](super::Scanner). Portable code serves other architectures than x86-64 and AArch64, and
+//! is what the tests compare the others with. To add an instruction set: a file here, and a variant of
 //! the scanner's `InstructionSet`.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
-#[cfg(any(test, not(target_arch = "x86_64")))]
+#[cfg(target_arch = "aarch64")]
+mod neon;
+#[cfg(any(test, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
 mod portable;
 #[cfg(target_arch = "x86_64")]
 mod sse2;
@@ -20,7 +22,9 @@ mod tests;
 pub(super) use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub(super) use avx512::Avx512;
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(target_arch = "aarch64")]
+pub(super) use neon::Neon as Baseline;
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 pub(super) use portable::Portable as Baseline;
 #[cfg(target_arch = "x86_64")]
 pub(super) use sse2::Sse2 as Baseline;

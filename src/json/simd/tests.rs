@@ -18,7 +18,7 @@ const BITS: [u64; 7] = [
 ///
 /// # Safety
 /// The processor must have the instructions that `S` names.
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 unsafe fn assert_equals_portable<S: Simd>() {
     for byte in 0..=255 {
         for position in 0..BLOCK {
@@ -60,9 +60,9 @@ fn portable_code_flattens_bits_in_ascending_order() {
 }
 
 #[test]
-#[cfg(target_arch = "x86_64")]
-fn sse2_equals_portable() {
-    // SAFETY: SSE2 is part of x86-64, for which alone this is compiled.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+fn baseline_equals_portable() {
+    // SAFETY: SSE2 is part of x86-64, and NEON of AArch64, for which alone this is compiled.
     unsafe { assert_equals_portable::<Baseline>() };
 }
 
