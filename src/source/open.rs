@@ -121,7 +121,7 @@ fn follow_folder(
             interval.as_secs()
         ),
     );
-    let settings = settings(context, 2 * threads + 2);
+    let settings = settings(context, 2 * threads + 2, 0);
     Ok(Some(Opened {
         pipeline: start(context, settings, move |feed| folder.feed(feed))?,
         network: None,
