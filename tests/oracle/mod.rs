@@ -91,7 +91,7 @@ impl<'a> Record<'a> {
             "ct.policy.escalates" => flag(Policies::of(record).escalates),
             "ct.policy.accounts" => {
                 let accounts = Policies::of(record).accounts;
-                (!accounts.is_empty()).then_some(List(accounts))
+                (!accounts.is_empty()).then_some(Expected::List(accounts))
             }
             _ => panic!("unknown field {field}"),
         }
