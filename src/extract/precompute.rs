@@ -134,11 +134,12 @@ mod tests {
         for hot in [true, false] {
             let batch = batch(|_| hot, &[record]);
             for (number, field) in FIELDS.iter().enumerate() {
-                let argument = field.arg == Arg::RequiredKey;
+                let on_demand = field.arg == Arg::RequiredKey
+                    || matches!(field.extractor, FieldExtractor::Policy(_));
                 let value = batch.precomputed(0, number);
                 assert_eq!(
                     matches!(value, PrecomputedValue::NotComputed),
-                    !hot || argument,
+                    !hot || on_demand,
                     "{}",
                     field.name
                 );
