@@ -253,7 +253,11 @@ fn setup_commands_write_valid_documents() {
         for block in &all {
             shell("-n", block, Path::new("/"), None);
         }
-        let setup: String = all.into_iter().filter(|b| b.contains("aws ")).collect();
+        let calls_aws = |line: &str| line.starts_with("aws ") || line.contains("$(aws ");
+        let setup: String = all
+            .into_iter()
+            .filter(|block| block.lines().any(calls_aws))
+            .collect();
         if setup.is_empty() {
             continue;
         }
