@@ -70,7 +70,8 @@ for stored, text in texts():
         for flags, first in ((0, number), (0x83, 60), (5, 30)):
             choices = [0x87, *(byte for field in range(first, first + 7) for byte in (field, 0))]
             seed("detached", bytes([flags, *choices, 0]) + event)
-        for pointer in (b"/userIdentity/arn", b"/resources/0/ARN", b"/a~1b~0c", b""):
+        for pointer in (b"/userIdentity/arn", b"/resources/0/ARN", b"/a~1b~0c", b"", b"/*/*",
+                        b"/resources/*/ARN", b"/additionalEventData/bytesTransferredIn"):
             seed("fields", pointer + b"\n" + record)
             seed("pointer", pointer + b"\n" + record)
         for string in re.findall(rb'"((?:[^"\\]|\\.)*)"', record)[:40]:

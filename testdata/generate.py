@@ -32,6 +32,14 @@ POINTERS = [
     "/eventContext/requestContext/aws:SourceIp",
     "/resources/1",
     "/requestParameters/key",
+    "/requestParameters/maxResults",
+]
+PATTERNS = [
+    "/requestParameters/ipPermissions/items/*/ipRanges/items/*/cidrIp",
+    "/responseElements/instancesSet/items/*/imageId",
+    "/requestParameters/tagSpecificationSet/items/*/tags/*/value",
+    "/resources/*/*",
+    "/requestParameters/key",
 ]
 
 
@@ -161,6 +169,13 @@ def expected_event(node, file_name):
         value = reference.pointer(node, path)
         if value is not None:
             by_name[f"ct.value[{path}]"] = value
+        value = reference.pointer_number(node, path)
+        if value is not None:
+            by_name[f"ct.num[{path}]"] = value
+    for path in PATTERNS:
+        value = reference.pointer_list(node, path)
+        if value is not None:
+            by_name[f"ct.values[{path}]"] = value
     return {
         "only_with_insights": values.get("ct.eventtype") == "AwsCloudTrailInsight",
         "start": node.start,

@@ -31,7 +31,6 @@ def at(node, *keys):
 
 # Fields that are the value at a single path: name and path.
 PLAIN = [line.split() for line in """
-ct.id eventID
 ct.error errorCode
 ct.errormessage errorMessage
 ct.time eventTime
@@ -43,7 +42,6 @@ ct.useragent userAgent
 ct.requestid requestID
 ct.eventtype eventType
 ct.apiversion apiVersion
-ct.recipientaccountid recipientAccountId
 ct.sharedeventid sharedEventID
 ct.vpcendpointid vpcEndpointId
 ct.eventcategory eventCategory
@@ -108,6 +106,24 @@ ct.session.issuer.principalid userIdentity.sessionContext.sessionIssuer.principa
 ct.session.issuer.username userIdentity.sessionContext.sessionIssuer.userName
 ct.mfaused additionalEventData.MFAUsed
 ct.consolelogin responseElements.ConsoleLogin
+ct.user.invokedbydelegate.accountid userIdentity.invokedByDelegate.accountId
+ct.user.inscopeof.sourcearn userIdentity.inScopeOf.sourceArn
+ct.user.inscopeof.sourceaccount userIdentity.inScopeOf.sourceAccount
+ct.user.inscopeof.issuertype userIdentity.inScopeOf.issuerType
+ct.user.inscopeof.credentialsissuedto userIdentity.inScopeOf.credentialsIssuedTo
+ct.session.assumedroot userIdentity.sessionContext.assumedRoot
+ct.session.federatedprovider userIdentity.sessionContext.webIdFederationData.federatedProvider
+ct.timewindow.start timeWindow.windowStart
+ct.timewindow.end timeWindow.windowEnd
+ct.summary summary
+ct.insight.type insightDetails.insightType
+ct.insight.state insightDetails.state
+ct.request.groupid requestParameters.groupId
+ct.request.policyarn requestParameters.policyArn
+ct.request.policydocument requestParameters.policyDocument
+ct.request.rolename requestParameters.roleName
+ct.request.keyid requestParameters.keyId
+ct.request.bucketpolicy requestParameters.bucketPolicy
 """.strip().splitlines()]
 
 READ_VERBS = """
@@ -133,6 +149,13 @@ Unshare Unsubscribe Untag Update Upgrade Upload Withdraw Write
 """.split()
 
 MANAGEMENT_TYPES = ("AwsApiCall", "AwsConsoleAction", "AwsConsoleSignIn", "AwsServiceEvent")
+# What the policies in the sample records say, read by a human: few records have one.
+ADMINISTRATOR = {"ct.policy.unlimited": "true", "ct.policy.escalates": "true"}
+POLICIES = {
+    ("iam.amazonaws.com", "AttachUserPolicy"): ADMINISTRATOR,
+    ("iam.amazonaws.com", "PutRolePolicy"): ADMINISTRATOR | {"ct.policy.public": "false"},
+    ("s3.amazonaws.com", "PutBucketPolicy"): {"ct.policy.public": "true"},
+}
 PUBLIC_ACCESS = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
 U64_MAX = 2**64 - 1
 
@@ -142,11 +165,14 @@ def fields(record):
     values = {}
     for field, path in PLAIN:
         values[field] = text(at(record, *path.split(".")))
+    values["ct.id"] = first_text(at(record, "eventID"), at(record, "eventId"))
+    recipient = at(record, "recipientAccountId")
+    values["ct.recipientaccountid"] = first_text(recipient, at(record, "accountId"))
     values["ct.shortsrc"] = short_source(values["ct.src"])
     values["ct.user"] = user(record)
     values["ct.originaluser"] = original_user(record)
-    account = text(at(record, "userIdentity", "accountId"))
-    values["ct.user.accountid"] = account if account is not None else values["ct.recipientaccountid"]
+    values["ct.user.accountid"] = first_text(at(record, "userIdentity", "accountId"), recipient)
+    values["ct.user.oninstance"] = on_instance(record)
     values["ct.managementevent"] = management_event(record)
     values["ct.readonly"] = read_only(record)
     values["ct.resources"] = resources(record)
@@ -165,8 +191,22 @@ def fields(record):
     values["ec2.imageids"] = image_ids(record)
     values["ec2.imageid"] = values["ec2.imageids[0]"] = image_id(record, 0)
     values["ec2.imageids[1]"] = image_id(record, 1)
+    for field, keys in (("arn", ("ARN", "arn")), ("type", ("type",)), ("accountid", ("accountId",))):
+        members = resource_members(record, keys)
+        values[f"ct.resources.{field}"] = [it for it in members if it is not None] or None
+        for index in (0, 1):
+            if index < len(members):
+                values[f"ct.resources.{field}[{index}]"] = members[index]
+    values["ct.request.instanceid"] = request_instance(record)
     values["ct.info"] = info(record, values)
+    values |= POLICIES.get((values["ct.src"], values["ct.name"]), {})
     return {field: value for field, value in values.items() if value is not None}
+
+
+def first_text(*nodes):
+    """The text of the first node that has one."""
+    texts = (text(node) for node in nodes)
+    return next((value for value in texts if value is not None), None)
 
 
 def short_source(source):
@@ -197,11 +237,41 @@ def original_user(record):
     identity = at(record, "userIdentity")
     if text(at(identity, "type")) != "AssumedRole":
         return text(at(identity, "userName"))
+    return session_name(identity)
+
+
+def session_name(identity):
     arn_parts = (text(at(identity, "arn")) or "").split("/")
     if len(arn_parts) == 3:
         return arn_parts[2]
     principal_parts = (text(at(identity, "principalId")) or "").split(":")
     return principal_parts[1] if len(principal_parts) == 2 else None
+
+
+def on_instance(record):
+    identity = at(record, "userIdentity")
+    kind = text(at(identity, "type"))
+    if kind is None:
+        return None
+    if kind != "AssumedRole":
+        return "false"
+    name = session_name(identity)
+    if name is None:
+        return None
+    return "true" if re.fullmatch("i-([0-9a-f]{8}|[0-9a-f]{17})", name) else "false"
+
+
+def request_instance(record):
+    request = at(record, "requestParameters")
+    items = at(request, "instancesSet", "items")
+    first = items.items[0] if items is not None and items.items else None
+    return first_text(at(request, "instanceId"), at(first, "instanceId"))
+
+
+def resource_members(record, keys):
+    """The first member of each resource that has one of these keys and a value; None for resources without."""
+    node = at(record, "resources")
+    return [first_text(*(item.member(key) for key in keys)) for item in (node.items if node else [])]
 
 
 def flag(node):
@@ -251,9 +321,11 @@ def s3_uri(record):
 
 
 def byte_count(node):
-    if node is None or node.kind != "number":
-        return None
-    token = node.raw().decode()
+    return number(node.raw().decode()) if node is not None and node.kind == "number" else None
+
+
+def number(token):
+    """The number that `token` is, truncated to 64 bits without a sign; None for any other text."""
     if not re.fullmatch(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?", token):
         return None
     if re.search(r"[.eE]", token):
@@ -332,6 +404,9 @@ def info_detail(record, values):
         if block is None or block.kind != "object":
             return ""
         return "".join(f" {key}={text(block.member(key)) or ''}" for key in PUBLIC_ACCESS)
+    if values["ct.eventcategory"] == "Aggregated" and text(at(record, "summary")) is not None:
+        counts = aggregate(record)
+        return counts if values["ct.name"] else counts.lstrip(" ")
     size = f" Size={values['s3.bytes']}" if values.get("s3.bytes") is not None else ""
     for label, field in (
         ("URI", "s3.uri"), ("Bucket", "s3.bucket"), ("Key", "s3.key"), ("Host", "ct.request.host"),
@@ -341,6 +416,21 @@ def info_detail(record, values):
     return size
 
 
+def aggregate(record):
+    primary = at(record, "summary", "primaryDimension")
+    dimension = text(at(primary, "dimension"))
+    if dimension is None:
+        return ""
+    statistics = at(primary, "statistics")
+    counts = [
+        f"{text(at(item, 'name')) or ''}:{text(at(item, 'value')) or ''}"
+        for item in (statistics.items if statistics else [])
+    ]
+    if len(counts) > 10:
+        counts = counts[:10] + ["…"]
+    return f" {dimension}" + ("=" + ",".join(counts) if counts else "")
+
+
 def event_to_string(values):
     parts = ("ct.region", "ct.user", "ct.shortsrc", "ct.name", "ct.info")
     return " ".join(values[part] for part in parts if values.get(part))
@@ -348,16 +438,43 @@ def event_to_string(values):
 
 def pointer(record, path):
     """The value of ct.value at the RFC 6901 pointer `path`."""
-    node = record
+    found = nodes(record, path, wildcards=False)
+    return text(found[0]) if found else None
+
+
+def pointer_number(record, path):
+    """The value of ct.num at the pointer `path`."""
+    found = nodes(record, path, wildcards=False)
+    if not found:
+        return None
+    return number(text(found[0])) if found[0].kind == "string" else byte_count(found[0])
+
+
+def pointer_list(record, path):
+    """The value of ct.values at the pointer `path`."""
+    found = [text(node) for node in nodes(record, path, wildcards=True)]
+    return [value for value in found if value is not None][:1024] or None
+
+
+def nodes(record, path, wildcards):
+    """The nodes at the pointer `path`, in which `*` may stand for all items and members."""
+    found = [record]
     for part in path.split("/")[1:]:
-        if node.kind == "array":
-            exists = re.fullmatch("0|[1-9][0-9]*", part) and int(part) < len(node.items)
-            node = node.items[int(part)] if exists else None
-        else:
-            node = node.member(part.replace("~1", "/").replace("~0", "~"))
-        if node is None:
-            return None
-    return text(node)
+        found = [child for node in found for child in children(node, part, wildcards)]
+    return found
+
+
+def children(node, part, wildcards):
+    if wildcards and part == "*":
+        first_of_each_name = {}
+        for name, member in node.members:
+            first_of_each_name.setdefault(name, member)
+        return node.items + list(first_of_each_name.values())
+    if node.kind == "array":
+        exists = re.fullmatch("0|[1-9][0-9]*", part) and int(part) < len(node.items)
+        return [node.items[int(part)]] if exists else []
+    member = node.member(part.replace("~1", "/").replace("~0", "~"))
+    return [member] if member is not None else []
 
 
 def timestamp(record, file_name):

@@ -13,6 +13,10 @@ mod support;
 mod close;
 #[path = "outage/content.rs"]
 mod content;
+#[path = "outage/duplicates.rs"]
+mod duplicates;
+#[path = "outage/follow.rs"]
+mod follow;
 #[path = "outage/give_up.rs"]
 mod give_up;
 mod harness;
@@ -26,6 +30,10 @@ mod ordinary;
 mod queue_outage;
 #[path = "outage/random_faults.rs"]
 mod random_faults;
+#[path = "outage/records.rs"]
+mod records;
+#[path = "outage/selection.rs"]
+mod selection;
 #[path = "outage/server/mod.rs"]
 mod server;
 #[path = "outage/setup.rs"]
@@ -60,6 +68,13 @@ harness::scenarios! {
     sweep_s3_answers_503: sweep::s3_answers_503,
     sweep_listings_fail: sweep::listings_fail,
     sweep_names_500_denied_objects: naming::sweep_names_500_denied_objects,
+    follow_finds_each_object_once_over_restarts: follow::finds_each_object_once_over_restarts,
+    follow_finds_late_files_new_regions_and_other_layouts: follow::finds_late_files_new_regions_and_other_layouts,
+    follow_waits_out_failing_listings: follow::waits_out_failing_listings,
+    follow_reports_requests_and_closes_promptly: follow::reports_requests_and_closes_promptly,
+    follow_sweep_with_a_state_continues_after_sigkill_and_removes_the_file: follow::sweep_with_a_state_continues_after_sigkill_and_removes_the_file,
+    follow_check_leaves_the_state_file_alone: follow::check_leaves_the_state_file_alone,
+    follow_state_that_does_not_fit_is_refused: follow::state_that_does_not_fit_is_refused,
     listing_pages_are_damaged_once: listing::pages_are_damaged_once,
     listing_pages_stay_damaged: listing::pages_stay_damaged,
     bad_messages_do_not_delay_good_ones: naming::bad_messages_do_not_delay_good_ones,
@@ -78,11 +93,29 @@ harness::scenarios! {
     visibility_lapses_in_a_fifo_queue: visibility::lapses_in_a_fifo_queue,
     visibility_of_deleted_messages_is_left_alone: visibility::of_deleted_messages_is_left_alone,
     received_mode_with_slow_deletions: visibility::received_mode_with_slow_deletions,
+    deletions_are_refused_in_part: visibility::deletions_are_refused_in_part,
+    records_are_delivered_beside_objects: records::are_delivered_beside_objects,
+    records_keep_their_order_and_their_bytes: records::keep_their_order_and_their_bytes,
+    records_are_deleted_only_after_delivery: records::are_deleted_only_after_delivery,
+    records_are_delivered_in_received_mode: records::are_delivered_in_received_mode,
+    records_are_unknown_without_sqs_records: records::are_unknown_without_sqs_records,
+    records_of_insights_need_the_option: records::of_insights_need_the_option,
+    records_wait_for_memory: records::wait_for_memory,
+    records_are_delivered_while_s3_is_down: records::are_delivered_while_s3_is_down,
+    buckets_that_are_not_allowed_fail_their_messages: selection::buckets_that_are_not_allowed_fail_their_messages,
+    objects_of_other_accounts_are_skipped: selection::objects_of_other_accounts_are_skipped,
+    objects_that_are_too_old_are_skipped: selection::objects_that_are_too_old_are_skipped,
+    received_mode_names_what_is_given_up: visibility::received_mode_names_what_is_given_up,
+    delivered_messages_that_are_received_again_are_deleted: visibility::delivered_messages_that_are_received_again_are_deleted,
     deletions_fail_in_part: visibility::deletions_fail_in_part,
     messages_without_receipt_handles: visibility::messages_without_receipt_handles,
     given_up_only_after_15_minutes: give_up::only_after_15_minutes,
     not_given_up_with_a_redrive_policy: give_up::not_with_a_redrive_policy,
     not_given_up_with_unknown_attributes: give_up::not_with_unknown_attributes,
+    duplicates_are_delivered_once: duplicates::are_delivered_once,
+    duplicates_keep_their_messages_until_the_host_comes_back: duplicates::keep_their_messages_until_the_host_comes_back,
+    duplicates_cost_no_event_when_the_source_is_closed: duplicates::cost_no_event_when_the_source_is_closed,
+    dropped_events_are_acknowledged: duplicates::dropped_events_are_acknowledged,
     ordinary_sweep: ordinary::sweep,
     ordinary_queue: ordinary::queue,
 }

@@ -1,6 +1,6 @@
 //! Every field has the same value in a live and a detached event, and the oracle's value for valid JSON.
 //!
-//! Input: a JSON pointer for `ct.value`, a newline and the payload.
+//! Input: a JSON pointer for `ct.value`, `ct.values` and `ct.num`, a newline and the payload.
 #![no_main]
 
 #[path = "../../tests/oracle/mod.rs"]

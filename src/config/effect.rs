@@ -42,8 +42,9 @@ fn has_effect(key: &str, source: SourceKind) -> bool {
     match key {
         _ if key.starts_with("aws.") => source != SourceKind::Path,
         _ if key.starts_with("sqs") => source == SourceKind::Sqs,
-        "s3DownloadConcurrency" => source != SourceKind::Path,
-        "s3AccountList" | "s3Interval" | "s3RetryFor" => source == SourceKind::S3,
+        "s3AccountList" | "s3DownloadConcurrency" => source != SourceKind::Path,
+        "s3Follow" => source != SourceKind::Sqs,
+        "s3Interval" | "s3RetryFor" | "s3State" => source == SourceKind::S3,
         _ => true,
     }
 }
@@ -72,7 +73,7 @@ mod tests {
         );
         assert_eq!(
             warning(all, SourceKind::Sqs),
-            "init configuration: s3Interval, s3AccountList, s3RetryFor have no effect for sqs://"
+            "init configuration: s3Interval, s3RetryFor have no effect for sqs://"
         );
     }
 

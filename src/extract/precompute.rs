@@ -17,9 +17,7 @@ impl Precompute for FieldUsage {
         self.hot()
     }
 
-    fn compute(&self, record: Record<'_>, row: Row<'_>) {
-        let keys = &mut KeyTable::default();
-        keys.reset(record.index);
+    fn compute(&self, record: Record<'_>, keys: &mut KeyTable, row: Row<'_>) {
         let view = &mut RecordView {
             tape: record.tape,
             keys,

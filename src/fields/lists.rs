@@ -80,8 +80,8 @@ fn resource_members(
     };
     let tape = record.tape;
     for (index, resource) in tape.elements(resources).enumerate() {
-        let values = names.iter().filter_map(|name| member(tape, resource, name));
-        if let Some(value) = values.filter(|value| !tape.is_null(*value)).next() {
+        let mut values = names.iter().filter_map(|name| member(tape, resource, name));
+        if let Some(value) = values.find(|value| !tape.is_null(*value)) {
             each(index, ListItem::Json(value));
         }
     }

@@ -33,14 +33,14 @@ pub(super) fn info(record: &mut RecordView<'_>, out: &mut Vec<u8>) -> bool {
     record.append(KnownKey::EventName, out);
     if &out[name_start..] == b"PutBucketPublicAccessBlock" {
         public_access_block(record, out);
-    } else if !aggregate(record, out) {
+    } else if !aggregate(record, out.len() > name_start, out) {
         detail(record, out);
     }
     true
 }
 
-/// Appends what an aggregated record counts: ` <dimension>=<name>:<count>,…`. Returns `false` for other records.
-fn aggregate(record: &mut RecordView<'_>, out: &mut Vec<u8>) -> bool {
+/// Appends what an aggregated record counts: `<dimension>=<name>:<count>,…`. Returns `false` for other records.
+fn aggregate(record: &mut RecordView<'_>, has_name: bool, out: &mut Vec<u8>) -> bool {
     /// More names do not help to recognize an event in one line.
     const NAMES: usize = 10;
     if record.value(KnownKey::Summary).is_none()
@@ -56,7 +56,9 @@ fn aggregate(record: &mut RecordView<'_>, out: &mut Vec<u8>) -> bool {
         member(tape, object, name).is_some_and(|value| append_text(tape, value, out))
     };
     let before = out.len();
-    out.push(b' ');
+    if has_name {
+        out.push(b' ');
+    }
     if !append(primary, b"dimension", out) {
         out.truncate(before);
         return true;

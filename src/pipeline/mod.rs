@@ -5,6 +5,7 @@
 //! keeps the order while several threads decode. The host returns batches to a pool.
 #![forbid(unsafe_code)]
 
+mod dedup_window;
 mod sender;
 mod shared;
 mod worker;
@@ -18,14 +19,16 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded, unbounded};
 
+pub use dedup_window::DedupWindow;
 pub use sender::{ObjectSender, OutputSlot, UnorderedSender};
 
-use crate::batch::{Batch, Precompute};
+use crate::batch::{Batch, RecordHooks};
 use crate::decode::Limits;
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::Log;
 use crate::metrics::Metrics;
 use crate::object::memory_budget::UNORDERED;
+use crate::timestamp;
 use shared::{JobOutput, PipelineState};
 
 /// Settings of a pipeline.
@@ -63,6 +66,8 @@ pub struct Pipeline {
     jobs: Option<Receiver<JobOutput>>,
     /// The job that the host reads from.
     current: Option<JobOutput>,
+    /// Recognizes duplicates.
+    window: Option<DedupWindow>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -72,16 +77,17 @@ impl Pipeline {
         settings: Settings,
         metrics: Arc<Metrics>,
         log: Arc<Log>,
-        precompute: Arc<dyn Precompute>,
+        hooks: RecordHooks,
         feed: impl FnOnce(ObjectSender) + Send + 'static,
     ) -> Result<Pipeline> {
-        let shared = Arc::new(PipelineState::new(settings, metrics, log, precompute));
+        let shared = Arc::new(PipelineState::new(settings, metrics, log, hooks));
         // Declared before the channels, so dropped after them: if a thread cannot be started, those that wait for work see
         // closed channels before they are joined.
         let mut pipeline = Pipeline {
             shared: Arc::clone(&shared),
             jobs: None,
             current: None,
+            window: None,
             threads: Vec::new(),
         };
         // The order bounds the work as well: every job has its slot there first.
@@ -115,10 +121,25 @@ impl Pipeline {
         Ok(())
     }
 
+    /// Withholds duplicates from now on. Batches need fingerprints with the window's key.
+    pub fn deduplicate(&mut self, window: DedupWindow) {
+        self.window = Some(window);
+    }
+
+    /// The host has the events of the last batch. Without this call, they count as dropped.
+    pub fn handed_over(&mut self) {
+        if let Some(window) = &mut self.window {
+            window.commit();
+        }
+    }
+
     /// The next batch with events; waits at most `wait`. Reports every batch to `progress`, also those without events,
     /// which count objects and stored bytes.
     pub fn next(&mut self, wait: Duration, mut progress: impl FnMut(&Batch)) -> Result<Next> {
         let deadline = Instant::now() + wait;
+        if let Some(window) = &mut self.window {
+            window.roll_back();
+        }
         loop {
             let Some(current) = &self.current else {
                 let Some(jobs) = &self.jobs else {
@@ -141,8 +162,12 @@ impl Pipeline {
             }
             match current.batches.recv_deadline(deadline) {
                 Ok(Ok(queued)) => {
-                    let batch = queued.into_batch();
+                    let mut batch = queued.into_batch();
                     progress(&batch);
+                    if let Some(window) = &mut self.window {
+                        let duplicates = window.mark(&mut batch);
+                        self.shared.metrics.skipped_duplicate.add(duplicates as u64);
+                    }
                     if batch.is_empty() {
                         self.recycle(batch);
                         continue;
@@ -152,6 +177,9 @@ impl Pipeline {
                     metrics
                         .newest_event_time
                         .raise(batch.newest / 1_000_000_000);
+                    metrics
+                        .lags
+                        .record(batch.timestamps(), timestamp::now_nanoseconds());
                     return Ok(Next::Batch(batch));
                 }
                 Ok(Err(error)) => return Err(error),

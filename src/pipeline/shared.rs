@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::{Next, Settings};
-use crate::batch::{Batch, Precompute};
+use crate::batch::{Batch, RecordHooks};
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::{Log, Severity};
 use crate::metrics::Metrics;
@@ -25,7 +25,7 @@ pub(super) struct PipelineState {
     pub(super) settings: Settings,
     pub(super) metrics: Arc<Metrics>,
     pub(super) log: Arc<Log>,
-    precompute: Arc<dyn Precompute>,
+    hooks: RecordHooks,
     /// Bounds stored bytes that wait for a decode thread.
     pub(super) stored: Arc<MemoryBudget>,
     /// Bounds batches that wait for the host. Separate from `stored`: batches must get through for stored bytes to become
@@ -105,14 +105,14 @@ impl PipelineState {
         settings: Settings,
         metrics: Arc<Metrics>,
         log: Arc<Log>,
-        precompute: Arc<dyn Precompute>,
+        hooks: RecordHooks,
     ) -> Self {
         let stored = settings.max_buffered_bytes / 4;
         PipelineState {
             settings,
             metrics,
             log,
-            precompute,
+            hooks,
             stored: Arc::new(MemoryBudget::new(stored)),
             decoded: Arc::new(MemoryBudget::new(settings.max_buffered_bytes - stored)),
             large: Arc::new(MemoryBudget::new(settings.max_buffered_bytes)),
@@ -175,7 +175,7 @@ impl PipelineState {
     /// An empty batch.
     pub(super) fn pooled(&self) -> Batch {
         let mut batch = self.pool.1.try_recv().unwrap_or_default();
-        batch.precompute_with(&self.precompute);
+        batch.hook_with(&self.hooks);
         batch
     }
 

@@ -30,7 +30,12 @@ struct Started {
 fn start(settings: Settings, feed: impl FnOnce(ObjectSender) + Send + 'static) -> Started {
     let (metrics, log) = (Arc::<Metrics>::default(), Arc::<Log>::default());
     let (counted, logged) = (Arc::clone(&metrics), Arc::clone(&log));
-    let pipeline = Pipeline::start(settings, counted, logged, Arc::new(Names), feed);
+    let hooks = RecordHooks {
+        precompute: Arc::new(Names),
+        filter: None,
+        fingerprint_key: None,
+    };
+    let pipeline = Pipeline::start(settings, counted, logged, hooks, feed);
     let pipeline = pipeline.expect("threads");
     Started {
         pipeline,

@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 
 use super::runtime::{Network, NetworkRuntime};
 use crate::aws::{AwsError, Clients, ErrorCause, RetryPolicy};
-use crate::batch::Precompute;
+use crate::batch::RecordHooks;
 use crate::config::Config;
 use crate::config::OnError;
 use crate::config::interval::Interval;
@@ -18,11 +18,11 @@ use crate::error::{Error, Result};
 use crate::log::Log;
 use crate::log::{Escaped, Severity};
 use crate::metrics::Metrics;
-use crate::pipeline::{ObjectSender, Pipeline, Settings};
+use crate::pipeline::{DedupWindow, ObjectSender, Pipeline, Settings};
 use crate::source::fetch::Fetcher;
-use crate::source::local::LocalFiles;
+use crate::source::local::{FollowedFolder, LocalFiles};
 use crate::source::open_params::OpenParams;
-use crate::source::s3::{self, Selection};
+use crate::source::s3::{self, Follow, Selection, StateBinding, StateFile};
 use crate::source::size_estimate::SizeEstimate;
 use crate::source::sqs::Queue;
 use crate::timestamp;
@@ -35,8 +35,8 @@ pub(crate) struct SourceContext {
     pub(crate) config: Config,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) log: Arc<Log>,
-    /// Computes field values on decode threads; injected, so that delivery does not know fields.
-    pub(crate) precompute: Arc<dyn Precompute>,
+    /// Filters records and computes field values on decode threads; injected, so that delivery does not know fields.
+    pub(crate) hooks: RecordHooks,
 }
 
 /// A running source.
@@ -54,6 +54,10 @@ pub(crate) fn open(context: &SourceContext, params: &str) -> Result<Opened> {
     if let Some(warning) = context.config.ineffective_keys(params.source_kind()) {
         context.log.line(Severity::Warning, warning);
     }
+    if let Some(filter) = &context.hooks.filter {
+        let line = format!("dropEvents: Falco does not get events where {filter}");
+        context.log.line(Severity::Info, Escaped(line));
+    }
     match params {
         OpenParams::Path(path) => open_path(context, &path),
         OpenParams::S3 { bucket, prefix } => open_s3(context, &bucket, &prefix),
@@ -63,6 +67,16 @@ pub(crate) fn open(context: &SourceContext, params: &str) -> Result<Opened> {
 
 fn open_path(context: &SourceContext, path: &Path) -> Result<Opened> {
     let config = &context.config;
+    if let Some(interval) = config.s3_follow() {
+        if let Some(opened) = follow_folder(context, path, interval)? {
+            return Ok(opened);
+        }
+        if path.is_file() {
+            let line =
+                "s3Follow has no effect for a single file; name its folder to read new files";
+            context.log.line(Severity::Warning, line);
+        }
+    }
     let files = LocalFiles::at(path, config.include_insights, &context.log)?;
     let threads = config.decode_threads();
     let settings = settings(context, 2 * threads + 2);
@@ -83,6 +97,34 @@ fn open_path(context: &SourceContext, path: &Path) -> Result<Opened> {
     })
 }
 
+/// Follows the folder at `path`; `None` if that is no folder.
+fn follow_folder(
+    context: &SourceContext,
+    path: &Path,
+    interval: Duration,
+) -> Result<Option<Opened>> {
+    let config = &context.config;
+    let folder = FollowedFolder::at(path, config.include_insights, interval, &context.log);
+    let Some(folder) = folder else {
+        return Ok(None);
+    };
+    let threads = config.decode_threads();
+    context.log.line(
+        Severity::Info,
+        format_args!(
+            "following {} every {} s, {threads} decode threads",
+            Escaped(path.to_string_lossy()),
+            interval.as_secs()
+        ),
+    );
+    let settings = settings(context, 2 * threads + 2);
+    Ok(Some(Opened {
+        pipeline: start(context, settings, move |feed| folder.feed(feed))?,
+        network: None,
+        total: None,
+    }))
+}
+
 fn open_s3(context: &SourceContext, bucket: &str, prefix: &str) -> Result<Opened> {
     let config = &context.config;
     let mut selection = Selection {
@@ -95,6 +137,7 @@ fn open_s3(context: &SourceContext, bucket: &str, prefix: &str) -> Result<Opened
         insights: config.include_insights,
         concurrency: config.s3_download_concurrency as usize,
     };
+    let state = open_state(config, bucket, prefix, &mut selection)?;
     let runtime = NetworkRuntime::start()?;
     let clients = runtime.block_on(async {
         let clients = connect(context, RetryPolicy::Sweep(config.s3_retry_for())).await?;
@@ -113,9 +156,24 @@ fn open_s3(context: &SourceContext, bucket: &str, prefix: &str) -> Result<Opened
     let fetcher = fetcher(context, clients);
     let handle = runtime.handle().clone();
     let (bucket, prefix) = (bucket.to_owned(), prefix.to_owned());
-    let pipeline = start(context, settings, move |feed| {
-        s3::sweep(&handle, &fetcher, feed, &bucket, &prefix, selection);
-    })?;
+    let interval = config.s3_follow();
+    let pipeline = match (interval, state) {
+        (None, None) => start(context, settings, move |feed| {
+            s3::sweep(&handle, &fetcher, feed, &bucket, &prefix, selection);
+        })?,
+        (interval, state) => {
+            let follow = Follow {
+                bucket,
+                prefix,
+                selection,
+                interval,
+                state,
+            };
+            start(context, settings, move |feed| {
+                s3::follow(&handle, &fetcher, feed, follow);
+            })?
+        }
+    };
     Ok(Opened {
         pipeline,
         network: Some(Network {
@@ -124,6 +182,32 @@ fn open_s3(context: &SourceContext, bucket: &str, prefix: &str) -> Result<Opened
         }),
         total: None,
     })
+}
+
+/// Opens the file of `s3State`, if there is one. A position that is resumed keeps the interval with which it began, as
+/// one relative to the present moves on.
+fn open_state(
+    config: &Config,
+    bucket: &str,
+    prefix: &str,
+    selection: &mut Selection,
+) -> Result<Option<StateFile>> {
+    if config.s3_state.is_empty() {
+        return Ok(None);
+    }
+    let mut accounts = selection.accounts.clone();
+    accounts.sort_unstable();
+    let binding = StateBinding {
+        bucket: bucket.to_owned(),
+        prefix: prefix.to_owned(),
+        accounts,
+        interval: config.s3_interval.clone(),
+    };
+    let interval = (selection.interval.start(), selection.interval.end());
+    let state = StateFile::open(&config.s3_state, binding, interval)?;
+    let (start, end) = state.interval;
+    selection.interval = Interval::of(start, end);
+    Ok(Some(state))
 }
 
 fn open_sqs(context: &SourceContext, name: &str) -> Result<Opened> {
@@ -166,13 +250,25 @@ fn start(
     feed: impl FnOnce(ObjectSender) + Send + 'static,
 ) -> Result<Pipeline> {
     let (metrics, log) = (Arc::clone(&context.metrics), Arc::clone(&context.log));
-    Pipeline::start(
-        settings,
-        metrics,
-        log,
-        Arc::clone(&context.precompute),
-        feed,
-    )
+    let events = context.config.dedup_window as usize;
+    if events == 0 {
+        return Pipeline::start(settings, metrics, log, context.hooks.clone(), feed);
+    }
+    let window = DedupWindow::new(events)?;
+    context.log.line(
+        Severity::Info,
+        format_args!(
+            "dedupWindow: the last {events} events are remembered, so that Falco gets each once; this takes up to {} MB of memory",
+            window.megabytes()
+        ),
+    );
+    let hooks = RecordHooks {
+        fingerprint_key: Some(window.key()),
+        ..context.hooks.clone()
+    };
+    let mut pipeline = Pipeline::start(settings, metrics, log, hooks, feed)?;
+    pipeline.deduplicate(window);
+    Ok(pipeline)
 }
 
 fn open_timed_out(queue: &str, clients: &Clients) -> Error {

@@ -3,7 +3,8 @@
 
 use cloudtrail::testing::{
     Arg, Argument, Batch, BatchSender, Content, Decoder, ExtractedValue, Extractor, FIELDS,
-    FieldUsage, Log, Metrics, Next, Object, Pipeline, Settings,
+    FieldUsage, FingerprintKey, Log, Metrics, Next, Object, Pipeline, RecordHooks, Settings,
+    compile_filter,
 };
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -92,6 +93,43 @@ fn decoding_allocates_per_file_and_not_per_event() {
 }
 
 #[test]
+fn filter_and_fingerprints_allocate_nothing_per_event() {
+    let _lock = lock_counters();
+    let (metrics, log) = (Metrics::default(), Log::default());
+    let objects = serde_json::json!([
+        {"ct.src": ["a", "b*", "*c*d"], "ct.name": "x", "ct.error": "*"},
+        {"ct.shortsrc": "*", "ct.readonly": true, "ct.info": "*x", "ct.user": ["*", "z"], "s3.bytes": 1,
+            "ec2.imageids": "*y", "ct.value[/resources/0/ARN]": "*z"},
+        {"ct.src": "s3.amazonaws.com", "ct.name": "*Object"},
+    ]);
+    let objects: Vec<_> = serde_json::from_value(objects).expect("objects");
+    let hooks = RecordHooks {
+        precompute: Arc::new(FieldUsage::default()),
+        filter: compile_filter(&objects).expect("a valid filter").0,
+        fingerprint_key: Some(FingerprintKey::random()),
+    };
+    let mut batch = Batch::default();
+    batch.hook_with(&hooks);
+    let mut decoder = Decoder::new(LIMITS, &metrics, &log, batch);
+    let mut decode = |records| {
+        let object = object(&log_file(1, records, true));
+        let mut drain = Drain::default();
+        let allocations = own_allocations(|| {
+            decoder.decode(&object, &mut drain).expect("a sound file");
+            drain.flush(&mut decoder.batch);
+        });
+        assert!(
+            drain.events < records,
+            "{} of {records} remain",
+            drain.events
+        );
+        allocations
+    };
+    decode(2000);
+    assert_eq!(decode(200), decode(2000));
+}
+
+#[test]
 fn extraction_of_every_field_allocates_nothing() {
     let _lock = lock_counters();
     let (metrics, log) = (Metrics::default(), Log::default());
@@ -168,13 +206,18 @@ fn pipeline_allocates_per_file_and_batch_only() {
         limits: LIMITS,
     };
     let usage = Arc::<FieldUsage>::default();
+    let hooks = RecordHooks {
+        precompute: Arc::clone(&usage) as _,
+        filter: None,
+        fingerprint_key: None,
+    };
     let before = total_allocations();
     let objects: Vec<Object> = files.iter().map(|path| object(path)).collect();
     let mut pipeline = Pipeline::start(
         settings,
         Arc::default(),
         Arc::default(),
-        Arc::clone(&usage) as _,
+        hooks,
         move |mut sender| {
             for object in objects {
                 if !sender.push(vec![object]) {

@@ -45,6 +45,7 @@ impl Feed {
             plugin: &self.plugin,
             id: id.expect("a field of the plugin"),
             ids: Vec::new(),
+            payloads: None,
             ended: false,
         }
     }
@@ -89,6 +90,8 @@ pub struct Reading<'f> {
     id: Requests,
     /// The eventIDs so far; empty for a record without one.
     pub ids: Vec<String>,
+    /// The events' payloads, if they are wanted.
+    pub payloads: Option<Vec<Vec<u8>>>,
     ended: bool,
 }
 
@@ -147,6 +150,9 @@ impl Reading<'_> {
             .next_batch()
             .map_err(|error| error.to_string())?;
         for event in events {
+            if let Some(payloads) = &mut self.payloads {
+                payloads.push(event.payload().to_vec());
+            }
             // The plugin keeps the batch of the last extracted event, as with Falco.
             let values = self.plugin.extract(event, &mut self.id, false);
             let value = values.expect("extraction works").field(0).to_value();

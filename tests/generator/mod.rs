@@ -86,7 +86,11 @@ fn object_with(keys: &'static str) -> BoxedStrategy<Text> {
 }
 
 fn array_of(element: BoxedStrategy<Text>) -> BoxedStrategy<Text> {
-    (prop::collection::vec(element, 0..4), white_space())
+    list_of(element, 3)
+}
+
+fn list_of(element: BoxedStrategy<Text>, most: usize) -> BoxedStrategy<Text> {
+    (prop::collection::vec(element, 0..=most), white_space())
         .prop_map(|(elements, space)| {
             let mut text = b"[".to_vec();
             text.extend(&space);
@@ -128,10 +132,18 @@ fn likely(key: &str) -> BoxedStrategy<Text> {
         "userIdentity" => object_of(IDENTITY, 10),
         "onBehalfOf" => object_of("userId identityStoreArn", 3),
         "sessionContext" => object_of(
-            "attributes sessionIssuer sourceIdentity ec2RoleDelivery",
-            5,
+            "attributes sessionIssuer sourceIdentity ec2RoleDelivery assumedRoot webIdFederationData",
+            6,
         ),
         "attributes" => object_of("mfaAuthenticated creationDate", 3),
+        "webIdFederationData" => object_of("federatedProvider attributes", 3),
+        "inScopeOf" => object_of("sourceArn sourceAccount issuerType credentialsIssuedTo", 5),
+        "invokedByDelegate" => object_of("accountId", 2),
+        "summary" => object_of("primaryDimension details", 3),
+        "primaryDimension" => object_of("dimension dimension statistics aggregationType", 5),
+        "statistics" => list_of(object_of("statistic:name statistic:value", 3), 14),
+        "statistic:value" => number(),
+        "insightDetails" => object_of("insightType state", 3),
         "sessionIssuer" => object_of("type arn accountId principalId userName", 6),
         "requestParameters" => object_of(REQUEST, 12),
         "responseElements" => object_of(
@@ -163,12 +175,16 @@ fn likely(key: &str) -> BoxedStrategy<Text> {
             array_of(prop_oneof![3 => object_with("key value"), 2 => object_of("key value", 3), 1 => any_value()].boxed())
         }
         "instance:items" => {
-            array_of(prop_oneof![5 => object_of("imageId", 2), 1 => any_value()].boxed())
+            array_of(prop_oneof![5 => object_of("imageId instanceId", 3), 1 => any_value()].boxed())
         }
         "DescribeFastLaunchImagesRequest" => object_of("ImageId", 2),
         "ImageId" => object_of("content", 2),
         "launchSpecification" => object_of("imageId", 2),
-        "resources" => array_of(any_value()),
+        "resources" => array_of(
+            prop_oneof![2 => object_of("ARN arn type accountId", 5), 1 => any_value()].boxed(),
+        ),
+        "policyDocument" | "policy" => prop_oneof![quoted(POLICIES), any_value()].boxed(),
+        "bucketPolicy" => any_value(),
         "type" => quoted(TYPES),
         "key" => prop_oneof![quoted(&["Name", "name", "", "team"]), string()].boxed(),
         "resourceType" => quoted(&["instance", "volume", "inst\\u0061nce"]),
@@ -179,6 +195,8 @@ fn likely(key: &str) -> BoxedStrategy<Text> {
             "Management",
             "Data",
             "Insight",
+            "Aggregated",
+            "Aggregated",
             "",
             "management",
             "Manage\\u006dent",

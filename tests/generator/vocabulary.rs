@@ -8,12 +8,13 @@ pub const TOP: &str = "
     awsRegion sourceIPAddress userAgent requestID eventType apiVersion recipientAccountId
     sharedEventID vpcEndpointId eventCategory serviceEventDetails edgeDeviceDetails
     managementEvent readOnly resources sessionCredentialFromConsole eventVersion
-    vpcEndpointAccountId eventContext insightDetails
+    vpcEndpointAccountId eventContext insightDetails eventId accountId summary summary
+    eventCategory resources
 ";
 
 pub const IDENTITY: &str = "
     type type type type userName principalId arn accountId accessKeyId invokedBy credentialId
-    identityProvider inScopeOf onBehalfOf sessionContext sessionContext
+    identityProvider inScopeOf invokedByDelegate onBehalfOf sessionContext sessionContext
 ";
 
 pub const REQUEST: &str = "
@@ -21,7 +22,8 @@ pub const REQUEST: &str = "
     documentName serialNumber serviceName subnetId taskDefinition userName bucketName
     bucketName key repositoryName imageTag roleName policyName tagSpecificationSet
     tagSpecificationSet imageId launchSpecification DescribeFastLaunchImagesRequest
-    PublicAccessBlockConfiguration
+    PublicAccessBlockConfiguration groupId policyArn policyDocument keyId bucketPolicy
+    instanceId instancesSet
 ";
 
 pub const OTHER_KEYS: &[&str] = &[
@@ -108,6 +110,10 @@ pub const EVENT_TYPES: &[&str] = &[
 
 pub const ARNS: &[&str] = &[
     "arn:aws:sts::111122223333:assumed-role/Admin/alice",
+    "arn:aws:sts::111122223333:assumed-role/web/i-0123456789abcdef0",
+    "role/web/i-0123456789abcdef",
+    "role/web/i-0123456789ABCDEF0",
+    "role\\/web/i-\\u0030a1b2c3d",
     "a/b",
     "a/b/c/d",
     "a/b/",
@@ -119,12 +125,23 @@ pub const ARNS: &[&str] = &[
 
 pub const PRINCIPALS: &[&str] = &[
     "AROAEXAMPLE:alice",
+    "AROAEXAMPLE:i-0a1b2c3d",
+    "AROAEXAMPLE:mi-0a1b2c3d",
     "a:b:c",
     ":",
     "a:",
     "",
     "alone",
     "a:b\\u0000:c",
+];
+
+/// Policies as records have them: JSON in a string, sometimes URL-encoded.
+pub const POLICIES: &[&str] = &[
+    r#"{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"*\",\"Resource\":\"*\"}]}"#,
+    r#"{\n  \"Statement\" : {\"Effect\":\"Allow\",\"Principal\":{\"AWS\":\"arn:aws:iam::444455556666:root\"}}}"#,
+    "%7B%22Statement%22%3A%5B%5D%7D",
+    r#"{\"Statement\":[{\u0022Effect\u0022:\"Deny\"}]}\u0000"#,
+    "",
 ];
 
 pub const TIMES: &[&str] = &[

@@ -53,12 +53,60 @@ pub fn original_user(record: &Json) -> Option<String> {
     if text(record, "userIdentity.type").as_deref() != Some("AssumedRole") {
         return named_user(record)?.text();
     }
+    session_name(record)
+}
+
+fn session_name(record: &Json) -> Option<String> {
     let part = |path: &str, separator: char, count: usize| {
         let whole = text(record, path)?;
         let parts = whole.split(separator).collect::<Vec<_>>();
         (parts.len() == count).then(|| parts[count - 1].to_owned())
     };
     part("userIdentity.arn", '/', 3).or_else(|| part("userIdentity.principalId", ':', 2))
+}
+
+pub fn on_instance(record: &Json) -> Option<bool> {
+    if text(record, "userIdentity.type")? != "AssumedRole" {
+        return Some(false);
+    }
+    let name = session_name(record)?;
+    let is_hex = |digits: &str| {
+        digits
+            .chars()
+            .all(|digit| "0123456789abcdef".contains(digit))
+    };
+    Some(
+        name.strip_prefix("i-")
+            .is_some_and(|digits| is_hex(digits) && (digits.len() == 8 || digits.len() == 17)),
+    )
+}
+
+/// The value of a field that has two paths.
+pub fn fallback<'j, 'a>(record: &'j Json<'a>, field: &str) -> Option<&'j Json<'a>> {
+    match field {
+        "ct.id" => some(record, "eventID").or_else(|| some(record, "eventId")),
+        "ct.recipientaccountid" => {
+            some(record, "recipientAccountId").or_else(|| some(record, "accountId"))
+        }
+        _ => some(record, "requestParameters.instanceId").or_else(|| {
+            let items = record.at("requestParameters.instancesSet.items")?;
+            some(items.elements()?.first()?, "instanceId")
+        }),
+    }
+}
+
+/// The value that each resource has for a field, in the order of the resources.
+pub fn resource_members<'j, 'a>(record: &'j Json<'a>, field: &str) -> Vec<Option<&'j Json<'a>>> {
+    let keys = match field {
+        "ct.resources.arn" => ["ARN", "arn"],
+        "ct.resources.type" => ["type"; 2],
+        _ => ["accountId"; 2],
+    };
+    let resources = record.at("resources").and_then(Json::elements);
+    let resources = resources.unwrap_or_default().iter();
+    resources
+        .map(|resource| some(resource, keys[0]).or_else(|| some(resource, keys[1])))
+        .collect()
 }
 
 pub fn account<'j, 'a>(record: &'j Json<'a>) -> Option<&'j Json<'a>> {
@@ -140,12 +188,21 @@ pub fn bytes_out(record: &Json) -> Option<u64> {
 }
 
 fn byte_count(value: &Json) -> Option<u64> {
+    match value.kind {
+        Kind::Number => number(value),
+        _ => None,
+    }
+}
+
+/// The number that a number or string is, truncated and saturated; none if it is negative.
+pub fn number(value: &Json) -> Option<u64> {
     let number = match value.kind {
-        Kind::Number => std::str::from_utf8(value.raw()).ok()?,
+        Kind::Number => String::from_utf8(value.raw().to_vec()).ok()?,
+        Kind::Str(_) => value.text()?,
         _ => return None,
     };
     // Numbers for Rust but not for JSON: `inf`, `nan`, `+1`, `.5`.
-    let digits = number.strip_prefix('-').unwrap_or(number);
+    let digits = number.strip_prefix('-').unwrap_or(&number);
     if !digits.starts_with(|first: char| first.is_ascii_digit()) {
         return None;
     }
@@ -240,6 +297,14 @@ fn detail(record: &Json, name: &str) -> String {
         .map(|key| format!(" {key}={}", text(block, key).unwrap_or_default()))
         .concat();
     }
+    if text(record, "eventCategory").as_deref() == Some("Aggregated")
+        && let Some(counts) = aggregate(record)
+    {
+        return match name {
+            "" => counts.strip_prefix(' ').unwrap_or_default().to_owned(),
+            _ => counts,
+        };
+    }
     let size = bytes(record).map_or(String::new(), |size| format!(" Size={size}"));
     let place = [
         ("URI", s3_uri(record)),
@@ -250,6 +315,28 @@ fn detail(record: &Json, name: &str) -> String {
     .into_iter()
     .find_map(|(label, value)| Some(format!(" {label}={}", non_empty(value)?)));
     size + &place.unwrap_or_default()
+}
+
+/// What an aggregated record counts; None without a summary.
+fn aggregate(record: &Json) -> Option<String> {
+    let primary = some(record, "summary")?.at("primaryDimension");
+    let Some(dimension) = primary.and_then(|it| text(it, "dimension")) else {
+        return Some(String::new());
+    };
+    let statistics = primary.and_then(|it| it.member("statistics")?.elements());
+    let statistics = statistics.unwrap_or_default();
+    let part = |item: &Json, key| text(item, key).unwrap_or_default();
+    let counts = statistics
+        .iter()
+        .map(|item| format!("{}:{}", part(item, "name"), part(item, "value")));
+    let mut counts: Vec<_> = counts.take(10).collect();
+    if statistics.len() > 10 {
+        counts.push("…".to_owned());
+    }
+    Some(match counts.is_empty() {
+        true => format!(" {dimension}"),
+        false => format!(" {dimension}={}", counts.join(",")),
+    })
 }
 
 fn non_empty(text: Option<String>) -> Option<String> {

@@ -5,6 +5,7 @@
 
 mod computed;
 pub mod json;
+mod pattern;
 mod policy;
 mod time;
 
@@ -39,13 +40,22 @@ impl<'a> Record<'a> {
 
     /// The value of `field`, with the index or pointer `arg` if it takes one.
     pub fn value(&self, field: &str, arg: Option<&str>) -> Option<Expected> {
-        use Expected::{List, Number, Text};
+        use Expected::{Number, Text};
         let record = &self.root;
         if let Some(path) = plain_path(field) {
             return record.at(path)?.text().map(Text);
         }
         match field {
             "ct.value" => pointed(record, arg?)?.text().map(Text),
+            "ct.num" => computed::number(pointed(record, arg?)?).map(Number),
+            "ct.values" => list(&pattern::values(record, arg?)),
+            "ct.id" | "ct.recipientaccountid" | "ct.request.instanceid" => {
+                computed::fallback(record, field)?.text().map(Text)
+            }
+            "ct.resources.arn" | "ct.resources.type" | "ct.resources.accountid" => {
+                list(&resources(record, field, arg))
+            }
+            "ct.user.oninstance" => computed::on_instance(record).map(|it| Text(it.to_string())),
             "ct.shortsrc" => computed::short_source(record).map(Text),
             "ct.user" => computed::user(record)?.text().map(Text),
             "ct.originaluser" => computed::original_user(record).map(Text),
@@ -74,15 +84,14 @@ impl<'a> Record<'a> {
                     Some(index) => Vec::from_iter(computed::image_id(record, index.parse().ok()?)),
                     None => computed::image_ids(record),
                 };
-                let texts: Vec<_> = images.into_iter().filter_map(Json::text).collect();
-                (!texts.is_empty()).then_some(List(texts))
+                list(&images)
             }
             "ct.policy.public" => flag(Policies::of(record).public),
             "ct.policy.unlimited" => flag(Policies::of(record).unlimited),
             "ct.policy.escalates" => flag(Policies::of(record).escalates),
             "ct.policy.accounts" => {
                 let accounts = Policies::of(record).accounts;
-                (!accounts.is_empty()).then_some(List(accounts))
+                (!accounts.is_empty()).then_some(Expected::List(accounts))
             }
             _ => panic!("unknown field {field}"),
         }
@@ -95,6 +104,18 @@ impl<'a> Record<'a> {
             Some(path) => record.at(path),
             None => match field {
                 "ct.value" => arg.and_then(|pointer| pointed(record, pointer)),
+                "ct.num" => arg
+                    .and_then(|pointer| pointed(record, pointer))
+                    .filter(|value| computed::number(value).is_some()),
+                "ct.values" => {
+                    return extents(&arg.map_or(Vec::new(), |it| pattern::values(record, it)));
+                }
+                "ct.id" | "ct.recipientaccountid" | "ct.request.instanceid" => {
+                    computed::fallback(record, field)
+                }
+                "ct.resources.arn" | "ct.resources.type" | "ct.resources.accountid" => {
+                    return extents(&resources(record, field, arg));
+                }
                 "ct.user" => computed::user(record),
                 "ct.originaluser" => computed::named_user(record),
                 "ct.user.accountid" => computed::account(record),
@@ -142,6 +163,24 @@ fn flag(value: Option<bool>) -> Option<Expected> {
     value.map(|value| Expected::Text(value.to_string()))
 }
 
+/// A list of these values' texts.
+fn list(values: &[&Json]) -> Option<Expected> {
+    let texts: Vec<_> = values.iter().filter_map(|value| value.text()).collect();
+    (!texts.is_empty()).then_some(Expected::List(texts))
+}
+
+/// The values of a field of resources, or that of the resource at an index.
+fn resources<'j, 'a>(record: &'j Json<'a>, field: &str, arg: Option<&str>) -> Vec<&'j Json<'a>> {
+    let members = computed::resource_members(record, field);
+    match arg.map(str::parse) {
+        None => members.into_iter().flatten().collect(),
+        Some(index) => {
+            let member = index.ok().and_then(|at: usize| *members.get(at)?);
+            member.into_iter().collect()
+        }
+    }
+}
+
 fn extents(values: &[&Json]) -> Vec<Range<usize>> {
     let extent = |value: &&Json| value.start..value.end;
     values.iter().map(extent).collect()
@@ -149,7 +188,8 @@ fn extents(values: &[&Json]) -> Vec<Range<usize>> {
 
 /// Names of all fields, in no particular order.
 pub fn fields() -> impl Iterator<Item = &'static str> {
-    let computed = "ct.value ct.shortsrc ct.user ct.originaluser ct.user.accountid \
+    let computed = "ct.value ct.values ct.num ct.id ct.recipientaccountid ct.request.instanceid \
+        ct.resources.arn ct.resources.type ct.resources.accountid ct.user.oninstance ct.shortsrc ct.user ct.originaluser ct.user.accountid \
         ct.managementevent ct.readonly ct.resources ct.sessioncredentialfromconsole ct.info \
         s3.uri s3.bytes s3.bytes.in s3.bytes.out s3.cnt.get s3.cnt.put s3.cnt.other ec2.name \
         ec2.imageid ec2.imageids ct.policy.public ct.policy.accounts ct.policy.unlimited \
@@ -157,6 +197,11 @@ pub fn fields() -> impl Iterator<Item = &'static str> {
     plain_pairs()
         .map(|(field, _)| field)
         .chain(computed.split_whitespace())
+}
+
+/// Whether a field has values only with a pointer.
+pub fn needs_pointer(field: &str) -> bool {
+    ["ct.value", "ct.values", "ct.num"].contains(&field)
 }
 
 fn plain_path(field: &str) -> Option<&'static str> {
@@ -178,16 +223,20 @@ fn pointed<'j, 'a>(record: &'j Json<'a>, pointer: &str) -> Option<&'j Json<'a>> 
     if parts.next() != Some("") {
         return None;
     }
-    parts.try_fold(record, |value, part| match value.elements() {
+    parts.try_fold(record, child)
+}
+
+/// The child that one part of a pointer refers to.
+fn child<'j, 'a>(value: &'j Json<'a>, part: &str) -> Option<&'j Json<'a>> {
+    match value.elements() {
         Some(_) if part.len() > 1 && part.starts_with('0') => None,
         Some(_) if !part.bytes().all(|byte| byte.is_ascii_digit()) => None,
         Some(elements) => elements.get(part.parse::<usize>().ok()?),
         None => value.member(&part.replace("~1", "/").replace("~0", "~")),
-    })
+    }
 }
 
 const PLAIN: &str = "
-    ct.id eventID
     ct.error errorCode
     ct.errormessage errorMessage
     ct.time eventTime
@@ -199,7 +248,6 @@ const PLAIN: &str = "
     ct.requestid requestID
     ct.eventtype eventType
     ct.apiversion apiVersion
-    ct.recipientaccountid recipientAccountId
     ct.sharedeventid sharedEventID
     ct.vpcendpointid vpcEndpointId
     ct.eventcategory eventCategory
@@ -264,4 +312,22 @@ const PLAIN: &str = "
     ct.session.issuer.username userIdentity.sessionContext.sessionIssuer.userName
     ct.mfaused additionalEventData.MFAUsed
     ct.consolelogin responseElements.ConsoleLogin
+    ct.user.invokedbydelegate.accountid userIdentity.invokedByDelegate.accountId
+    ct.user.inscopeof.sourcearn userIdentity.inScopeOf.sourceArn
+    ct.user.inscopeof.sourceaccount userIdentity.inScopeOf.sourceAccount
+    ct.user.inscopeof.issuertype userIdentity.inScopeOf.issuerType
+    ct.user.inscopeof.credentialsissuedto userIdentity.inScopeOf.credentialsIssuedTo
+    ct.session.assumedroot userIdentity.sessionContext.assumedRoot
+    ct.session.federatedprovider userIdentity.sessionContext.webIdFederationData.federatedProvider
+    ct.timewindow.start timeWindow.windowStart
+    ct.timewindow.end timeWindow.windowEnd
+    ct.summary summary
+    ct.insight.type insightDetails.insightType
+    ct.insight.state insightDetails.state
+    ct.request.groupid requestParameters.groupId
+    ct.request.policyarn requestParameters.policyArn
+    ct.request.policydocument requestParameters.policyDocument
+    ct.request.rolename requestParameters.roleName
+    ct.request.keyid requestParameters.keyId
+    ct.request.bucketpolicy requestParameters.bucketPolicy
 ";

@@ -3,16 +3,18 @@
 #![forbid(unsafe_code)]
 
 use std::collections::HashSet;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use cloudtrail::host::Severity;
 
 use crate::aws::child::Ctcat;
 use crate::aws::feed::Feed;
+use crate::records::event_with;
 use crate::server::FaultServer;
 use crate::server::fault::{ServerFault, ServerRule};
 use crate::server::random::Random;
-use crate::setup::{NAME, RECOVERY, assert_all, bucket, ids, send, settings};
+use crate::setup::{NAME, RECOVERY, assert_all, bucket, id, ids, key, notification, settings};
 
 const MESSAGES: usize = 120;
 
@@ -47,6 +49,10 @@ fn make_faults(server: &FaultServer, seed: u64) {
             "DeleteMessageBatch",
             ServerFault::RefuseSomeEntries("InternalError"),
         ),
+        (
+            "DeleteMessageBatch",
+            ServerFault::RefuseSomeEntries("ReceiptHandleIsInvalid"),
+        ),
         ("DeleteMessageBatch", ServerFault::ResetAfter(5)),
         (
             "ChangeMessageVisibilityBatch",
@@ -60,12 +66,25 @@ fn make_faults(server: &FaultServer, seed: u64) {
     }
 }
 
-/// The eventIDs of all deleted messages' objects.
+/// Sends messages; every third one holds the record itself.
+fn send(server: &FaultServer, numbers: Range<usize>) {
+    server.sqs(|queues| {
+        for number in numbers {
+            let body = match number % 3 {
+                0 => event_with(&id(number)),
+                _ => notification([key(number)]),
+            };
+            queues.send(NAME, body);
+        }
+    });
+}
+
+/// The eventIDs of all deleted messages' records.
 fn deleted(server: &FaultServer) -> Vec<String> {
     server.sqs(|queues| {
         let deleted = queues.messages(NAME).iter().enumerate();
         let deleted = deleted.filter(|(_, message)| message.deleted.is_some());
-        deleted.map(|(place, _)| crate::setup::id(place)).collect()
+        deleted.map(|(place, _)| id(place)).collect()
     })
 }
 

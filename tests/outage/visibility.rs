@@ -7,8 +7,9 @@ use crate::aws::feed::Feed;
 use crate::server::FaultServer;
 use crate::server::fault::{ServerFault, ServerRule};
 use crate::setup::{
-    NAME, RECOVERY, Watched, assert_all, assert_line, assert_no_dead_letters, assert_once, bucket,
-    bucket_and_queue, complaints, ids, key, notification, receives, send, settings,
+    NAME, RECOVERY, VISIBILITY, Watched, assert_all, assert_line, assert_no_dead_letters,
+    assert_once, bucket, bucket_and_queue, complaints, ids, key, notification, receives, send,
+    settings,
 };
 
 /// Longer than the visibility timeout, shorter than any client's timeout.
@@ -143,6 +144,58 @@ pub fn received_mode_with_slow_deletions() {
     assert_eq!(feed.metric("messages.lost"), 0, "{:#?}", complaints(&feed));
 }
 
+/// Neither deletions nor extensions work for more than a visibility timeout. Delivered messages become visible, and their
+/// next receive only deletes them.
+pub fn delivered_messages_that_are_received_again_are_deleted() {
+    let server = bucket_and_queue(30, 3);
+    send(&server, 0..30);
+    let outage = Duration::ZERO..Duration::from_secs(VISIBILITY + 2);
+    let refused = ServerFault::RefuseEntries("ReceiptHandleIsInvalid");
+    server.fault(ServerRule::of("DeleteMessageBatch", refused).within(outage.clone()));
+    let failed = ServerFault::Refuse(500, "InternalError");
+    server.fault(ServerRule::of("ChangeMessageVisibilityBatch", failed).within(outage.clone()));
+    let feed = Feed::new(&settings(&server));
+    let mut watched = Watched::open(&feed, &server);
+    watched.during(outage.end);
+    let received = receives(&server);
+    assert!(received.keys().any(|times| *times > 1), "{received:?}");
+    watched.until_empty(Duration::from_secs(15));
+    assert_once(&watched.reading.ids, &ids(30));
+    assert_no_dead_letters(&server);
+    assert_eq!(feed.metric("messages.deleted"), 30);
+}
+
+/// Messages that name more objects than may wait: the oldest is given up, and cannot be received again.
+pub fn received_mode_names_what_is_given_up() {
+    const FIFO: &str = "trail.fifo";
+    let server = bucket(1);
+    let ids: Vec<String> = server.sqs(|queues| {
+        queues.create(FIFO, Duration::from_secs(60));
+        let messages = (0..2).map(|message| {
+            let keys = (0..60).map(|number| format!("logs/{message}-{number}.json.gz"));
+            let body = notification(keys);
+            let group = Some(format!("group-{message}"));
+            queues.send_as(FIFO, body, |message| message.group = group)
+        });
+        messages.collect()
+    });
+    server.fault(ServerRule::of(
+        "s3",
+        ServerFault::Refuse(503, "ServiceUnavailable"),
+    ));
+    let feed = received_mode(&server);
+    let mut reading = feed.open(&format!("sqs://{FIFO}"));
+    let named = |feed: &Feed| {
+        let lines = complaints(feed).into_iter();
+        let lines = lines.filter(|line| line.contains("60 of its 60 objects are given up"));
+        lines.collect::<Vec<_>>()
+    };
+    reading.until(RECOVERY, |_| !named(&feed).is_empty());
+    let lines = named(&feed);
+    assert_eq!(lines.len(), 1, "{:#?}", complaints(&feed));
+    assert!(ids.iter().any(|id| lines[0].contains(id)), "{lines:?}");
+}
+
 pub fn deletions_fail_in_part() {
     let server = bucket_and_queue(40, 2);
     send(&server, 0..40);
@@ -156,6 +209,25 @@ pub fn deletions_fail_in_part() {
     assert_eq!(receives(&server), [(1, 40)].into());
     assert_line(&complaints(&feed), &["InternalError"]);
     assert_eq!(feed.metric("messages.deleted"), 40);
+}
+
+/// The queue calls valid handles invalid for five visibility timeouts. Delivered messages stay hidden, which costs no
+/// receive, and are deleted soon after.
+pub fn deletions_are_refused_in_part() {
+    let server = bucket_and_queue(100, 2);
+    send(&server, 0..100);
+    let refused = ServerFault::RefuseSomeEntries("ReceiptHandleIsInvalid");
+    let outage = Duration::from_secs(20);
+    server.fault(ServerRule::of("DeleteMessageBatch", refused).within(Duration::ZERO..outage));
+    let feed = Feed::new(&settings(&server).with("sqsVisibilityTimeout", 3));
+    let mut watched = Watched::open(&feed, &server);
+    watched.during(outage);
+    watched.until_empty(Duration::from_secs(15));
+    assert_once(&watched.reading.ids, &ids(100));
+    assert_no_dead_letters(&server);
+    assert_eq!(receives(&server), [(1, 100)].into());
+    assert_line(&complaints(&feed), &["ReceiptHandleIsInvalid", "retried"]);
+    assert_eq!(feed.metric("messages.deleted"), 100);
 }
 
 pub fn messages_without_receipt_handles() {

@@ -22,8 +22,8 @@ struct FieldRequest {
 type Extracted = (Option<Value>, Vec<(u32, u32)>);
 
 impl<'p> FieldReader<'p> {
-    /// Requests every field without an argument where that is optional, indexed fields also at 0, 1 and 7, and `ct.value`
-    /// with each of `pointers`.
+    /// Requests every field without an argument where that is optional, indexed fields also at 0, 1 and 7, and fields that
+    /// take a pointer with each of `pointers`.
     pub fn new(plugin: &'p Plugin, pointers: &[&str]) -> FieldReader<'p> {
         let mut specs = Vec::new();
         for field in plugin.fields() {

@@ -2,6 +2,7 @@
 //! [`Selection`] are listed.
 #![forbid(unsafe_code)]
 
+mod follow;
 mod layout;
 mod lister;
 mod page;
@@ -12,6 +13,8 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc::Sender;
 
+pub(crate) use self::follow::state::{StateBinding, StateFile};
+pub(crate) use self::follow::{Follow, follow};
 use self::lister::Lister;
 use self::prefix::PrefixLister;
 pub use self::sweep::sweep;
@@ -27,6 +30,8 @@ pub struct ListedObject {
     pub key: String,
     /// Stored size in bytes.
     pub size: u64,
+    /// `LastModified` in seconds since the epoch; 0 if the server omits it.
+    pub modified: i64,
 }
 
 /// The log files to read.
@@ -43,20 +48,26 @@ pub struct Selection {
 }
 
 impl Selection {
-    /// Whether the object at `key` is selected. A key without a time is; a key without an account is selected only
-    /// outside of `AWSLogs`.
+    /// Whether the object at `key` is selected. A key without a time is.
     pub fn selects(&self, key: &str) -> bool {
         object_key::is_log(key, self.insights)
             && object_key::time(key).is_none_or(|time| self.interval.contains(time))
-            && match layout::account(key) {
-                Some(account) => self.selects_account(account),
-                None => self.accounts.is_empty() || !layout::is_in_logs(key),
-            }
+            && is_of_account(&self.accounts, key)
     }
 
     fn selects_account(&self, account: &str) -> bool {
         self.accounts.is_empty() || self.accounts.iter().any(|listed| listed == account)
     }
+}
+
+/// Whether the logs at `key` are of one of these accounts, or of any if there are none. A key without an account is
+/// selected only outside of `AWSLogs`.
+pub(crate) fn is_of_account(accounts: &[String], key: &str) -> bool {
+    accounts.is_empty()
+        || match layout::account(key) {
+            Some(account) => accounts.iter().any(|listed| listed == account),
+            None => !layout::is_in_logs(key),
+        }
 }
 
 /// Sends all selected objects below `prefix` in key order, one non-empty page at a time. Returns at the end of the
@@ -78,8 +89,9 @@ pub async fn list(
         clients: clients.clone(),
         bucket: bucket.to_owned(),
         selection: selection.clone(),
+        discovery: None,
     };
-    let mut lister = Lister::new(Arc::new(prefix_lister), layout::classify(prefix));
+    let mut lister = Lister::new(Arc::new(prefix_lister), [layout::classify(prefix)]);
     while let Some(page) = lister.next().await {
         if pages.send(page).await.is_err() {
             return;

@@ -1,5 +1,6 @@
 //! Settles messages whose objects are done: deleted, returned, or given up.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -9,14 +10,10 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::in_flight::Entry;
 use super::process::ObjectKey;
-use super::requests::Deletion;
+use super::requests::{Deletion, ENTRIES, take_entries};
 use super::{Queue, Redrive};
-use crate::aws::backoff::Backoff;
 use crate::log::{Escaped, Severity};
 use crate::object::ack::{Failure, Settled};
-
-/// Entries of one request.
-const ENTRIES: usize = 10;
 
 /// Concurrent requests. At 30 ms each, that deletes thousands of messages a second.
 const REQUESTS: usize = 16;
@@ -27,7 +24,7 @@ const BATCHING: Duration = Duration::from_millis(50);
 /// Time since its first receive before which no message is given up.
 const MIN_AGE: Duration = Duration::from_secs(15 * 60);
 
-/// Pauses between tries of failed deletions.
+/// Pauses between tries to delete a message, doubled from the first to the longest.
 const FIRST_RETRY: Duration = Duration::from_millis(200);
 const LONGEST_RETRY: Duration = Duration::from_secs(15);
 
@@ -64,22 +61,24 @@ pub(super) enum Done {
 }
 
 /// What is to be requested of the queue.
+#[derive(Default)]
 struct Pending {
     /// Numbers of messages in flight.
     deletes: Vec<u64>,
     returns: Vec<(String, Duration)>,
     /// When the first of them has waited long enough.
     deadline: Option<Instant>,
-    /// Deletions that failed, and when they are tried again.
-    failed: Vec<u64>,
-    retry: Option<Instant>,
-    backoff: Backoff,
+    /// Deletions that failed, and when each is tried again.
+    retries: BTreeSet<(Instant, u64)>,
 }
+
+/// The messages that a request failed to delete, each with the pause before the next try.
+type FailedDeletions = Vec<(u64, Duration)>;
 
 /// Settles messages for as long as the runtime lives. Requests take ten messages each, and run concurrently.
 pub(super) async fn run(queue: Arc<Queue>, mut done: mpsc::UnboundedReceiver<Done>) {
     let mut requests = JoinSet::new();
-    let mut pending = Pending::new();
+    let mut pending = Pending::default();
     loop {
         let may_request = requests.len() < REQUESTS;
         let next_deadline = pending.next_deadline();
@@ -90,12 +89,12 @@ pub(super) async fn run(queue: Arc<Queue>, mut done: mpsc::UnboundedReceiver<Don
                 Some(Done::Message { number, objects, outcome }) => {
                     pending.add(queue.settle(number, &objects, outcome));
                 }
-                Some(Done::ReceivedAgain(number)) => pending.add(Fate::Delete(number)),
+                Some(Done::ReceivedAgain(number)) => pending.delete_first(number),
                 Some(Done::Close(closed)) => {
                     close(&queue, &mut requests, pending).await;
                     // The caller may have stopped waiting.
                     let _ = closed.send(());
-                    pending = Pending::new();
+                    pending = Pending::default();
                 }
             },
             Some(failed) = requests.join_next() => pending.answered(failed.unwrap_or_default()),
@@ -109,17 +108,6 @@ pub(super) async fn run(queue: Arc<Queue>, mut done: mpsc::UnboundedReceiver<Don
 }
 
 impl Pending {
-    fn new() -> Self {
-        Pending {
-            deletes: Vec::new(),
-            returns: Vec::new(),
-            deadline: None,
-            failed: Vec::new(),
-            retry: None,
-            backoff: Backoff::new(FIRST_RETRY, LONGEST_RETRY),
-        }
-    }
-
     fn add(&mut self, fate: Fate) {
         match fate {
             Fate::Delete(number) => self.deletes.push(number),
@@ -130,28 +118,38 @@ impl Pending {
             .get_or_insert_with(|| Instant::now() + BATCHING);
     }
 
-    /// A request was answered; these are the messages that it failed to delete.
-    fn answered(&mut self, failed: Vec<u64>) {
-        if failed.is_empty() {
-            self.backoff.reset();
-            return;
-        }
-        self.failed.extend(failed);
-        if self.retry.is_none() {
-            self.retry = Some(Instant::now() + self.backoff.pause());
-        }
+    /// A processed message was received again. It is deleted at once, before others: each further receive brings it closer
+    /// to the dead-letter queue.
+    fn delete_first(&mut self, number: u64) {
+        self.retries.retain(|(_, retried)| *retried != number);
+        self.deletes.insert(0, number);
+        self.deadline = Some(Instant::now());
     }
 
+    /// A request was answered.
+    fn answered(&mut self, failed: FailedDeletions) {
+        let now = Instant::now();
+        let retries = failed
+            .into_iter()
+            .map(|(number, pause)| (now + pause, number));
+        self.retries.extend(retries);
+    }
+
+    /// Requests again what has waited long enough.
     fn retry_failed(&mut self) {
-        if self.retry.is_some_and(|retry| retry <= Instant::now()) {
-            self.retry = None;
-            self.deletes.append(&mut self.failed);
-            self.deadline = Some(Instant::now());
+        let now = Instant::now();
+        while let Some((retry, number)) = self.retries.pop_first() {
+            if retry > now {
+                self.retries.insert((retry, number));
+                return;
+            }
+            self.add(Fate::Delete(number));
         }
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        [self.deadline, self.retry].into_iter().flatten().min()
+        let retry = self.retries.first().map(|(retry, _)| *retry);
+        [self.deadline, retry].into_iter().flatten().min()
     }
 
     fn is_due(&self) -> bool {
@@ -163,13 +161,13 @@ impl Pending {
     }
 
     /// Starts one request of each kind.
-    fn request(&mut self, queue: &Arc<Queue>, requests: &mut JoinSet<Vec<u64>>) {
+    fn request(&mut self, queue: &Arc<Queue>, requests: &mut JoinSet<FailedDeletions>) {
         // Closing takes the messages away after this.
-        let deletes = queue.in_flight.receipts(&first_of(&mut self.deletes));
+        let deletes = queue.in_flight.receipts(&take_entries(&mut self.deletes));
         if !deletes.is_empty() {
             requests.spawn(delete(Arc::clone(queue), deletes));
         }
-        let returns = first_of(&mut self.returns);
+        let returns = take_entries(&mut self.returns);
         if !returns.is_empty() {
             let queue = Arc::clone(queue);
             requests.spawn(async move {
@@ -183,36 +181,36 @@ impl Pending {
     }
 }
 
-/// Deletes processed messages; the numbers of those that are to be tried again.
-async fn delete(queue: Arc<Queue>, messages: Vec<(u64, String)>) -> Vec<u64> {
+/// Deletes processed messages; gives those that are to be tried again.
+async fn delete(queue: Arc<Queue>, messages: Vec<(u64, String)>) -> FailedDeletions {
     let (numbers, receipts): (Vec<_>, Vec<_>) = messages.into_iter().unzip();
     let deletions = queue.delete(&receipts).await;
+    // One for all of a request: what failed together is requested together again.
+    let spread = 0.5 + fastrand::f64() / 2.0;
     let mut failed = Vec::new();
-    for (number, deletion) in numbers.into_iter().zip(deletions) {
-        match deletion {
-            Deletion::Deleted => {
-                queue.in_flight.remove(number);
-            }
-            Deletion::Failed => failed.push(number),
-            // It stays in the table, so that its next receive only deletes it.
-            Deletion::Refused => {}
+    for ((number, receipt), deletion) in numbers.into_iter().zip(&receipts).zip(deletions) {
+        if deletion == Deletion::Deleted {
+            queue.in_flight.deleted(number, receipt);
+            continue;
+        }
+        let refused = deletion == Deletion::Refused;
+        if let Some(times) = queue.in_flight.deletion_failed(number, refused) {
+            let pause = FIRST_RETRY * 2_u32.saturating_pow(times.min(16) - 1);
+            failed.push((number, pause.min(LONGEST_RETRY).mul_f64(spread)));
         }
     }
     failed
 }
 
-/// Takes as many entries as one request can have.
-fn first_of<T>(entries: &mut Vec<T>) -> Vec<T> {
-    let rest = entries.split_off(entries.len().min(ENTRIES));
-    std::mem::replace(entries, rest)
-}
-
 /// Deletes what is processed and returns what is not, all at the same time.
-async fn close(queue: &Arc<Queue>, requests: &mut JoinSet<Vec<u64>>, mut pending: Pending) {
+async fn close(queue: &Arc<Queue>, requests: &mut JoinSet<FailedDeletions>, mut pending: Pending) {
     queue.closing.send_replace(true);
     // Until the receivers have ended.
     let _ = timeout(RECEIVERS_END, queue.closing.closed()).await;
-    pending.deletes.append(&mut pending.failed);
+    let retried = std::mem::take(&mut pending.retries);
+    pending
+        .deletes
+        .extend(retried.into_iter().map(|(_, number)| number));
     while !pending.deletes.is_empty() {
         pending.request(queue, requests);
     }
@@ -253,12 +251,8 @@ impl Queue {
     fn settle(&self, number: u64, objects: &[ObjectKey], outcome: Settled) -> Fate {
         let rules = &self.rules;
         if rules.delete && rules.delete_on_receipt {
-            if let (Some(entry), Some(Failure::Permanent(why))) =
-                (self.in_flight.remove(number), outcome.failure)
-            {
-                let name = format!("{}: message {}", self.shown, Escaped(&entry.id));
-                self.log
-                    .lost(&name, &why, "deleted on receipt (sqsDeleteWhen)");
+            if let Some(entry) = self.in_flight.remove(number) {
+                self.report_deleted(&entry, outcome);
             }
             return Fate::Nothing;
         }
@@ -299,6 +293,25 @@ impl Queue {
             Some(entry) => Fate::Return(entry.receipt, pause),
             None => Fate::Nothing,
         }
+    }
+
+    /// Names a message that was deleted on receipt and not delivered, unless the source closes.
+    fn report_deleted(&self, entry: &Entry, outcome: Settled) {
+        let why = match outcome.failure {
+            Some(Failure::Permanent(why)) => why,
+            Some(Failure::Transient) if entry.evicted => {
+                let objects = outcome.delivered.iter();
+                format!(
+                    "{} of its {} objects are given up: it has waited too long, or too many messages wait",
+                    objects.filter(|delivered| !**delivered).count(),
+                    outcome.delivered.len()
+                )
+            }
+            _ => return,
+        };
+        let name = format!("{}: message {}", self.shown, Escaped(&entry.id));
+        self.log
+            .lost(&name, &why, "deleted on receipt (sqsDeleteWhen)");
     }
 
     /// Names a message that failed permanently, and what happens to it next. The line is suppressed only at later receives.

@@ -5,8 +5,8 @@
 //! for a transient reason, the message is parked: kept hidden, without counting against those being processed. What
 //! fails permanently is left to the queue's redrive policy, or given up where there is none. Every list is bounded.
 //!
-//! In the order of a message's way: `receive`, `process`, `in_flight` with `visibility`, `ack` with `requests` and
-//! `delivered`.
+//! In the order of a message's way: `receive`, `notification`, `selection`, `process` or `records`, `in_flight` with
+//! `visibility`, `ack` with `requests` and `delivered`.
 #![forbid(unsafe_code)]
 
 mod ack;
@@ -16,7 +16,9 @@ mod in_flight;
 pub(crate) mod notification;
 mod process;
 mod receive;
+mod records;
 mod requests;
+mod selection;
 mod visibility;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,8 +33,9 @@ use tokio::task::JoinSet;
 use self::ack::Done;
 use self::delivered::DeliveredObjects;
 use self::failure_report::FailureReport;
-use self::in_flight::{InFlight, Received};
+use self::in_flight::InFlight;
 use self::process::Processor;
+use self::selection::ObjectSelection;
 use crate::aws::backoff::Backoff;
 use crate::aws::{AwsError, Clients, describe};
 use crate::config::{Config, SqsDeleteWhen};
@@ -52,7 +55,7 @@ const MAX_PARKED: usize = 10_000;
 /// The same of a FIFO queue, whose groups wait for each of their messages.
 const MAX_PARKED_FIFO: usize = 100;
 
-/// Bodies of messages being processed, in KiB. In memory, a message takes some 15 times its body.
+/// Bodies of messages being processed, in KiB. In memory, a message of short keys takes some 20 times its body.
 const EXPANSION_KIB: usize = 4096;
 
 /// A queue that was found and can be read.
@@ -63,6 +66,7 @@ pub struct Queue {
     /// The URL as log lines may show it.
     shown: String,
     rules: Rules,
+    selection: ObjectSelection,
     in_flight: InFlight,
     delivered: DeliveredObjects,
     outage_pauses: Mutex<Backoff>,
@@ -87,6 +91,8 @@ struct Rules {
     own_visibility: bool,
     max_receives: u32,
     redrive: Redrive,
+    /// Records in messages are delivered.
+    records: bool,
     insights: bool,
     concurrency: usize,
 }
@@ -158,9 +164,11 @@ impl Queue {
                 own_visibility,
                 max_receives: config.sqs_max_receives,
                 redrive: attributes.redrive,
+                records: config.sqs_records,
                 insights: config.include_insights,
                 concurrency: downloads,
             },
+            selection: ObjectSelection::new(config),
             in_flight: InFlight::new(visibility, max_parked, Arc::clone(&metrics)),
             delivered: DeliveredObjects::default(),
             outage_pauses: Mutex::new(receive::outage_pauses()),
@@ -198,11 +206,11 @@ impl Queue {
     ) -> Result<(Closer, impl FnOnce(ObjectSender) + Send + 'static)> {
         let queue = Arc::new(self);
         let permits = Arc::new(Semaphore::new(max_processed(queue.rules.concurrency)));
-        // Both are bounded by the permits and by what may be parked.
+        // All are bounded by the permits and by what may be parked.
         let (send, messages) = mpsc::unbounded_channel();
         let (done, settled) = mpsc::unbounded_channel();
         let mut tasks = JoinSet::new();
-        receive::start(&queue, permits, send, &mut tasks).await?;
+        receive::start(&queue, permits, send, done.clone(), &mut tasks).await?;
         tasks.spawn(ack::run(Arc::clone(&queue), settled));
         tasks.spawn(visibility::keep(Arc::clone(&queue)));
         let closer = Closer(done.clone());
@@ -211,14 +219,24 @@ impl Queue {
             let Some(unordered) = feed.unordered() else {
                 return;
             };
+            let (send, records) = mpsc::unbounded_channel();
+            let _entered = runtime.enter();
+            tasks.spawn(records::run(
+                Arc::clone(&queue),
+                unordered.clone(),
+                done.clone(),
+                records,
+            ));
             let processor = Processor {
-                queue,
+                queue: Arc::clone(&queue),
                 fetcher,
                 feed: unordered,
                 done,
+                records: send,
             };
+            tasks.spawn(process::run(processor, messages));
             // A feed that is dropped while the source is open reports a task that failed.
-            runtime.block_on(run(processor, messages, tasks));
+            runtime.block_on(supervise(&queue, tasks));
             drop(feed);
         };
         Ok((closer, feed))
@@ -245,27 +263,12 @@ impl Queue {
     }
 }
 
-/// Processes messages until the source closes, or one of its tasks ends, which only a fault does.
-async fn run(
-    processor: Processor,
-    mut messages: mpsc::UnboundedReceiver<Received>,
-    mut tasks: JoinSet<()>,
-) {
-    let is_closing = || *processor.queue.closing.borrow();
-    let mut receiving = true;
-    loop {
-        tokio::select! {
-            message = messages.recv(), if receiving => match message {
-                Some(message) => processor.start(message),
-                None => receiving = false,
-            },
-            // At close the receivers end, while the other tasks settle the messages.
-            ended = tasks.join_next() => match ended {
-                Some(Ok(())) if is_closing() => {}
-                _ => return,
-            },
-        }
-    }
+/// Waits until the source has closed, or one of its tasks ends, which only a fault does.
+async fn supervise(queue: &Queue, mut tasks: JoinSet<()>) {
+    // At close, the receivers and what they feed end, while the other tasks settle the messages.
+    while let Some(Ok(())) = tasks.join_next().await
+        && *queue.closing.borrow()
+    {}
 }
 
 /// What a queue says of itself.

@@ -1,12 +1,16 @@
-//! From one message to its objects on their way to the decode threads.
+//! From one message to its objects, or its records, on their way to the decode threads.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::JoinSet;
 
 use super::ack::Done;
-use super::in_flight::{Added, OBJECTS, Received, weight};
+use super::in_flight::{OBJECTS, Received, weight};
+use super::notification::{Notification, Parsed, Parser, RecordText};
+use super::records::MessageRecords;
+use super::selection::Verdict;
 use super::{EXPANSION_KIB, Queue};
 use crate::aws::{ErrorCause, ObjectId};
 use crate::error::{Error, ErrorKind};
@@ -15,10 +19,8 @@ use crate::log::{Escaped, Severity};
 use crate::object::Object;
 use crate::object::ack::{AckHandle, Failure, Settled, ack_handles};
 use crate::object::memory_budget::UNORDERED;
-use crate::object_key;
 use crate::pipeline::UnorderedSender;
 use crate::source::fetch::{Account, Fetched, Fetcher, Waits};
-use crate::source::sqs::notification::{self, Notification, ObjectRef, Parsed};
 
 /// Identifies an object among those of a message.
 pub(super) type ObjectKey = u64;
@@ -33,70 +35,111 @@ pub(super) struct Processor {
     pub(super) fetcher: Fetcher,
     pub(super) feed: UnorderedSender,
     pub(super) done: mpsc::UnboundedSender<Done>,
+    pub(super) records: mpsc::UnboundedSender<MessageRecords>,
 }
 
-impl Processor {
-    /// Adds a message to those in flight and starts its downloads.
-    pub(super) fn start(&self, mut message: Received) {
-        match self
-            .queue
-            .in_flight
-            .add(&mut message, self.queue.rules.delete)
-        {
-            Added::New(number) => {
-                let task = tokio::spawn(self.clone().process(number, message));
-                self.queue.in_flight.set_task(number, task.abort_handle());
-            }
-            Added::InWork { lapsed: true } => {
-                self.queue.lapsed(&message.id, "it was received again");
-            }
-            Added::InWork { lapsed: false } => {}
-            Added::Processed(number) => {
-                // Without a receiver the source is closed.
-                let _ = self.done.send(Done::ReceivedAgain(number));
-            }
-        }
-    }
+/// An object to download.
+struct NamedObject {
+    key: ObjectKey,
+    id: ObjectId,
+    size: Option<u64>,
+}
 
-    /// Downloads what a message names, and hands it to the decode threads.
-    async fn process(self, number: u64, mut message: Received) {
-        let queue = &self.queue;
-        let body = std::mem::take(&mut message.body);
-        let kib = (body.len() / 1024 + 1).min(EXPANSION_KIB) as u32;
+/// What a message names.
+struct NamedObjects {
+    objects: Vec<NamedObject>,
+    /// Why the message fails even if all of these are delivered.
+    reason: Option<String>,
+}
+
+/// Processes messages, each with its number in flight, in the order of their arrival.
+pub(super) async fn run(
+    processor: Processor,
+    mut messages: mpsc::UnboundedReceiver<(u64, Received)>,
+) {
+    let mut parser = Parser::default();
+    while let Some((number, message)) = messages.recv().await {
+        let kib = (message.body.len() / 1024 + 1).min(EXPANSION_KIB) as u32;
         // The semaphore is never closed.
-        let permit = Arc::clone(&queue.expansion)
+        let permit = Arc::clone(&processor.queue.expansion)
             .acquire_many_owned(kib)
             .await
             .ok();
-        let parsed = match notification::parse(&body) {
+        processor.start(&mut parser, number, message, permit);
+    }
+}
+
+impl Processor {
+    fn start(
+        &self,
+        parser: &mut Parser,
+        number: u64,
+        mut message: Received,
+        permit: Option<OwnedSemaphorePermit>,
+    ) {
+        let queue = &self.queue;
+        let mut body = std::mem::take(&mut message.body);
+        let len = body.len();
+        let parsed = match parser.parse(&mut body) {
             Notification::Objects(parsed) => parsed,
             Notification::Ignored => Parsed::default(),
-            Notification::Unknown(kind) => {
+            Notification::Records(found) if queue.rules.records => {
+                return self.send_records(number, message.id, body, found);
+            }
+            unknown => {
+                let kind = match unknown {
+                    Notification::Unknown(kind) => kind,
+                    _ => "CloudTrail records in the message itself; sqsRecords is false",
+                };
                 queue.metrics.messages_unknown.add(1);
                 let excerpt = quoted(&body);
-                self.settle_failed(
-                    number,
-                    format!("not a notification of a log file ({kind}): {excerpt}"),
-                );
-                return;
+                let why = format!("not a notification of a log file ({kind}): {excerpt}");
+                return self.settle(number, Some(why));
             }
         };
-        let reason = (!parsed.problems.is_empty()).then(|| parsed.reason());
-        let objects: Vec<(ObjectKey, ObjectRef)> = parsed
-            .objects
-            .into_iter()
-            .filter(|object| queue.is_read(object))
-            .map(|object| (queue.object_key(&object), object))
-            .collect();
-        if let Some(reason) = reason.as_ref().filter(|_| objects.is_empty()) {
-            self.settle_failed(number, reason.clone());
-            return;
+        let named = queue.named_objects(parsed);
+        if named.objects.is_empty() {
+            return self.settle(number, named.reason);
         }
-        queue
-            .in_flight
-            .expanded(number, weight(body.len(), objects.len()), permit);
-        drop(body);
-        let keys: Vec<ObjectKey> = objects.iter().map(|(key, _)| *key).collect();
+        let weight = weight(len, named.objects.len());
+        queue.in_flight.expanded(number, weight, permit);
+        let task = tokio::spawn(self.clone().download_all(number, message, named));
+        queue.in_flight.set_task(number, task.abort_handle());
+    }
+
+    /// Hands the records in a body over to be delivered.
+    fn send_records(&self, number: u64, id: String, body: String, found: RecordText) {
+        let queue = &self.queue;
+        if found.is_insight && !queue.rules.insights {
+            queue.metrics.skipped_insight.add(1);
+            return self.settle(number, None);
+        }
+        queue.metrics.messages_records.add(1);
+        let mut text = body.into_bytes();
+        text.truncate(found.range.end);
+        text.drain(..found.range.start);
+        // Without a receiver the source is closed.
+        let _ = self.records.send(MessageRecords { number, id, text });
+    }
+
+    /// Settles a message without anything to deliver; it fails permanently if there is a reason.
+    fn settle(&self, number: u64, why: Option<String>) {
+        // Without a receiver the source is closed.
+        let _ = self.done.send(Done::Message {
+            number,
+            objects: Vec::new(),
+            outcome: Settled {
+                delivered: Vec::new(),
+                failure: why.map(Failure::Permanent),
+            },
+        });
+    }
+
+    /// Downloads what a message names, and hands it to the decode threads.
+    async fn download_all(self, number: u64, message: Received, named: NamedObjects) {
+        let queue = &self.queue;
+        let NamedObjects { objects, reason } = named;
+        let keys: Vec<ObjectKey> = objects.iter().map(|object| object.key).collect();
         let done = self.done.clone();
         let ack_handles = ack_handles(objects.len(), move |mut outcome| {
             // The sound parts of a message are delivered; the others fail it.
@@ -112,8 +155,8 @@ impl Processor {
         });
         let message = Arc::new(message);
         let mut downloads = JoinSet::new();
-        for ((key, object), ack) in objects.into_iter().zip(ack_handles) {
-            if queue.delivered.contains(&message.id, key) {
+        for (object, ack) in objects.into_iter().zip(ack_handles) {
+            if queue.delivered.contains(&message.id, object.key) {
                 ack.delivered();
                 continue;
             }
@@ -128,31 +171,15 @@ impl Processor {
         while downloads.join_next().await.is_some() {}
     }
 
-    fn settle_failed(&self, number: u64, why: String) {
-        // Without a receiver the source is closed.
-        let _ = self.done.send(Done::Message {
-            number,
-            objects: Vec::new(),
-            outcome: Settled {
-                delivered: Vec::new(),
-                failure: Some(Failure::Permanent(why)),
-            },
-        });
-    }
-
     async fn download(
         self,
         number: u64,
         message: Arc<Received>,
-        object: ObjectRef,
+        object: NamedObject,
         ack: AckHandle,
     ) {
         let queue = &self.queue;
-        let id = ObjectId {
-            bucket: object.bucket,
-            key: object.key,
-            version: object.version,
-        };
+        let id = object.id;
         let account = Account {
             budget: self.feed.stored_budget(),
             job: UNORDERED,
@@ -210,39 +237,39 @@ impl Processor {
 }
 
 impl Queue {
-    /// Whether a named object is read; one that is not is counted, and logged once for each kind.
-    fn is_read(&self, object: &ObjectRef) -> bool {
-        if object_key::is_log(&object.key, self.rules.insights) {
-            return true;
-        }
-        let (kind, counter) = match &object.key {
-            key if key.contains("/CloudTrail-Digest/") => {
-                ("a digest file", &self.metrics.skipped_digest)
+    /// The objects of a message that are read.
+    fn named_objects(&self, parsed: Parsed<'_>) -> NamedObjects {
+        let mut problems = parsed.problems;
+        let mut objects = Vec::with_capacity(parsed.objects.len());
+        for object in parsed.objects {
+            match self.judge(&object) {
+                Verdict::Read => objects.push(NamedObject {
+                    key: self
+                        .delivered
+                        .key(&object.bucket, &object.key, object.version.as_deref()),
+                    size: object.size,
+                    id: ObjectId {
+                        bucket: object.bucket.into_owned(),
+                        key: object.key.into_owned(),
+                        version: object.version.map(Cow::into_owned),
+                    },
+                }),
+                Verdict::Skip => {}
+                Verdict::Refuse(reason) => problems.push(reason),
             }
-            key if key.contains("/CloudTrail-Insight/") => (
-                "an Insights log (includeInsights is false)",
-                &self.metrics.skipped_insight,
-            ),
-            _ => (
-                "not the name of a CloudTrail log",
-                &self.metrics.skipped_not_a_log,
-            ),
-        };
-        counter.add(1);
-        self.log.once(
-            kind,
-            Severity::Info,
-            format_args!(
-                "s3://{}/{}: {kind}; skipped",
-                Escaped(&object.bucket),
-                Escaped(&object.key)
-            ),
-        );
-        false
+        }
+        NamedObjects {
+            objects,
+            reason: first_of(&problems),
+        }
     }
+}
 
-    fn object_key(&self, object: &ObjectRef) -> ObjectKey {
-        self.delivered
-            .key(&object.bucket, &object.key, object.version.as_deref())
-    }
+/// One line for logs: the first problem, and the number of further ones.
+fn first_of(problems: &[String]) -> Option<String> {
+    let (first, more) = problems.split_first()?;
+    Some(match more.len() {
+        0 => first.clone(),
+        more => format!("{first} (and {more} more)"),
+    })
 }

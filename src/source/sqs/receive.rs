@@ -9,7 +9,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::Queue;
-use super::in_flight::Received;
+use super::ack::Done;
+use super::in_flight::{Added, Received};
 use crate::aws::backoff::Backoff;
 use crate::aws::{AwsError, ErrorCause};
 use crate::error::Result;
@@ -46,7 +47,9 @@ struct Receiver {
     queue: Arc<Queue>,
     /// One permit for each message being processed.
     permits: Arc<Semaphore>,
-    messages: mpsc::UnboundedSender<Received>,
+    /// Takes each message with its number in flight.
+    messages: mpsc::UnboundedSender<(u64, Received)>,
+    done: mpsc::UnboundedSender<Done>,
     /// Notified when an answer was full: the queue has more.
     deep: Arc<Notify>,
 }
@@ -55,13 +58,15 @@ struct Receiver {
 pub(super) async fn start(
     queue: &Arc<Queue>,
     permits: Arc<Semaphore>,
-    messages: mpsc::UnboundedSender<Received>,
+    messages: mpsc::UnboundedSender<(u64, Received)>,
+    done: mpsc::UnboundedSender<Done>,
     tasks: &mut JoinSet<()>,
 ) -> Result<()> {
     let receiver = Receiver {
         queue: Arc::clone(queue),
         permits,
         messages,
+        done,
         deep: Arc::new(Notify::new()),
     };
     // The request goes on if it takes longer: its messages must not be lost.
@@ -198,8 +203,7 @@ impl Receiver {
             };
             message.deleted = deleted;
             receipts.push(message.receipt.clone());
-            // Without a receiver the source is closed.
-            let _ = self.messages.send(message);
+            self.add(message);
         }
         let usable = receipts.len();
         // A batch without entries is an error to the queue.
@@ -211,6 +215,22 @@ impl Receiver {
             self.deep.notify_one();
         }
         Ok(usable)
+    }
+
+    /// Adds a message to those in flight, and has it processed unless it is there already.
+    fn add(&self, mut message: Received) {
+        let queue = &self.queue;
+        // Without a receiver the source is closed.
+        match queue.in_flight.add(&mut message, queue.rules.delete) {
+            Added::New(number) => {
+                let _ = self.messages.send((number, message));
+            }
+            Added::InWork { lapsed: true } => queue.lapsed(&message.id, "it was received again"),
+            Added::InWork { lapsed: false } => {}
+            Added::Processed(number) => {
+                let _ = self.done.send(Done::ReceivedAgain(number));
+            }
+        }
     }
 
     /// A message of an answer; `None` without a receipt handle: it can neither be extended nor deleted.

@@ -15,10 +15,16 @@ use crate::aws::backoff::Backoff;
 use crate::log::{Escaped, Severity};
 
 /// Entries of one request.
-const ENTRIES: usize = 10;
+pub(super) const ENTRIES: usize = 10;
 
-/// Codes of failed entries that no further try with the same receipt handle changes.
-const FINAL_CODES: [&str; 3] = [
+/// Takes as many entries as one request can have.
+pub(super) fn take_entries<T>(entries: &mut Vec<T>) -> Vec<T> {
+    let rest = entries.split_off(entries.len().min(ENTRIES));
+    std::mem::replace(entries, rest)
+}
+
+/// Codes of failed entries that a further try with the same receipt handle rarely changes.
+const REFUSED_CODES: [&str; 3] = [
     "ReceiptHandleIsInvalid",
     "InvalidParameterValue",
     "InvalidIdFormat",
@@ -31,12 +37,13 @@ const DELETE_TIMEOUT: Duration = Duration::from_secs(10);
 const TRIES: u32 = 5;
 
 /// What became of a message that was to be deleted.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Deletion {
     Deleted,
     /// It can be tried again.
     Failed,
-    /// The receipt handle is of no use any more: the message was received again, or a FIFO queue refuses a late deletion.
+    /// The queue says that the receipt handle is of no use: the message was received again, or a FIFO queue refuses a late
+    /// deletion. While the same handle extends the message, it can be tried again.
     Refused,
 }
 
@@ -46,10 +53,8 @@ impl Queue {
         let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
         for _ in 0..TRIES {
             let deletions = self.delete(&receipts).await;
-            let mut failed = deletions
-                .iter()
-                .map(|deletion| *deletion == Deletion::Failed);
-            receipts.retain(|_| failed.next() == Some(true));
+            let mut deletions = deletions.into_iter();
+            receipts.retain(|_| deletions.next() != Some(Deletion::Deleted));
             if receipts.is_empty() {
                 return;
             }
@@ -98,13 +103,16 @@ impl Queue {
         let mut cause = None;
         for failed in reply.failed() {
             self.metrics.errors_queue.add(1);
-            if FINAL_CODES.iter().any(|code| failed.code().ends_with(code)) {
+            if REFUSED_CODES
+                .iter()
+                .any(|code| failed.code().ends_with(code))
+            {
                 set(&mut outcomes, failed.id(), Deletion::Refused);
                 self.log.limited(
                     "refused deletions",
                     Severity::Warning,
                     format_args!(
-                        "{}: a processed message cannot be deleted: {}; it is deleted when it is received again",
+                        "{}: a processed message cannot be deleted: {}; retried while it is hidden, or when it is received again",
                         self.shown,
                         reason(failed)
                     ),

@@ -8,11 +8,9 @@ use tokio::time::{sleep, timeout};
 
 use super::Queue;
 use super::in_flight::{Extension, ExtensionEffect, ExtensionOutcome};
+use super::requests::take_entries;
 use crate::aws::{AwsError, ErrorCause};
 use crate::log::{Escaped, Severity};
-
-/// Entries of one request.
-const ENTRIES: usize = 10;
 
 /// Extends messages for as long as the runtime lives. Requests run concurrently, each bounded to a quarter of the
 /// timeout, so that a request that hangs delays no other.
@@ -28,8 +26,7 @@ pub(super) async fn keep(queue: Arc<Queue>) {
             queue.lapsed(id, "the visibility timeout expired");
         }
         while !due.extensions.is_empty() {
-            let rest = due.extensions.split_off(due.extensions.len().min(ENTRIES));
-            let entries = std::mem::replace(&mut due.extensions, rest);
+            let entries = take_entries(&mut due.extensions);
             requests.spawn(extend(Arc::clone(&queue), entries));
         }
     }
@@ -41,18 +38,16 @@ async fn extend(queue: Arc<Queue>, extensions: Vec<Extension>) {
         .iter()
         .map(|extension| (extension.receipt.as_str(), extension.timeout));
     let request = queue.change_visibility(entries);
-    let outcomes = match timeout(queue.rules.visibility / 4, request).await {
-        Ok(Ok(outcomes)) => outcomes,
-        Ok(Err(failure)) => {
+    let answer = timeout(queue.rules.visibility / 4, request).await;
+    let outcomes = answer
+        .unwrap_or_else(|_| {
+            let message = "no answer came in time";
+            Err(AwsError::new(ErrorCause::Timeout, "Timeout", message))
+        })
+        .unwrap_or_else(|failure| {
             queue.extension_failed(&failure);
             vec![ExtensionOutcome::Failed; extensions.len()]
-        }
-        Err(_) => {
-            let failure = AwsError::new(ErrorCause::Timeout, "Timeout", "no answer came in time");
-            queue.extension_failed(&failure);
-            vec![ExtensionOutcome::Failed; extensions.len()]
-        }
-    };
+        });
     let mut returning = Vec::new();
     for (extension, outcome) in extensions.iter().zip(outcomes) {
         if outcome == ExtensionOutcome::Extended {

@@ -60,7 +60,12 @@ pub fn every_shape_of_notification_is_read() {
     let counts = ["first-0", "second-0", "plain-0", "encoded-0"]
         .map(|id| reading.ids.iter().filter(|read| *read == id).count());
     assert_eq!(counts, [7, 3, 2, 1], "{:?}", reading.ids);
-    assert_eq!(reading.ids.len(), 13, "{:?}", reading.ids);
+    for id in ["in-eventbridge", "in-sns", "in-body", "in-log"] {
+        let count = reading.ids.iter().filter(|read| *read == id).count();
+        assert_eq!(count, 1, "{id}");
+    }
+    assert_eq!(reading.ids.len(), 17, "{:?}", reading.ids);
+    assert_eq!(feed.metric("messages.records"), 4);
 
     // Eight samples are no notifications; each is received twice, then deleted with a line that names the reason.
     assert_eq!(feed.metric("messages.unknown"), 16);

@@ -1,20 +1,19 @@
 //! The messages in flight: received, hidden from other consumers by their visibility timeout, and not yet settled.
 
+#![forbid(unsafe_code)]
+
+mod entry;
+
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::AbortHandle;
 
+use self::entry::DueNow;
+pub(super) use self::entry::{Entry, Received};
 use crate::metrics::Metrics;
-
-/// A message's visibility can be extended to this long after its receive, and never again for that receipt handle (SQS
-/// developer guide, "visibility timeout").
-const LONGEST_VISIBILITY: Duration = Duration::from_secs(12 * 3600);
-
-/// Distance kept from [`LONGEST_VISIBILITY`], for the time that requests take.
-const MARGIN: Duration = Duration::from_secs(60);
 
 /// Processed messages that are kept: until they are deleted, or, with `sqsDelete: false`, until their visibility timeout
 /// expires.
@@ -26,23 +25,6 @@ pub(super) const OBJECTS: usize = 100;
 /// Bytes of a message's body that a parked message may have for nothing, and further ones for each unit of weight.
 const FREE_BYTES: usize = 4096;
 const WEIGHT_BYTES: usize = 512;
-
-/// A message as it was received.
-#[derive(Debug)]
-pub(super) struct Received {
-    /// The message's id, the same at each receive.
-    pub(super) id: String,
-    /// Names this receive in requests.
-    pub(super) receipt: String,
-    pub(super) body: String,
-    /// Receives so far, this one included.
-    pub(super) receives: u32,
-    pub(super) first_received: Option<SystemTime>,
-    /// It was deleted as it was received (`sqsDeleteWhen: received`).
-    pub(super) deleted: bool,
-    /// Its permit among the messages being processed.
-    pub(super) permit: Option<OwnedSemaphorePermit>,
-}
 
 /// What a parked message counts for, so that few large messages take no more memory than many small ones.
 pub(super) fn weight(body: usize, objects: usize) -> usize {
@@ -68,33 +50,6 @@ struct InFlightTable {
     parked_weight: usize,
     /// Messages that were processed, oldest first.
     processed: BTreeSet<u64>,
-}
-
-/// One message in flight.
-#[derive(Debug)]
-pub(super) struct Entry {
-    pub(super) id: String,
-    pub(super) receipt: String,
-    pub(super) receives: u32,
-    pub(super) first_received: Option<SystemTime>,
-    /// It was given up before its objects were settled: too many messages are parked, or it cannot be kept longer.
-    pub(super) evicted: bool,
-    received: Instant,
-    deleted: bool,
-    /// When its visibility timeout was last set.
-    renewed: Instant,
-    visible_at: Instant,
-    /// A request that extends it is under way.
-    extending: bool,
-    /// Its visibility timeout expired, or the queue said so.
-    lapsed: bool,
-    /// To be returned with this pause as soon as no extension is under way that could undo it.
-    return_after: Option<Duration>,
-    task: Option<AbortHandle>,
-    permit: Option<OwnedSemaphorePermit>,
-    /// The permit for what its body expands to.
-    expansion: Option<OwnedSemaphorePermit>,
-    weight: usize,
 }
 
 /// What [`InFlight::add`] found.
@@ -144,7 +99,6 @@ impl InFlight {
     ///
     /// A message that was processed and is not `to_delete` is processed again, as it is each time that it is received.
     pub(super) fn add(&self, message: &mut Received, to_delete: bool) -> Added {
-        let now = Instant::now();
         let mut table = self.table();
         let known = table.by_id.get(&message.id).copied();
         let processed = known.is_some_and(|number| table.processed.contains(&number));
@@ -153,35 +107,13 @@ impl InFlight {
         } else if let Some(number) = known
             && let Some(entry) = table.entries.get_mut(&number)
         {
-            entry.receipt.clone_from(&message.receipt);
-            entry.receives = entry.receives.max(message.receives);
-            entry.received = now;
-            entry.renewed = now;
-            entry.visible_at = now + self.visibility;
-            let lapsed = !std::mem::replace(&mut entry.lapsed, false);
+            let lapsed = entry.received_again(message, self.visibility);
             return match processed {
                 true => Added::Processed(number),
                 false => Added::InWork { lapsed },
             };
         }
-        let entry = Entry {
-            id: message.id.clone(),
-            receipt: message.receipt.clone(),
-            receives: message.receives,
-            first_received: message.first_received,
-            evicted: false,
-            received: now,
-            deleted: message.deleted,
-            renewed: now,
-            visible_at: now + self.visibility,
-            extending: false,
-            lapsed: false,
-            return_after: None,
-            task: None,
-            permit: message.permit.take(),
-            expansion: None,
-            weight: 1,
-        };
+        let entry = Entry::new(message, self.visibility);
         let number = table.next;
         table.next += 1;
         table.entries.insert(number, entry);
@@ -219,7 +151,7 @@ impl InFlight {
         let Some(entry) = table.entries.get_mut(&number) else {
             return;
         };
-        drop((entry.permit.take(), entry.expansion.take()));
+        entry.release_permits();
         let weight = entry.weight;
         // An evicted message may report once more before its task ends.
         let settled = entry.evicted || table.processed.contains(&number);
@@ -268,13 +200,33 @@ impl InFlight {
         let Some(entry) = table.entries.get_mut(&number) else {
             return;
         };
-        drop((entry.permit.take(), entry.expansion.take()));
+        entry.release_permits();
         table.processed.insert(number);
         if table.processed.len() > MAX_PROCESSED
             && let Some(oldest) = table.processed.first().copied()
         {
             self.take(&mut table, oldest);
         }
+    }
+
+    /// The queue has deleted the message by this receipt handle: takes it out. A message that was received again meanwhile
+    /// stays: the queue deletes it only by its new receipt handle.
+    pub(super) fn deleted(&self, number: u64, receipt: &str) {
+        let mut table = self.table();
+        if let Some(entry) = table.entries.get(&number)
+            && entry.receipt == receipt
+        {
+            self.take(&mut table, number);
+        }
+    }
+
+    /// The queue has not deleted a processed message. How often that happened, or `None` if the deletion is not tried again:
+    /// the message is gone, or it was `refused` and is visible again, so that its next receive deletes it.
+    pub(super) fn deletion_failed(&self, number: u64, refused: bool) -> Option<u32> {
+        let mut table = self.table();
+        let entry = table.entries.get_mut(&number)?;
+        entry.failed_deletions += 1;
+        (!refused || !entry.lapsed).then_some(entry.failed_deletions)
     }
 
     /// How many processed messages are kept.
@@ -318,50 +270,20 @@ impl InFlight {
         let InFlightTable {
             entries, processed, ..
         } = &mut *table;
-        let mut too_long = Vec::new();
-        let mut expired = Vec::new();
+        let (mut expired, mut too_long) = (Vec::new(), Vec::new());
         for (&number, entry) in entries.iter_mut() {
-            if entry.deleted {
-                continue;
-            }
             let processed = processed.contains(&number);
-            if processed && !to_delete {
-                if now >= entry.visible_at {
-                    expired.push(number);
-                }
-                continue;
+            match entry.due(now, self.visibility, processed, to_delete) {
+                DueNow::Nothing => {}
+                DueNow::Extend(timeout) => due.extensions.push(Extension {
+                    number,
+                    receipt: entry.receipt.clone(),
+                    timeout,
+                }),
+                DueNow::Lapsed => due.lapsed.push(entry.id.clone()),
+                DueNow::Evict => too_long.push(number),
+                DueNow::Forget => expired.push(number),
             }
-            if entry.lapsed {
-                // A processed message is remembered for its next receive, which only deletes it.
-                if processed && now.duration_since(entry.received) >= LONGEST_VISIBILITY {
-                    expired.push(number);
-                }
-                continue;
-            }
-            if now >= entry.visible_at {
-                entry.lapsed = true;
-                if !processed {
-                    due.lapsed.push(entry.id.clone());
-                }
-                continue;
-            }
-            if entry.extending || now.duration_since(entry.renewed) < self.visibility / 2 {
-                continue;
-            }
-            let latest = LONGEST_VISIBILITY - MARGIN;
-            let rest = latest.saturating_sub(now.duration_since(entry.received));
-            if rest <= self.visibility / 2 {
-                if !processed {
-                    too_long.push(number);
-                }
-                continue;
-            }
-            entry.extending = true;
-            due.extensions.push(Extension {
-                number,
-                receipt: entry.receipt.clone(),
-                timeout: self.visibility.min(rest),
-            });
         }
         for number in expired {
             self.take(&mut table, number);
@@ -466,14 +388,6 @@ pub(super) enum ExtensionEffect {
     Lapsed(String),
     /// The message is to be returned now, with this pause.
     Return(Entry, Duration),
-}
-
-impl Entry {
-    /// `pause`, as far as the queue can still hide the message.
-    pub(super) fn allowed_pause(&self, pause: Duration) -> Duration {
-        let rest = (LONGEST_VISIBILITY - MARGIN).saturating_sub(self.received.elapsed());
-        pause.min(rest)
-    }
 }
 
 #[cfg(test)]

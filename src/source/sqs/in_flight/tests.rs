@@ -1,5 +1,6 @@
 //! What becomes of messages in flight as time passes and requests are answered.
 
+use super::entry::{LONGEST_VISIBILITY, MARGIN};
 use super::*;
 
 const VISIBILITY: Duration = Duration::from_secs(120);
@@ -214,6 +215,34 @@ fn message_that_is_received_again_is_not_processed_twice() {
     assert_eq!(again, Added::Processed(number));
     let again = in_flight.add(&mut received("a", "fourth receipt"), false);
     assert!(matches!(again, Added::New(_)), "it is not to be deleted");
+}
+
+#[test]
+fn deletion_by_an_old_receipt_handle_does_not_count() {
+    let in_flight = in_flight(10);
+    let number = add(&in_flight, "a");
+    in_flight.processed(number);
+    let again = in_flight.add(&mut received("a", "second receipt"), true);
+    assert_eq!(again, Added::Processed(number));
+    in_flight.deleted(number, "first receipt");
+    assert_eq!(in_flight.count_processed(), 1);
+    in_flight.deleted(number, "second receipt");
+    assert_eq!(in_flight.count_processed(), 0);
+}
+
+#[test]
+fn refused_deletion_is_tried_again_while_the_message_is_hidden() {
+    let in_flight = in_flight(10);
+    let number = add(&in_flight, "a");
+    in_flight.processed(number);
+    assert_eq!(in_flight.deletion_failed(number, true), Some(1));
+    assert_eq!(in_flight.deletion_failed(number, true), Some(2));
+    age(&in_flight, number, VISIBILITY);
+    assert!(in_flight.due(true).extensions.is_empty());
+    assert_eq!(in_flight.deletion_failed(number, true), None);
+    assert_eq!(in_flight.deletion_failed(number, false), Some(4));
+    in_flight.deleted(number, "first receipt");
+    assert_eq!(in_flight.deletion_failed(number, false), None);
 }
 
 #[test]

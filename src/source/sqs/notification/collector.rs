@@ -1,65 +1,82 @@
 //! Collects the objects and the problems of one message.
 #![forbid(unsafe_code)]
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
-use serde_json::Value;
-
+use super::json::{excerpt, string};
 use super::{Notification, ObjectRef, Parsed};
-use crate::log::quote::{quoted, truncated};
+use crate::json::{Tape, Value};
+use crate::log::quote::quoted;
 
 /// Problems that are listed; further ones are counted. A message has room for half a million.
 const MAX_PROBLEMS: usize = 1000;
 
 /// S3's maximum length of a key and of a version ID in bytes.
-const MAX_LENGTH: usize = 1024;
+pub(super) const MAX_LENGTH: usize = 1024;
 
 /// Builds the [`Parsed`] of one message.
-#[derive(Default)]
-pub(super) struct Collector {
-    parsed: Parsed,
-    seen: HashSet<(String, String)>,
+pub(super) struct Collector<'b> {
+    tape: Tape<'b>,
+    parsed: Parsed<'b>,
     /// Problems beyond [`MAX_PROBLEMS`].
     omitted: usize,
 }
 
-impl Collector {
-    /// Adds an object unless it is a duplicate; adds a problem if its bucket or key is invalid.
+impl<'b> Collector<'b> {
+    pub(super) fn new(tape: Tape<'b>) -> Self {
+        Collector {
+            tape,
+            parsed: Parsed::default(),
+            omitted: 0,
+        }
+    }
+
+    /// Adds an object; adds a problem if its bucket or key is invalid.
     pub(super) fn add(
         &mut self,
-        bucket: &Value,
-        key: &str,
+        bucket: Option<Value>,
+        key: Cow<'b, str>,
         size: Option<u64>,
-        version: Option<&str>,
+        version: Option<Cow<'b, str>>,
     ) {
-        let Some(name) = bucket.as_str().filter(|name| is_bucket(name)) else {
-            return self.unusable(bucket, key, "the bucket name is not valid");
+        let Some(name) = string(self.tape, bucket).filter(|name| is_bucket(name)) else {
+            return self.unusable(bucket, &key, "the bucket name is not valid");
         };
         if key.is_empty() {
-            return self.unusable(bucket, key, "the key is empty");
+            return self.unusable(bucket, &key, "the key is empty");
         }
         if key.len() > MAX_LENGTH {
             let reason = format!("the key has {} bytes, more than {MAX_LENGTH}", key.len());
-            return self.unusable(bucket, key, &reason);
+            return self.unusable(bucket, &key, &reason);
         }
-        if self.seen.insert((name.to_owned(), key.to_owned())) {
-            self.parsed.objects.push(ObjectRef {
-                bucket: name.to_owned(),
-                key: key.to_owned(),
-                size,
-                version: version.map(str::to_owned),
-            });
-        }
+        self.parsed.objects.push(ObjectRef {
+            bucket: name,
+            key,
+            size,
+            version,
+        });
     }
 
     /// Adds a problem: a named object that cannot be read.
-    pub(super) fn unusable(&mut self, bucket: &Value, key: &str, reason: &str) {
-        self.problem(|| format!("bucket {}, key {}: {reason}", excerpt(bucket), quoted(key)));
+    pub(super) fn unusable(&mut self, bucket: Option<Value>, key: &str, reason: &str) {
+        let tape = self.tape;
+        self.problem(|| {
+            let bucket = excerpt(tape, bucket);
+            format!("bucket {bucket}, key {}: {reason}", quoted(key))
+        });
     }
 
     /// Adds a problem: a list element that names no object.
-    pub(super) fn malformed(&mut self, list: &str, number: usize, reason: &str, part: &Value) {
-        self.problem(|| format!("{list}[{number}] {reason}: {}", excerpt(part)));
+    pub(super) fn malformed(
+        &mut self,
+        list: &str,
+        number: usize,
+        reason: &str,
+        part: Option<Value>,
+    ) {
+        let tape = self.tape;
+        self.problem(|| format!("{list}[{number}] {reason}: {}", excerpt(tape, part)));
     }
 
     fn problem(&mut self, line: impl FnOnce() -> String) {
@@ -75,10 +92,11 @@ impl Collector {
     }
 
     /// Returns the result; without any object or problem, [`Notification::Unknown`] with `reason`.
-    pub(super) fn finish(mut self, reason: &'static str) -> Notification {
+    pub(super) fn finish(mut self, reason: &'static str) -> Notification<'b> {
         if self.is_empty() {
             return Notification::Unknown(reason);
         }
+        remove_duplicates(&mut self.parsed.objects);
         if self.omitted > 0 {
             let line = format!("{} more unusable parts", self.omitted);
             self.parsed.problems.push(line);
@@ -87,24 +105,18 @@ impl Collector {
     }
 }
 
-/// The start of a value as JSON, for logs.
-fn excerpt(value: &Value) -> String {
-    match value {
-        Value::Null => "none".to_owned(),
-        Value::String(text) => quoted(text),
-        other => truncated(&other.to_string()),
+/// Removes objects of the same bucket and key but the first of each.
+fn remove_duplicates(objects: &mut Vec<ObjectRef<'_>>) {
+    if objects.len() < 2 {
+        return;
     }
-}
-
-/// A string member of an object.
-pub(super) fn text<'v>(object: &'v Value, key: &str) -> Option<&'v str> {
-    object.get(key).and_then(Value::as_str)
-}
-
-/// A version ID member. S3 writes `null` for objects of a bucket whose versioning is suspended.
-pub(super) fn version_id<'v>(object: &'v Value, key: &str) -> Option<&'v str> {
-    text(object, key)
-        .filter(|version| *version != "null" && (1..=MAX_LENGTH).contains(&version.len()))
+    let mut seen = HashSet::with_capacity(objects.len());
+    let first: Vec<bool> = objects
+        .iter()
+        .map(|object| seen.insert((&*object.bucket, &*object.key)))
+        .collect();
+    let mut first = first.into_iter();
+    objects.retain(|_| first.next() == Some(true));
 }
 
 /// Whether `name` is a valid bucket name, including names from before S3's stricter rules.

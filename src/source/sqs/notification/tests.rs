@@ -14,10 +14,15 @@ const SECOND: &str = "AWSLogs/o-exampleorg/444455556666/CloudTrail/eu-central-1/
 /// A key that would read differently if it were decoded.
 const PLAIN: &str = "team+a%20b/AWSLogs/111122223333/CloudTrail/us-east-1/2026/01/14/111122223333_CloudTrail_us-east-1_20260114T0850Z_q3Jm0aXo8ZtBn1Ld.json.gz";
 
-fn objects(expected: &[(&str, &str, Option<u64>)]) -> Notification {
-    let object = |&(bucket, key, size): &(&str, &str, _)| ObjectRef {
-        bucket: bucket.to_owned(),
-        key: key.to_owned(),
+/// Parses a body; the result lives as long as the test.
+fn parse(body: &str) -> Notification<'static> {
+    Box::leak(Box::<Parser>::default()).parse(Box::leak(Box::new(body.to_owned())))
+}
+
+fn objects(expected: &[(&'static str, &'static str, Option<u64>)]) -> Notification<'static> {
+    let object = |&(bucket, key, size): &(&'static str, &'static str, _)| ObjectRef {
+        bucket: bucket.into(),
+        key: key.into(),
         size,
         version: None,
     };
@@ -25,6 +30,19 @@ fn objects(expected: &[(&str, &str, Option<u64>)]) -> Notification {
         objects: expected.iter().map(object).collect(),
         problems: Vec::new(),
     })
+}
+
+/// The records in a body, without its envelopes, and whether they are one Insights record.
+fn records(body: &str) -> Option<(String, bool)> {
+    let mut text = body.to_owned();
+    let mut parser = Parser::default();
+    match parser.parse(&mut text) {
+        Notification::Records(found) => {
+            let is_insight = found.is_insight;
+            Some((text[found.range].to_owned(), is_insight))
+        }
+        _ => None,
+    }
 }
 
 fn unknown(body: &str) -> &'static str {
@@ -130,7 +148,7 @@ fn unknown_messages_are_described() {
     }
 }
 
-fn parsed(body: &str) -> Parsed {
+fn parsed(body: &str) -> Parsed<'static> {
     match parse(body) {
         Notification::Objects(parsed) => parsed,
         other => panic!("{other:?} for {body}"),
@@ -175,10 +193,10 @@ fn invalid_bucket_names_and_keys_are_problems_with_a_reason() {
         long.contains("\"kkkk") && long.ends_with("1025 bytes, more than 1024"),
         "{long}"
     );
-    let longest = "k".repeat(1024);
+    let longest: &'static str = "k".repeat(1024).leak();
     assert_eq!(
-        parse(&message("My_old.bucket-1", &longest)),
-        objects(&[("My_old.bucket-1", &longest, None)])
+        parse(&message("My_old.bucket-1", longest)),
+        objects(&[("My_old.bucket-1", longest, None)])
     );
     let encoded = r#"{"Records":[{"eventName":"ObjectCreated:Put","s3":{"bucket":{"name":"bucket"},"object":{"key":"a%FFb"}}}]}"#;
     let problem = problem(encoded);
@@ -211,7 +229,7 @@ fn malformed_parts_are_reported_beside_valid_ones() {
     let found = parsed(records);
     assert_eq!(found.objects.len(), 1);
     assert_eq!(
-        (found.objects[0].key.as_str(), found.objects[0].size),
+        (&*found.objects[0].key, found.objects[0].size),
         ("a.json", None)
     );
     let expected = [
@@ -239,11 +257,7 @@ fn problems_are_bounded_and_the_rest_is_counted() {
         r#"{{"s3Bucket":"bucket","s3ObjectKey":[{keys}]}}"#
     ));
     assert_eq!(found.problems.len(), 1001);
-    assert!(
-        found
-            .reason()
-            .ends_with("[0] is not a string: 1 (and 1000 more)")
-    );
+    assert_eq!(found.problems[0], "s3ObjectKey[0] is not a string: 1");
     assert_eq!(found.problems[1000], "4000 more unusable parts");
     let long = parsed(&format!(
         r#"{{"s3Bucket":"bucket","s3ObjectKey":[["{}"]]}}"#,
@@ -281,32 +295,336 @@ fn versions_of_objects_are_kept() {
     }
 }
 
+/// A record of a call to S3. Its members further inside look like those of notifications.
+const RECORD: &str = r#"{"eventVersion":"1.11","eventTime":"2026-01-14T08:50:00Z","eventSource":"s3.amazonaws.com","eventName":"DeleteObject","requestParameters":{"s3Bucket":"b","s3ObjectKey":["k"],"Records":[{"eventName":"ObjectCreated:Put","s3":{"bucket":{"name":"bucket"},"object":{"key":"k"}}}],"Event":"s3:TestEvent"},"userAgent":"\ud800 \"CloudTrail validation message.\"","eventID":"1"}"#;
+
+fn in_sns(body: &str) -> String {
+    serde_json::json!({"Type": "Notification", "Message": body}).to_string()
+}
+
 #[test]
-fn records_in_a_message_are_never_ignored() {
-    let record = r#"{"eventVersion":"1.11","eventTime":"2026-01-14T08:50:00Z","eventSource":"s3.amazonaws.com","eventName":"DeleteObject","eventID":"1"}"#;
+fn records_in_a_message_are_found_byte_for_byte() {
     let event = |source: &str, kind: &str| {
-        format!(r#"{{"source":"{source}","detail-type":"{kind}","detail":{record}}}"#)
+        format!(r#" {{"source":"{source}","detail-type":"{kind}","detail": {RECORD} }} "#)
     };
-    let in_sns =
-        |body: &str| serde_json::json!({"Type": "Notification", "Message": body}).to_string();
-    for body in [
-        event("aws.s3", "AWS API Call via CloudTrail"),
-        event("aws.signin", "AWS Console Sign In via CloudTrail"),
-        event("aws.s3", "Object Deleted"),
-        r#"{"source":"aws.s3","detail-type":"AWS Insight via CloudTrail","detail":null}"#
-            .to_owned(),
-        format!(r#"{{"detail":{record}}}"#),
-        record.to_owned(),
-        format!(r#"{{"Records":[{record}]}}"#),
-        format!("[{record},{record}]"),
-        format!("{record}\n{record}\n"),
+    let list = format!(r#"{{"Records":[{RECORD}]}}"#);
+    let array = format!("[{RECORD},{RECORD}]");
+    let lines = format!("{RECORD}\n{RECORD}\n");
+    let cut_off = format!(r#"{{ "Records" : [{RECORD},{}"#, &RECORD[..100]);
+    for (body, text) in [
+        (event("aws.s3", "AWS API Call via CloudTrail"), RECORD),
+        (
+            event("aws.signin", "AWS Console Sign In via CloudTrail"),
+            RECORD,
+        ),
+        (event("aws.s3", "Object Deleted"), RECORD),
+        (event("aws.s3", "Object Created"), RECORD),
+        (format!(r#"{{"detail":{RECORD}}}"#), RECORD),
+        (
+            format!(r#"{{"s3Bucket":"b","s3ObjectKey":["k"],"detail":{RECORD}}}"#),
+            RECORD,
+        ),
+        (RECORD.to_owned(), RECORD),
+        (list.clone(), &list),
+        (array.clone(), &array),
+        (lines.clone(), &lines),
+        (cut_off.clone(), &cut_off),
     ] {
-        for body in [in_sns(&body), body] {
-            let kind = unknown(&body);
-            assert!(
-                kind.contains("CloudTrail record") && kind.contains("not supported"),
-                "{kind} for {body}"
-            );
+        for body in [in_sns(&body), in_sns(&in_sns(&body)), body] {
+            assert_eq!(records(&body), Some((text.to_owned(), false)), "{body}");
+        }
+    }
+}
+
+#[test]
+fn records_of_the_samples_are_found() {
+    for (body, id) in [
+        (sample!("record-in-eventbridge.json"), "in-eventbridge"),
+        (sample!("record-in-eventbridge-in-sns.json"), "in-sns"),
+        (sample!("record.json"), "in-body"),
+        (sample!("records-log.json"), "in-log"),
+    ] {
+        let (text, is_insight) = records(body).expect("records");
+        let record: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        let record = record.pointer("/Records/0").unwrap_or(&record);
+        assert_eq!((&record["eventID"], is_insight), (&id.into(), false));
+    }
+}
+
+#[test]
+fn record_is_neither_a_notification_nor_ignored_whatever_its_own_members_are() {
+    for member in [
+        r#""s3":{"bucket":{"name":"bucket"},"object":{"key":"k"}}"#,
+        r#""s3Bucket":"bucket","s3ObjectKey":["k"]"#,
+        r#""Event":"s3:TestEvent""#,
+        r#""Type":"Notification","Message":"CloudTrail validation message.""#,
+        r#""source":"aws.s3","detail-type":"Object Deleted","detail":{}"#,
+        r#""Records":[{"eventName":"ObjectRemoved:Delete","s3":{}}]"#,
+    ] {
+        let record = format!(
+            "{},{member}}}",
+            RECORD.strip_suffix('}').expect("an object")
+        );
+        assert_eq!(records(&record), Some((record.clone(), false)));
+        let event =
+            format!(r#"{{"detail":{record},"detail-type":"Object Created","source":"aws.s3"}}"#);
+        assert_eq!(records(&event), Some((record.clone(), false)));
+        let list = format!(r#"{{"Records":[{record}]}}"#);
+        assert_eq!(records(&list), Some((list.clone(), false)));
+    }
+}
+
+#[test]
+fn records_of_every_kind_are_recognized() {
+    for (record, is_insight) in [
+        (
+            r#"{"eventVersion":"1.01","eventTime":"2013-11-01T00:00:00Z","eventSource":"iam.amazonaws.com","eventName":"CreateUser"}"#,
+            false,
+        ),
+        (
+            r#"{"eventCategory":"Aggregated","eventType":"AwsAggregatedEvent","eventId":"1","timeWindow":{"windowStart":"2026-01-14T08:50:00Z"}}"#,
+            false,
+        ),
+        (
+            r#"{"@timestamp":"2026-01-14T08:50:00Z","eventType":"AwsApiCall"}"#,
+            false,
+        ),
+        (
+            r#"{"eventTime":"2026-01-14T08:50:00Z","eventType":"AwsCloudTrailInsight","insightDetails":{}}"#,
+            true,
+        ),
+    ] {
+        assert_eq!(records(record), Some((record.to_owned(), is_insight)));
+    }
+    let insight = r#"{"detail-type":"AWS Insight via CloudTrail","detail":{"insightDetails":{}}}"#;
+    assert_eq!(
+        records(insight),
+        Some((r#"{"insightDetails":{}}"#.to_owned(), true))
+    );
+    for body in [
+        r#"{"source":"aws.s3","detail-type":"AWS API Call via CloudTrail","detail":null}"#,
+        r#"{"source":"aws.s3","detail-type":"AWS API Call via CloudTrail"}"#,
+    ] {
+        assert!(unknown(body).contains("without a record"), "{body}");
+    }
+    let mixed = format!(
+        r#"{{"Records":[{RECORD},{{"eventName":"ObjectCreated:Put","eventSource":"aws:s3","s3":{{"bucket":{{"name":"bucket"}},"object":{{"key":"a"}}}}}}]}}"#
+    );
+    let found = parsed(&mixed);
+    assert_eq!(found.objects.len(), 1);
+    assert!(found.problems[0].starts_with("Records[0] is"), "{found:?}");
+}
+
+#[test]
+fn text_around_a_message_makes_it_unknown() {
+    let message = r#"{"s3Bucket":"bucket","s3ObjectKey":["a.json"]}"#;
+    for body in [
+        format!("{message} x"),
+        format!("x {message}"),
+        format!("{message}{message}"),
+        format!("{}x", in_sns(message)),
+        in_sns(&format!("{message}]")),
+    ] {
+        assert!(unknown(&body).contains("not JSON"), "{body}");
+    }
+    let spaced = format!("\n\t {message}\r\n ");
+    assert_eq!(parse(&spaced), objects(&[("bucket", "a.json", None)]));
+}
+
+#[path = "../../../../tests/oracle/notification.rs"]
+mod oracle;
+
+mod agreement {
+    use proptest::prelude::*;
+    use proptest::sample::select;
+    use serde_json::{Value, json};
+
+    use super::oracle::{Expected, expected};
+    use super::*;
+
+    /// Members and texts that decide what a message is.
+    const WORDS: [&str; 34] = [
+        "Type",
+        "Message",
+        "Notification",
+        "Event",
+        "s3:TestEvent",
+        "s3Bucket",
+        "s3ObjectKey",
+        "Records",
+        "detail-type",
+        "detail",
+        "source",
+        "aws.s3",
+        "Object Created",
+        "Object Deleted",
+        "AWS API Call via CloudTrail",
+        "AWS Insight via CloudTrail",
+        "s3",
+        "bucket",
+        "name",
+        "object",
+        "key",
+        "size",
+        "eventTime",
+        "eventName",
+        "eventSource",
+        "eventType",
+        "aws:s3",
+        "s3.amazonaws.com",
+        "ObjectCreated:Put",
+        "ObjectRemoved:Delete",
+        "AwsApiCall",
+        "null",
+        "a+b%2Fc%",
+        "\u{1f600}\"\\\n",
+    ];
+
+    fn word() -> impl Strategy<Value = String> {
+        select(&WORDS[..]).prop_map(str::to_owned)
+    }
+
+    /// Any value made of these words.
+    fn any_value() -> BoxedStrategy<Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<u32>().prop_map(Value::from),
+            word().prop_map(Value::from),
+        ];
+        leaf.prop_recursive(3, 24, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::btree_map(word(), inner, 0..6)
+                    .prop_map(|members| members.into_iter().collect()),
+            ]
+        })
+        .boxed()
+    }
+
+    /// Mostly one of these values.
+    fn slot(values: &[Value]) -> impl Strategy<Value = Value> + use<> {
+        prop_oneof![8 => select(values.to_vec()), 1 => any_value()]
+    }
+
+    /// Messages of all formats, mostly right.
+    fn message() -> impl Strategy<Value = Value> {
+        let name = slot(&[
+            json!("ObjectCreated:Put"),
+            json!("s3:ObjectCreated:Copy"),
+            json!("ObjectRemoved:Delete"),
+        ]);
+        let source = slot(&[json!("aws:s3"), json!("s3.amazonaws.com"), json!(null)]);
+        let bucket = || slot(&[json!("bucket"), json!("b"), json!("other.bucket")]);
+        let key = || {
+            slot(&[
+                json!("a+b"),
+                json!("a%20b"),
+                json!("%FF"),
+                json!(""),
+                json!("a\"\u{e9}"),
+            ])
+        };
+        let size = || slot(&[json!(1), json!(-1), json!(1.5), json!(u64::MAX)]);
+        let event = (name, source, bucket(), key(), size(), any_value()).prop_map(
+            |(name, source, bucket, key, size, version)| {
+                json!({"eventName": name, "eventSource": source, "eventTime": "t",
+                    "s3": {"bucket": {"name": bucket}, "object": {"key": key, "size": size, "versionId": version}}})
+            },
+        );
+        let record = slot(&[json!("AwsApiCall"), json!("AwsCloudTrailInsight")])
+            .prop_map(|kind| json!({"eventTime": "t", "eventName": "n", "eventSource": "s", "eventType": kind})).boxed();
+        let kind = slot(&[
+            json!("Object Created"),
+            json!("Object Deleted"),
+            json!("AWS API Call via CloudTrail"),
+            json!("AWS Insight via CloudTrail"),
+        ]);
+        let detail = (bucket(), key(), size()).prop_map(|(bucket, key, size)| {
+            json!({"bucket": {"name": bucket}, "object": {"key": key, "size": size, "version-id": "v"}})
+        });
+        let detail = prop_oneof![detail, record.clone(), any_value()];
+        let list = prop::collection::vec(
+            prop_oneof![4 => event, 1 => record.clone(), 1 => any_value()],
+            0..4,
+        );
+        prop_oneof![
+            any_value(),
+            record,
+            list.prop_map(|events| json!({"Records": events})),
+            (bucket(), prop::collection::vec(key(), 0..4))
+                .prop_map(|(bucket, keys)| json!({"s3Bucket": bucket, "s3ObjectKey": keys})),
+            (kind, detail, slot(&[json!("aws.s3"), json!("aws.ec2")])).prop_map(
+                |(kind, detail, source)| {
+                    json!({"detail-type": kind, "detail": detail, "source": source})
+                }
+            ),
+        ]
+    }
+
+    /// JSON with every character of its strings escaped, and white space between its tokens.
+    fn escaped(value: &Value) -> String {
+        let string = |text: &str| {
+            let units = text.encode_utf16().map(|unit| format!("\\u{unit:04x}"));
+            format!("\"{}\"", units.collect::<String>())
+        };
+        match value {
+            Value::String(text) => string(text),
+            Value::Array(elements) => {
+                let elements: Vec<_> = elements.iter().map(escaped).collect();
+                format!("[ {} ]", elements.join(" ,\n"))
+            }
+            Value::Object(members) => {
+                let members: Vec<_> = members
+                    .iter()
+                    .map(|(key, value)| format!("{} : {}", string(key), escaped(value)))
+                    .collect();
+                format!("{{ {} }}", members.join(" ,\t"))
+            }
+            other => other.to_string(),
+        }
+    }
+
+    fn found(body: &str) -> Expected {
+        if let Some((text, is_insight)) = records(body) {
+            let value = serde_json::from_str(&text).expect("the records are valid JSON");
+            return Expected::Records(value, is_insight);
+        }
+        match parse(body) {
+            Notification::Objects(parsed) => {
+                let objects = parsed.objects.into_iter().map(|object| {
+                    let version = object.version.map(Cow::into_owned);
+                    (
+                        object.bucket.into_owned(),
+                        object.key.into_owned(),
+                        object.size,
+                        version,
+                    )
+                });
+                Expected::Objects(objects.collect(), parsed.problems.len())
+            }
+            Notification::Ignored => Expected::Ignored,
+            Notification::Records(_) | Notification::Unknown(_) => Expected::Unknown,
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn parser_agrees_with_a_second_implementation(message in message(), envelopes in 0..5_usize) {
+            for text in [message.to_string(), escaped(&message)] {
+                let mut body = text;
+                for _ in 0..envelopes {
+                    body = in_sns(&body);
+                }
+                let message = serde_json::from_str(&body).expect("JSON");
+                prop_assert_eq!(found(&body), expected(&message), "{}", body);
+            }
+        }
+
+        #[test]
+        fn any_text_is_parsed_without_panic(text in "[\\[\\]{}\":,a-zé0-9 \\\\]{0,80}") {
+            let _ = (parse(&text), parse(&in_sns(&text)));
         }
     }
 }

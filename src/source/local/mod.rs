@@ -1,12 +1,16 @@
 //! Finds the log files at a local path.
 #![forbid(unsafe_code)]
 
+mod follow;
+
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use walkdir::{DirEntry, WalkDir};
 
+pub(crate) use self::follow::FollowedFolder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::{Escaped, Log, Severity};
 use crate::object::{Content, Object};
@@ -22,7 +26,16 @@ const JOB_FILES: usize = 64;
 /// Log files of a path, in delivery order.
 #[derive(Debug)]
 pub struct LocalFiles {
-    files: Vec<(PathBuf, u64)>,
+    files: Vec<LocalFile>,
+}
+
+#[derive(Debug)]
+struct LocalFile {
+    path: PathBuf,
+    /// Size in bytes when it was found.
+    size: u64,
+    /// Time of the last modification; `None` if the file system does not know it.
+    modified: Option<SystemTime>,
 }
 
 impl LocalFiles {
@@ -49,14 +62,18 @@ impl LocalFiles {
         if metadata.is_file() {
             File::open(path).map_err(|cause| error(format!("cannot be opened: {cause}")))?;
             return Ok(LocalFiles {
-                files: vec![(path.to_owned(), metadata.len())],
+                files: vec![LocalFile {
+                    path: path.to_owned(),
+                    size: metadata.len(),
+                    modified: metadata.modified().ok(),
+                }],
             });
         }
         if !metadata.is_dir() {
             return Err(error("is neither a file nor a directory".to_owned()));
         }
         fs::read_dir(path).map_err(|cause| error(format!("cannot be listed: {cause}")))?;
-        let files = walk(path, insights, log);
+        let files = walk(path, insights, |error| report(error, path, log));
         if files.is_empty() {
             return Err(error(
                 "no log file found; log files end in .json, .json.gz or .gz".to_owned(),
@@ -72,36 +89,41 @@ impl LocalFiles {
 
     /// Stored bytes of all files at the time of listing.
     pub fn bytes(&self) -> u64 {
-        self.files.iter().map(|(_, size)| size).sum()
+        self.files.iter().map(|file| file.size).sum()
     }
 
-    /// Sends all files to the pipeline, several small ones in one job.
+    /// Sends all files to the pipeline.
     pub fn feed(self, mut feed: ObjectSender) {
-        let mut job = Vec::new();
-        let mut bytes = 0;
-        for (path, size) in self.files {
-            job.push(Object {
-                name: path.to_string_lossy().into_owned(),
-                content: Content::File(path),
-                ack: None,
-            });
-            bytes += size;
-            if bytes >= JOB_BYTES || job.len() >= JOB_FILES {
-                bytes = 0;
-                if !feed.push(std::mem::take(&mut job)) {
-                    return;
-                }
-            }
-        }
-        if job.is_empty() || feed.push(job) {
+        if send(self.files, &mut feed) {
             feed.finish();
         }
     }
 }
 
+/// Sends files to the pipeline, several small ones in one job. Returns `false` if the source is closed.
+fn send(files: impl IntoIterator<Item = LocalFile>, feed: &mut ObjectSender) -> bool {
+    let mut job = Vec::new();
+    let mut bytes = 0;
+    for file in files {
+        job.push(Object {
+            name: file.path.to_string_lossy().into_owned(),
+            content: Content::File(file.path),
+            ack: None,
+        });
+        bytes += file.size;
+        if bytes >= JOB_BYTES || job.len() >= JOB_FILES {
+            bytes = 0;
+            if !feed.push(std::mem::take(&mut job)) {
+                return false;
+            }
+        }
+    }
+    job.is_empty() || feed.push(job)
+}
+
 /// All log files below `root`. Follows symbolic links, but visits each directory once: links can create exponentially
-/// many paths.
-fn walk(root: &Path, insights: bool, log: &Log) -> Vec<(PathBuf, u64)> {
+/// many paths. `failed` gets the entries that cannot be read.
+fn walk(root: &Path, insights: bool, mut failed: impl FnMut(&walkdir::Error)) -> Vec<LocalFile> {
     let mut files = Vec::new();
     let mut seen = HashSet::new();
     let entries = WalkDir::new(root)
@@ -121,7 +143,7 @@ fn walk(root: &Path, insights: bool, log: &Log) -> Vec<(PathBuf, u64)> {
         let entry = match entry {
             Ok(entry) => entry,
             Err(error) => {
-                report(&error, root, log);
+                failed(&error);
                 continue;
             }
         };
@@ -130,14 +152,17 @@ fn walk(root: &Path, insights: bool, log: &Log) -> Vec<(PathBuf, u64)> {
         {
             continue;
         }
-        let size = entry.metadata().map_or(0, |metadata| metadata.len());
-        files.push((entry.into_path(), size));
+        let metadata = entry.metadata().ok();
+        files.push(LocalFile {
+            size: metadata.as_ref().map_or(0, |metadata| metadata.len()),
+            modified: metadata.and_then(|metadata| metadata.modified().ok()),
+            path: entry.into_path(),
+        });
     }
     // By bytes, as S3 lists keys; `Path` compares by component.
-    files.sort_unstable_by(|(a, _), (b, _)| {
-        a.as_os_str()
-            .as_encoded_bytes()
-            .cmp(b.as_os_str().as_encoded_bytes())
+    files.sort_unstable_by(|a, b| {
+        let (a, b) = (a.path.as_os_str(), b.path.as_os_str());
+        a.as_encoded_bytes().cmp(b.as_encoded_bytes())
     });
     files
 }
