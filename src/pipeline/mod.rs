@@ -17,7 +17,7 @@ use std::sync::atomic::{Ordering, fence};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, bounded, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, unbounded};
 
 pub use dedup_window::DedupWindow;
 pub use sender::{ObjectSender, OutputSlot, UnorderedSender};
@@ -36,8 +36,12 @@ use shared::{JobOutput, PipelineState};
 pub struct Settings {
     /// Number of decode threads, at least 1.
     pub threads: usize,
-    /// Jobs in progress, at most.
+    /// Jobs in progress, at most, in addition to `jobs_gap`.
     pub jobs: usize,
+    /// Jobs that end before a source that waits for a free place is woken.
+    pub jobs_gap: usize,
+    /// How long a decode thread that had to wait for an object lets others arrive.
+    pub gather: Duration,
     /// Bytes that wait, at most: a quarter as stored, the rest as batches for the host. Decode threads may use as many again
     /// for large objects, and each its own small memory; `decode` says how much one object uses.
     pub max_buffered_bytes: u64,
@@ -90,9 +94,9 @@ impl Pipeline {
             window: None,
             threads: Vec::new(),
         };
-        // The order bounds the work as well: every job has its slot there first.
+        // Both are bounded: every job has a slot of `PipelineState::slots` first.
         let (work_sender, work) = unbounded();
-        let (order, jobs) = bounded(settings.jobs);
+        let (order, jobs) = unbounded();
         pipeline.jobs = Some(jobs);
         for number in 0..settings.threads {
             let (shared, work) = (Arc::clone(&shared), work.clone());
@@ -201,7 +205,7 @@ impl Pipeline {
     pub fn stop(&mut self) {
         // Before the channels are drained; see `ObjectSender::queue`.
         self.shared.close();
-        // Dropping a receiver ends senders that wait, but what is queued in a bounded channel lives on with it: each queued
+        // Dropping a receiver ends senders that wait, but what is queued in a channel may live on with it: each queued
         // job's own receiver, and so a sender that waits for room there. So both are drained.
         if let Some(current) = self.current.take() {
             current.batches.try_iter().for_each(drop);

@@ -13,6 +13,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const SETTINGS: Settings = Settings {
     threads: 2,
     jobs: 16,
+    jobs_gap: 4,
+    gather: Duration::from_millis(1),
     max_buffered_bytes: 1 << 20,
     fail_on_error: false,
     limits: Limits {

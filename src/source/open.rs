@@ -30,6 +30,10 @@ use crate::timestamp;
 /// Time limit for opening a queue. Later requests take longer: they wait for messages.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long decode threads gather objects that arrive from S3 one by one: nothing beside the minutes until CloudTrail
+/// writes a log file, and long enough for some at a time.
+const GATHER: Duration = Duration::from_millis(2);
+
 /// State that all sources of one plugin instance share.
 pub(crate) struct SourceContext {
     pub(crate) config: Config,
@@ -79,7 +83,7 @@ fn open_path(context: &SourceContext, path: &Path) -> Result<Opened> {
     }
     let files = LocalFiles::at(path, config.include_insights, &context.log)?;
     let threads = config.decode_threads();
-    let settings = settings(context, 2 * threads + 2);
+    let settings = settings(context, 2 * threads + 2, 0);
     let total = (files.len() as u64, files.bytes());
     context.log.line(
         Severity::Info,
@@ -117,7 +121,7 @@ fn follow_folder(
             interval.as_secs()
         ),
     );
-    let settings = settings(context, 2 * threads + 2);
+    let settings = settings(context, 2 * threads + 2, 0);
     Ok(Some(Opened {
         pipeline: start(context, settings, move |feed| folder.feed(feed))?,
         network: None,
@@ -146,7 +150,11 @@ fn open_s3(context: &SourceContext, bucket: &str, prefix: &str) -> Result<Opened
     })?;
     let concurrency = clients.downloads();
     selection.concurrency = concurrency;
-    let settings = settings(context, concurrency + 2 * config.decode_threads());
+    let settings = settings(
+        context,
+        concurrency + 2 * config.decode_threads(),
+        concurrency,
+    );
     let place = clients.place_of(bucket);
     let line = format!(
         "reading s3://{bucket}/{prefix} in {place}: {concurrency} concurrent downloads, {} decode threads",
@@ -224,7 +232,11 @@ fn open_sqs(context: &SourceContext, name: &str) -> Result<Opened> {
         Ok((clients, queue))
     })?;
     let concurrency = clients.downloads();
-    let settings = settings(context, concurrency + 2 * config.decode_threads());
+    let settings = settings(
+        context,
+        concurrency + 2 * config.decode_threads(),
+        concurrency,
+    );
     let line = format!(
         "reading {} in {}: {concurrency} concurrent downloads, {} decode threads",
         queue.shown(),
@@ -282,11 +294,18 @@ async fn connect(context: &SourceContext, policy: RetryPolicy) -> Result<Clients
     Clients::connect(&context.config, policy, metrics, log).await
 }
 
-fn settings(context: &SourceContext, jobs: usize) -> Settings {
+/// Settings for this many jobs in progress, of which as many as `downloads` are being downloaded.
+fn settings(context: &SourceContext, jobs: usize, downloads: usize) -> Settings {
     let config = &context.config;
     Settings {
         threads: config.decode_threads(),
         jobs,
+        jobs_gap: downloads / 2,
+        gather: if downloads > 1 {
+            GATHER
+        } else {
+            Duration::ZERO
+        },
         max_buffered_bytes: config.max_buffered_bytes,
         fail_on_error: config.s3_on_error == OnError::Fail,
         limits: Limits {

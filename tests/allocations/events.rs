@@ -200,6 +200,8 @@ fn pipeline_allocates_per_file_and_batch_only() {
     let settings = Settings {
         threads: 2,
         jobs: 6,
+        jobs_gap: 0,
+        gather: Duration::ZERO,
         // Small, so that most batches are reused.
         max_buffered_bytes: 4 << 20,
         fail_on_error: true,

@@ -159,10 +159,6 @@ impl<'a> Record<'a> {
     }
 }
 
-fn flag(value: Option<bool>) -> Option<Expected> {
-    value.map(|value| Expected::Text(value.to_string()))
-}
-
 /// A list of these values' texts.
 fn list(values: &[&Json]) -> Option<Expected> {
     let texts: Vec<_> = values.iter().filter_map(|value| value.text()).collect();
@@ -179,6 +175,10 @@ fn resources<'j, 'a>(record: &'j Json<'a>, field: &str, arg: Option<&str>) -> Ve
             member.into_iter().collect()
         }
     }
+}
+
+fn flag(value: Option<bool>) -> Option<Expected> {
+    value.map(|value| Expected::Text(value.to_string()))
 }
 
 fn extents(values: &[&Json]) -> Vec<Range<usize>> {
