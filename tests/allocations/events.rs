@@ -40,6 +40,28 @@ fn object(path: &Path) -> Object {
     }
 }
 
+/// Records with policies, as an object, as text and URL-encoded.
+fn log_file_with_policies(records: usize) -> PathBuf {
+    let policy = r#"{"\u0053tatement":[{"Effect":"Allow","Principal":{"AWS":["444455556666","\u002a"]},"Action":"*",
+        "Resource":"*"},{"Effect":"Allow","Action":["s3:Get*","iam:\u002a"],"Resource":["arn:aws:iam::*:user/*","*"]}]}"#;
+    let text = serde_json::Value::from(policy).to_string();
+    let encoded = policy
+        .replace('"', "%22")
+        .replace('\\', "%5C")
+        .replace('\n', "%0A");
+    let policies = [policy, text.as_str(), &format!("\"{encoded}\"")];
+    let record = |number: usize| {
+        format!(
+            r#"{{"eventTime":"2026-01-14T09:15:00Z","eventSource":"iam.amazonaws.com","eventName":"PutRolePolicy","requestParameters":{{"policy":{}}}}}"#,
+            policies[number % policies.len()]
+        )
+    };
+    let all: Vec<_> = (0..records).map(record).collect();
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("allocations-policies.json");
+    fs::write(&path, format!(r#"{{"Records":[{}]}}"#, all.join(","))).expect("room for a file");
+    path
+}
+
 /// Counts the events of batches and empties them.
 #[derive(Default)]
 struct Drain {
@@ -262,5 +284,51 @@ fn pipeline_allocates_per_file_and_batch_only() {
     assert!(
         allocations < allowed,
         "{allocations} allocations for {events} events in {batches} batches, allowed {allowed}"
+    );
+}
+
+#[test]
+fn extraction_from_policies_allocates_nothing() {
+    let _lock = lock_counters();
+    let (metrics, log) = (Metrics::default(), Log::default());
+    let mut decoder = Decoder::new(LIMITS, &metrics, &log, Batch::default());
+    let mut keep = Keep::default();
+    let file = object(&log_file_with_policies(300));
+    decoder.decode(&file, &mut keep).expect("a sound file");
+    if keep.0.is_empty() {
+        keep.flush(&mut decoder.batch);
+    }
+    let addresses: Vec<_> = keep.0.addresses().collect();
+    assert!(addresses.len() > 100);
+    let batch = Arc::new(keep.0);
+    let fields: Vec<_> = (0..FIELDS.len())
+        .filter(|&field| FIELDS[field].name.starts_with("ct.policy."))
+        .collect();
+    assert_eq!(fields.len(), 4);
+    let mut extractor = Extractor::default();
+    let mut extract = || {
+        let mut values = 0_usize;
+        extractor.select_live(Arc::clone(&batch), 0);
+        for &address in &addresses[1..] {
+            assert!(extractor.select_neighbor(address));
+            for &field in &fields {
+                let answer = extractor.extract(field, Argument::None, false);
+                let answer = answer.map(|answer| answer.value());
+                values += usize::from(!matches!(answer, None | Some(ExtractedValue::None)));
+            }
+        }
+        values
+    };
+    assert_eq!(
+        extract(),
+        4 * (addresses.len() - 1),
+        "each field has a value"
+    );
+    extract();
+    assert_eq!(
+        own_allocations(|| {
+            extract();
+        }),
+        0
     );
 }

@@ -157,6 +157,11 @@ fn field_test(name: &str, value: &Value) -> std::result::Result<FieldTest, Strin
         ));
     };
     let extractor = FIELDS[field].extractor;
+    if let FieldExtractor::Policy(_) = extractor {
+        return Err(format!(
+            "{base} reads policies, which is done for rules only; name the events by ct.name"
+        ));
+    }
     let invalid = |problem: Error| problem.to_string();
     let argument = match (extractor, argument) {
         (FieldExtractor::Pointer | FieldExtractor::PointerNumber, Some(text)) => Some(
