@@ -4,8 +4,8 @@
 mod corpus;
 
 use cloudtrail::testing::{
-    Batch, Damage, EventPolicy, Inflater, KnownKey, MultiMemberReader, RecordIndex, RecordOutcome,
-    RecordReader, RecordSink, Scan, Scanner, TapeBuffer, TapeSpan,
+    Batch, Damage, EventPolicy, Inflater, KnownKey, MultiMemberReader, NotALog, RecordIndex,
+    RecordOutcome, RecordReader, RecordSink, Scan, Scanner, TapeBuffer, TapeSpan,
 };
 use std::hint::black_box;
 use std::io::Read;
@@ -28,9 +28,13 @@ impl RecordSink for TapeSink {
         &mut self.tapes
     }
 
-    fn record(&mut self, _: &[u8], _: TapeSpan) -> bool {
+    fn record(&mut self, _: &[u8], _: TapeSpan, _: Option<u64>) -> bool {
         self.records += 1;
         true
+    }
+
+    fn not_a_log(&mut self, value: NotALog<'_>) {
+        panic!("not a log: {value:?}");
     }
 
     fn damage(&mut self, damage: Damage) {
@@ -49,13 +53,17 @@ impl RecordSink for BatchSink {
         self.batch.tapes()
     }
 
-    fn record(&mut self, text: &[u8], tape: TapeSpan) -> bool {
+    fn record(&mut self, text: &[u8], tape: TapeSpan, _: Option<u64>) -> bool {
         let policy = EventPolicy {
             insights: false,
-            file_time: None,
+            fallback_time: None,
         };
         assert_eq!(self.batch.push(text, tape, policy), RecordOutcome::Event);
         true
+    }
+
+    fn not_a_log(&mut self, value: NotALog<'_>) {
+        panic!("not a log: {value:?}");
     }
 
     fn damage(&mut self, damage: Damage) {

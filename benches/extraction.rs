@@ -7,7 +7,7 @@ mod corpus;
 mod plugin;
 
 use cloudtrail::testing::{
-    Argument, Batch, Damage, EventPolicy, ExtractedValue, Extractor, FIELDS, FieldUsage,
+    Argument, Batch, Damage, EventPolicy, ExtractedValue, Extractor, FIELDS, FieldUsage, NotALog,
     Precompute, RecordReader, RecordSink, Scanner, TapeBuffer, TapeSpan,
 };
 use std::hint::black_box;
@@ -130,13 +130,17 @@ impl RecordSink for BatchSink {
         self.0.tapes()
     }
 
-    fn record(&mut self, text: &[u8], tape: TapeSpan) -> bool {
+    fn record(&mut self, text: &[u8], tape: TapeSpan, _: Option<u64>) -> bool {
         let policy = EventPolicy {
             insights: false,
-            file_time: None,
+            fallback_time: None,
         };
         self.0.push(text, tape, policy);
         true
+    }
+
+    fn not_a_log(&mut self, value: NotALog<'_>) {
+        panic!("not a log: {value:?}");
     }
 
     fn damage(&mut self, damage: Damage) {

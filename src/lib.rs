@@ -101,7 +101,7 @@ pub mod testing {
     pub use crate::config::interval::Interval;
     pub use crate::config::parse as parse_config;
     pub use crate::decode::gzip::{Inflater, MultiMemberReader, is_gzip};
-    pub use crate::decode::records::{Damage, RecordReader, RecordSink};
+    pub use crate::decode::records::{Damage, NotALog, RecordReader, RecordSink};
     pub use crate::decode::{BatchSender, Decoder, Limits, THREAD_BYTES};
     pub use crate::extract::event_filter::compile as compile_filter;
     pub use crate::extract::field_usage::FieldUsage;

@@ -1,8 +1,10 @@
 //! Parses keys of S3 objects and paths of files: whether one names a CloudTrail log, and the time in it.
 //!
-//! AWS writes `AWSLogs/[<organization>/]<account>/CloudTrail/<region>/YYYY/MM/DD/<file>`, where the file is
-//! `<account>_CloudTrail_<region>_YYYYMMDDTHHmmZ_<unique>.json.gz`. The same bucket may hold logs of other services, and
-//! users copy logs to other keys.
+//! AWS writes `AWSLogs/[<organization>/]<account>/<kind>/<region>/YYYY/MM/DD/<file>`, where the file is
+//! `<account>_<kind>_<region>_YYYYMMDDTHHmmZ_<unique>.json.gz` and the kind `CloudTrail`, `CloudTrail-NetworkActivity`,
+//! `CloudTrail-Aggregated` or `CloudTrail-Insight`. Amazon Data Firehose, which carries CloudWatch Logs to S3, writes
+//! `<stream>-<version>-YYYY-MM-DD-HH-MM-SS-<uuid>` with an optional suffix. The same bucket may hold logs of other
+//! services, and users copy logs to other keys.
 #![forbid(unsafe_code)]
 
 use std::borrow::Cow;
@@ -11,14 +13,14 @@ use percent_encoding::percent_decode_str;
 
 use crate::timestamp;
 
-/// Whether `key` names a CloudTrail log: it has the suffix of a log, and is not another AWS log by its name. Insights logs
-/// count only with `insights`, digest files never.
+/// Whether `key` names a CloudTrail log: it has the suffix of a log or a name that Firehose writes, and is not another
+/// AWS log by its name. Insights logs count only with `insights`, digest files never.
 ///
 /// `key` is a whole S3 key, or a path with `/` as separator. The name of another log counts only next to an account ID,
 /// where AWS writes it: in the file name, or below `AWSLogs/<account>/`. A user's prefix `Config/` or `vpcflowlogs/` does
 /// not exclude logs.
 pub fn is_log(key: &str, insights: bool) -> bool {
-    if !has_log_suffix(key) {
+    if !has_log_suffix(key) && !is_firehose_name(file_name(key)) {
         return false;
     }
     match log_type(key) {
@@ -37,16 +39,65 @@ fn has_log_suffix(key: &str) -> bool {
         .any(|suffix| name.len() > suffix.len() && name.ends_with(suffix))
 }
 
+/// Whether the name ends as Firehose ends names without a suffix: `-YYYY-MM-DD-HH-MM-SS-<uuid>`.
+fn is_firehose_name(name: &str) -> bool {
+    firehose_times(name).any(|(_, rest)| rest.is_empty())
+}
+
 /// The time in the file name of `key`, in seconds since the epoch.
 ///
 /// It has the form `YYYYMMDDTHHmmZ`, or `YYYYMMDDTHHMMSSZ` as in digests, between characters that are not alphanumeric.
-/// The first valid one after `_CloudTrail` counts, else the first in the name.
+/// The first valid one after `_CloudTrail` counts, else the first in the name, else the one that Firehose writes.
 pub fn time(key: &str) -> Option<i64> {
     let name = file_name(key);
     let after_log_name = name.find("_CloudTrail").map(|at| &name[at..]);
     after_log_name
         .and_then(first_time)
         .or_else(|| first_time(name))
+        .or_else(|| Some(firehose_times(name).next()?.0))
+}
+
+/// Each time of the form `-YYYY-MM-DD-HH-MM-SS-<uuid>` in a file name, in UTC, and the text after the UUID, which is
+/// empty or starts with a dot.
+fn firehose_times(name: &str) -> impl Iterator<Item = (i64, &str)> {
+    /// Length of the time with the hyphens around it, and of the UUID.
+    const LEN: usize = 21 + 36;
+    let last = name.len().checked_sub(LEN);
+    let starts = (0..last.map_or(0, |last| last + 1)).rev();
+    starts.filter_map(|at| {
+        let (time, rest) = name.as_bytes()[at..].split_at_checked(21)?;
+        let (uuid, rest) = rest.split_at_checked(36)?;
+        let time = hyphenated_time(time.first_chunk()?)?;
+        let ends = rest.is_empty() || rest[0] == b'.';
+        // An offset after ASCII is a character's boundary.
+        (is_uuid(uuid) && ends).then_some((time, name.get(at + LEN..)?))
+    })
+}
+
+/// Parses `-YYYY-MM-DD-HH-MM-SS-`.
+fn hyphenated_time(text: &[u8; 21]) -> Option<i64> {
+    let hyphens = [0, 5, 8, 11, 14, 17, 20];
+    if hyphens.iter().any(|&at| text[at] != b'-') {
+        return None;
+    }
+    timestamp::from_civil(
+        timestamp::number(&text[1..5])?,
+        timestamp::number(&text[6..8])?,
+        timestamp::number(&text[9..11])?,
+        timestamp::number(&text[12..14])?,
+        timestamp::number(&text[15..17])?,
+        timestamp::number(&text[18..20])?,
+    )
+}
+
+/// Whether `text` is hexadecimal digits in groups of 8, 4, 4, 4 and 12.
+fn is_uuid(text: &[u8]) -> bool {
+    let hyphens = [8, 13, 18, 23];
+    text.len() == 36
+        && text.iter().enumerate().all(|(at, byte)| match byte {
+            b'-' => hyphens.contains(&at),
+            byte => byte.is_ascii_hexdigit() && !hyphens.contains(&at),
+        })
 }
 
 fn first_time(name: &str) -> Option<i64> {
@@ -123,13 +174,19 @@ const OTHER_FILE_NAMES: [&str; 9] = [
 ];
 
 fn type_of_file_name(name: &str) -> Option<LogType> {
+    // AWS WAF demands this prefix of the Firehose streams for its logs.
+    if name.starts_with("aws-waf-logs-") && firehose_times(name).next().is_some() {
+        return Some(LogType::Other);
+    }
     let mut previous = "";
     let mut is_other = false;
     let mut previous_is_other = false;
     for part in name.split('_') {
         if ends_with_account(previous) {
             match part {
-                "CloudTrail" => return Some(LogType::CloudTrail),
+                "CloudTrail" | "CloudTrail-NetworkActivity" | "CloudTrail-Aggregated" => {
+                    return Some(LogType::CloudTrail);
+                }
                 "CloudTrail-Insight" => return Some(LogType::Insight),
                 _ => is_other |= OTHER_FILE_NAMES.contains(&part),
             }
@@ -166,7 +223,9 @@ const OTHER_SERVICES: [&str; 16] = [
 
 fn type_of_service(service: &str) -> Option<LogType> {
     match service {
-        "CloudTrail" => Some(LogType::CloudTrail),
+        "CloudTrail" | "CloudTrail-NetworkActivity" | "CloudTrail-Aggregated" => {
+            Some(LogType::CloudTrail)
+        }
         "CloudTrail-Insight" => Some(LogType::Insight),
         _ => OTHER_SERVICES.contains(&service).then_some(LogType::Other),
     }
@@ -319,6 +378,61 @@ mod tests {
             "logs.json/README",
         ] {
             assert!(!is_log(key, true), "{key}");
+        }
+    }
+
+    #[test]
+    fn network_activity_and_aggregated_events_are_logs() {
+        for kind in ["CloudTrail-NetworkActivity", "CloudTrail-Aggregated"] {
+            let name = format!("123456789012_{kind}_us-east-1_20230710T2015Z_a1B2.json.gz");
+            for key in [
+                name.clone(),
+                format!("trail/AWSLogs/o-abc123/123456789012/{kind}/{FOLDERS}/{name}"),
+                format!("AWSLogs/123456789012/{kind}/events.json"),
+                // A copy of one in the folder of another service.
+                format!("AWSLogs/123456789012/Config/{name}"),
+            ] {
+                assert!(is_log(&key, false), "{key}");
+            }
+            assert_eq!(time(&name), Some(TIME));
+        }
+    }
+
+    #[test]
+    fn names_that_firehose_writes_are_logs_and_have_a_time() {
+        let id = "0a1b2c3d-4e5f-6071-8293-A4B5C6D7E8F9";
+        for (name, seconds) in [
+            (format!("trail-1-2023-07-10-20-15-47-{id}"), 47),
+            (
+                format!("2023/07/10/20/cwl-to-s3-12-2023-07-10-20-15-00-{id}"),
+                0,
+            ),
+            (format!("ключ-2023-07-10-20-15-00-{id}"), 0),
+            (
+                format!("x-2020-01-01-00-00-00-{id}-1-2023-07-10-20-15-09-{id}"),
+                9,
+            ),
+        ] {
+            assert!(is_log(&name, false), "{name}");
+            assert_eq!(time(&name), Some(TIME + seconds), "{name}");
+        }
+        let suffixed = format!("trail-1-2023-07-10-20-15-47-{id}.gz");
+        assert!(is_log(&suffixed, false));
+        assert_eq!(time(&suffixed), Some(TIME + 47));
+        for name in [
+            format!("trail-1-2023-07-10-20-15-47-{id}x"),
+            format!("trail-1-2023-07-10-20-15-47-{id}.parquet"),
+            format!("trail-1-2023-07-10-20-15-47-{}", &id[1..]),
+            format!("trail-1-2023-13-10-20-15-47-{id}"),
+            format!("trail-1-2023-07-10-20-15-{id}"),
+            "trail-1-2023-07-10-20-15-47-0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8g9".to_owned(),
+            format!("2023-07-10-20-15-47-{id}"),
+            format!("{id}/é"),
+            format!("aws-waf-logs-x-1-2023-07-10-20-15-47-{id}"),
+            format!("aws-waf-logs-x-1-2023-07-10-20-15-47-{id}.gz"),
+            format!("AWSLogs/123456789012/vpcflowlogs/a-2023-07-10-20-15-47-{id}"),
+        ] {
+            assert!(!is_log(&name, true), "{name}");
         }
     }
 

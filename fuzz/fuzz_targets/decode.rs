@@ -1,5 +1,5 @@
-//! The payloads of a log file's events are complete records and consecutive slices of its text, and a file over the
-//! size limit is an error.
+//! The payloads of a log file's events are complete records, consecutive slices of its text if that has no escapes, and
+//! a file over the size limit is an error.
 //!
 //! Input: a byte that sets the limit, and the log file, plain or gzip.
 #![no_main]
@@ -14,11 +14,14 @@ fuzz_target!(|data: &[u8]| {
         return;
     };
     let limit = 1 << (limit % 24);
-    let mut text = Vec::new();
-    let _ = match is_gzip(stored) {
-        true => MultiMemberReader::new(stored).take(limit + 1).read_to_end(&mut text),
-        false => stored.take(limit + 1).read_to_end(&mut text),
-    };
+    let mut text: Vec<u8> = stored.iter().copied().take(limit as usize + 1).collect();
+    // Three layers of gzip are unpacked.
+    for _ in 0..3 {
+        if is_gzip(&text) {
+            let layer = std::mem::take(&mut text);
+            let _ = MultiMemberReader::new(&layer[..]).take(limit + 1).read_to_end(&mut text);
+        }
+    }
     let (metrics, log) = (Metrics::default(), Log::default());
     let budget = Arc::new(MemoryBudget::new(u64::MAX));
     let permit = budget.try_acquire(0, 0).expect("room");
@@ -40,12 +43,15 @@ fuzz_target!(|data: &[u8]| {
     }
     let mut rest = &text[..];
     for payload in &payloads.0 {
+        let scan = Scanner::baseline().scan(payload, &mut TapeBuffer::default());
+        assert!(matches!(scan, Scan::Whole { len, .. } if len == payload.len()));
+        if text.contains(&b'\\') {
+            continue;
+        }
         let at = rest
             .windows(payload.len())
             .position(|slice| slice == payload);
         rest = &rest[at.expect("a slice of the text") + payload.len()..];
-        let scan = Scanner::baseline().scan(payload, &mut TapeBuffer::default());
-        assert!(matches!(scan, Scan::Whole { len, .. } if len == payload.len()));
     }
     assert!(log.take().iter().all(|(_, line)| !line.contains('\n')));
 });

@@ -32,7 +32,7 @@ fuzz_target!(|data: &[u8]| {
         tape,
         EventPolicy {
             insights: true,
-            file_time: Some(0),
+            fallback_time: Some(0),
         },
     );
     if !batch.is_empty() {

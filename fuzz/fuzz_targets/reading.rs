@@ -1,13 +1,16 @@
 //! Helpers for the targets of log files: reads a text through a window.
 
-use cloudtrail::testing::{Damage, RecordReader, RecordSink, Scan, Scanner, TapeBuffer, TapeSpan};
+use cloudtrail::testing::{Damage, NotALog, RecordReader, RecordSink, Scan, Scanner, TapeBuffer, TapeSpan};
 use std::fmt;
 
 /// Records and damage of a text.
 #[derive(Default, PartialEq, Eq)]
 pub struct Content {
     pub records: Vec<Vec<u8>>,
+    /// Times of last resort.
+    pub times: Vec<Option<u64>>,
     pub damage: Vec<Damage>,
+    pub not_a_log: usize,
 }
 
 impl fmt::Debug for Content {
@@ -17,7 +20,7 @@ impl fmt::Debug for Content {
             .iter()
             .map(|it| String::from_utf8_lossy(it))
             .collect();
-        write!(f, "{texts:#?} {:?}", self.damage)
+        write!(f, "{texts:#?} {:?} {:?} {}", self.times, self.damage, self.not_a_log)
     }
 }
 
@@ -31,13 +34,18 @@ impl RecordSink for Sink {
         &mut self.tapes
     }
 
-    fn record(&mut self, text: &[u8], tape: TapeSpan) -> bool {
+    fn record(&mut self, text: &[u8], tape: TapeSpan, time: Option<u64>) -> bool {
         assert_eq!(self.tapes.tape(tape, text).text(), text);
         let baseline = Scanner::baseline().scan(text, &mut TapeBuffer::default());
         assert!(matches!(baseline, Scan::Whole { len, .. } if len == text.len() && text[0] == b'{'));
         self.content.records.push(text.to_vec());
+        self.content.times.push(time);
         self.tapes.clear();
         true
+    }
+
+    fn not_a_log(&mut self, _: NotALog<'_>) {
+        self.content.not_a_log += 1;
     }
 
     fn damage(&mut self, damage: Damage) {

@@ -1,5 +1,5 @@
-//! A text yields the same records and the same damage for every window size. Records are balanced, consecutive
-//! slices of the text.
+//! A text yields the same records and the same damage for every window size. Records are balanced; in a text without
+//! escapes, so that strings are their own text, they are consecutive slices of it.
 //!
 //! Input: a byte that sets the window size, and the text.
 #![no_main]
@@ -14,7 +14,11 @@ fuzz_target!(|data: &[u8]| {
     };
     let whole = reading::read(text, text.len());
     let mut rest = text;
-    for record in &whole.records {
+    let slices = match text.contains(&b'\\') {
+        true => &[],
+        false => &whole.records[..],
+    };
+    for record in slices {
         let at = rest.windows(record.len()).position(|slice| slice == record);
         rest = &rest[at.expect("a slice of the text") + record.len()..];
     }

@@ -21,7 +21,7 @@ pub use precomputed::{Appended, ListWriter, Precompute, PrecomputedValue, Row};
 
 use crate::event_layout;
 use crate::json::text::{unescaped, unescaped_is};
-use crate::json::{Tape, TapeBuffer, TapeSpan};
+use crate::json::{Tape, TapeBuffer, TapeSpan, Value};
 use crate::key_table::{KeyTable, KnownKey, RecordIndex};
 use crate::object::ack::AckHandle;
 use crate::timestamp;
@@ -82,8 +82,9 @@ pub struct RecordHooks {
 pub struct EventPolicy {
     /// Deliver `AwsCloudTrailInsight` records.
     pub insights: bool,
-    /// Time for records that have none: that of the log file's name, in nanoseconds since 1970.
-    pub file_time: Option<u64>,
+    /// Time for records that have none: that of the container around the record, or of the log file's name, in
+    /// nanoseconds since 1970.
+    pub fallback_time: Option<u64>,
 }
 
 /// What became of a record.
@@ -95,7 +96,7 @@ pub enum RecordOutcome {
     Insight,
     /// Skipped: the content of a digest file.
     Digest,
-    /// Skipped: neither the record nor the file's name has a time.
+    /// Skipped: neither the record nor what is around it has a time.
     NoTime,
     /// Dropped by the filter.
     Dropped,
@@ -292,24 +293,31 @@ fn skipped(tape: Tape<'_>, index: &RecordIndex, policy: EventPolicy) -> Option<R
 fn event_time(tape: Tape<'_>, index: &RecordIndex, policy: EventPolicy) -> Option<u64> {
     string(tape, index, KnownKey::EventTime)
         .and_then(parse_time)
-        .or_else(|| window_time(tape, index))
-        .or(policy.file_time)
+        .or_else(|| other_time(tape, index))
+        .or(policy.fallback_time)
+}
+
+/// The time of a record without `eventTime`: the one that Logstash adds, or the end of an aggregated record's window, or
+/// its start.
+#[cold]
+fn other_time(tape: Tape<'_>, index: &RecordIndex) -> Option<u64> {
+    member_time(tape, Value::ROOT, b"@timestamp").or_else(|| {
+        let window = index.value(KnownKey::TimeWindow)?;
+        member_time(tape, window, b"windowEnd")
+            .or_else(|| member_time(tape, window, b"windowStart"))
+    })
+}
+
+/// The time in an object's member.
+fn member_time(tape: Tape<'_>, object: Value, name: &[u8]) -> Option<u64> {
+    let mut members = tape.members(object);
+    let (_, value) = members.find(|(key, _)| unescaped_is(key, name))?;
+    parse_time(tape.string(value)?)
 }
 
 /// The text between the quotes of the string that is the value of `key`.
 fn string<'t>(tape: Tape<'t>, index: &RecordIndex, key: KnownKey) -> Option<&'t [u8]> {
     tape.string(index.value(key)?)
-}
-
-/// The end of an aggregated record's window, or its start if it has no end.
-fn window_time(tape: Tape<'_>, index: &RecordIndex) -> Option<u64> {
-    let window = index.value(KnownKey::TimeWindow)?;
-    let member = |name: &[u8]| {
-        let mut members = tape.members(window);
-        let (_, value) = members.find(|(key, _)| unescaped_is(key, name))?;
-        parse_time(tape.string(value)?)
-    };
-    member(b"windowEnd").or_else(|| member(b"windowStart"))
 }
 
 /// Parses the timestamp in a JSON string; `inside` is the text between its quotes.

@@ -59,7 +59,7 @@ fn push(batch: &mut Batch, text: &str) -> RecordOutcome {
     };
     let policy = EventPolicy {
         insights: false,
-        file_time: Some(0),
+        fallback_time: Some(0),
     };
     batch.push(text.as_bytes(), tape, policy)
 }

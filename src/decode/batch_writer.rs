@@ -1,11 +1,12 @@
 //! Writes an object's records into the decoder's batch, and reports those that are skipped.
 #![forbid(unsafe_code)]
 
-use super::records::{Damage, RecordSink};
-use super::{BatchSender, Decoder};
+use super::records::{Damage, NotALog, RecordSink};
+use super::{BatchSender, Decoder, shape};
 use crate::batch::{EventPolicy, RecordOutcome};
 use crate::json::{TapeBuffer, TapeSpan};
-use crate::log::{Escaped, Severity};
+use crate::log::{Escaped, Log, Severity};
+use crate::metrics::Metrics;
 use crate::object::Object;
 use crate::{object_key, timestamp};
 
@@ -24,16 +25,47 @@ pub(super) struct BatchWriter<'d, 'a, S> {
     object: &'d Object,
     /// Bytes of the object that are in memory: its text, and its stored bytes if the decoder has them.
     in_memory: usize,
-    /// Kinds of problems that were logged for this object.
-    logged: &'d mut Vec<&'static str>,
+    report: &'d mut ObjectReport,
     sender: &'d mut S,
     policy: EventPolicy,
-    pub(super) records: u64,
+    records: u64,
     /// Records that the filter dropped.
     dropped: u64,
-    pub(super) damaged: bool,
     /// The source is closed.
     pub(super) stopped: bool,
+}
+
+/// What was found in one object, in all windows of it.
+#[derive(Debug, Default)]
+pub(super) struct ObjectReport {
+    /// Kinds of problems that were logged.
+    logged: Vec<&'static str>,
+    pub(super) records: u64,
+    pub(super) damaged: bool,
+    /// Sound values that are not records, and what the first one appears to be.
+    pub(super) not_a_log: u64,
+    shape: String,
+    /// Memory for unescaped strings, in bytes.
+    buffer: usize,
+}
+
+impl ObjectReport {
+    /// Counts and logs the values of `object` that are not records.
+    pub(super) fn finish(self, object: &Object, metrics: &Metrics, log: &Log) {
+        if self.not_a_log == 0 {
+            return;
+        }
+        metrics.skipped_not_a_log.add(1);
+        let (name, shape) = (Escaped(&object.name), self.shape);
+        let line = match (self.records, self.not_a_log) {
+            (0, _) => format!("{name}: no CloudTrail record; it appears to hold {shape}; skipped"),
+            (_, 1) => format!("{name}: {shape} among the records is skipped"),
+            (_, n) => format!(
+                "{name}: {n} values among the records, which are no records, are skipped; the first is {shape}"
+            ),
+        };
+        log.limited("not_a_log", Severity::Warning, line);
+    }
 }
 
 impl<'d, 'a, S: BatchSender> BatchWriter<'d, 'a, S> {
@@ -41,23 +73,22 @@ impl<'d, 'a, S: BatchSender> BatchWriter<'d, 'a, S> {
         decoder: &'d mut Decoder<'a>,
         object: &'d Object,
         in_memory: usize,
-        logged: &'d mut Vec<&'static str>,
+        report: &'d mut ObjectReport,
         sender: &'d mut S,
     ) -> Self {
         let policy = EventPolicy {
             insights: decoder.limits.insights,
-            file_time: object_key::time(&object.name).and_then(timestamp::nanoseconds),
+            fallback_time: object_key::time(&object.name).and_then(timestamp::nanoseconds),
         };
         BatchWriter {
             decoder,
             object,
             in_memory,
-            logged,
+            report,
             sender,
             policy,
             records: 0,
             dropped: 0,
-            damaged: false,
             stopped: false,
         }
     }
@@ -65,6 +96,7 @@ impl<'d, 'a, S: BatchSender> BatchWriter<'d, 'a, S> {
     /// Adds the records to the metrics.
     pub(super) fn finish(self) {
         self.decoder.metrics.records.add(self.records);
+        self.report.records += self.records;
         if self.dropped > 0 {
             self.decoder.metrics.skipped_dropped.add(self.dropped);
         }
@@ -72,10 +104,10 @@ impl<'d, 'a, S: BatchSender> BatchWriter<'d, 'a, S> {
 
     /// Logs a problem, once of each kind for the object.
     fn log(&mut self, kind: &'static str, problem: &str) {
-        if self.logged.contains(&kind) {
+        if self.report.logged.contains(&kind) {
             return;
         }
-        self.logged.push(kind);
+        self.report.logged.push(kind);
         let name = Escaped(&self.object.name);
         let line = format_args!("{name}: {problem}");
         self.decoder.log.limited(kind, Severity::Error, line);
@@ -85,7 +117,7 @@ impl<'d, 'a, S: BatchSender> BatchWriter<'d, 'a, S> {
     /// continue.
     #[cold]
     fn acquire_memory(&mut self, len: usize) -> bool {
-        let bytes = self.in_memory + len + self.decoder.batch.capacity_bytes();
+        let bytes = self.in_memory + self.report.buffer + len + self.decoder.batch.capacity_bytes();
         self.stopped |= !self.sender.acquire_memory(bytes as u64);
         !self.stopped
     }
@@ -103,13 +135,17 @@ impl<S: BatchSender> RecordSink for BatchWriter<'_, '_, S> {
         self.decoder.batch.tapes()
     }
 
-    fn record(&mut self, text: &[u8], tape: TapeSpan) -> bool {
+    fn record(&mut self, text: &[u8], tape: TapeSpan, time: Option<u64>) -> bool {
         self.records += 1;
         if text.len() > LONG_RECORD && !self.acquire_memory(text.len()) {
             return false;
         }
         let metrics = self.decoder.metrics;
-        match self.decoder.batch.push(text, tape, self.policy) {
+        let policy = EventPolicy {
+            fallback_time: time.or(self.policy.fallback_time),
+            ..self.policy
+        };
+        match self.decoder.batch.push(text, tape, policy) {
             RecordOutcome::Event => self.flush_if_full(),
             RecordOutcome::Dropped => self.dropped += 1,
             RecordOutcome::Insight => metrics.skipped_insight.add(1),
@@ -118,11 +154,29 @@ impl<S: BatchSender> RecordSink for BatchWriter<'_, '_, S> {
                 metrics.skipped_no_time.add(1);
                 self.log(
                     "no_time",
-                    "a record without a time is skipped: it has no eventTime, and the file's name has none either",
+                    "a record without a time is skipped: it has no eventTime, and neither what is around it nor the file's name has a time",
                 );
             }
         }
         !self.stopped
+    }
+
+    #[cold]
+    fn not_a_log(&mut self, value: NotALog<'_>) {
+        if self.report.not_a_log == 0 {
+            self.report.shape = match value {
+                NotALog::Object(text, span) => shape::of_object(self.tapes().tape(span, text)),
+                NotALog::Text => "another log's text".to_owned(),
+                NotALog::Value => "JSON without objects".to_owned(),
+            };
+        }
+        self.report.not_a_log += 1;
+    }
+
+    #[cold]
+    fn acquire_buffer(&mut self, bytes: usize) -> bool {
+        self.report.buffer = self.report.buffer.max(bytes);
+        self.acquire_memory(0)
     }
 
     fn cancelled(&self) -> bool {
@@ -130,7 +184,7 @@ impl<S: BatchSender> RecordSink for BatchWriter<'_, '_, S> {
     }
 
     fn damage(&mut self, damage: Damage) {
-        self.damaged = true;
+        self.report.damaged = true;
         let metrics = self.decoder.metrics;
         let (counter, kind, problem) = match damage {
             Damage::Unbalanced => (

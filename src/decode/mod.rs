@@ -23,6 +23,7 @@
 mod batch_writer;
 pub mod gzip;
 pub mod records;
+mod shape;
 mod window;
 
 use std::fs::File;
@@ -31,7 +32,7 @@ use std::io::{self, BufReader, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use self::batch_writer::BatchWriter;
+use self::batch_writer::{BatchWriter, ObjectReport};
 use self::gzip::Inflater;
 use self::records::RecordReader;
 use self::window::WINDOW;
@@ -89,6 +90,8 @@ pub struct Decoder<'a> {
     inflater: Option<Inflater>,
     stored: Vec<u8>,
     window: Vec<u8>,
+    /// Strings that are records.
+    unescaped: Vec<u8>,
     /// The batch that is being filled. Small objects share one.
     pub batch: Batch,
 }
@@ -112,6 +115,7 @@ impl<'a> Decoder<'a> {
             inflater: None,
             stored: Vec::new(),
             window: Vec::new(),
+            unescaped: Vec::new(),
             batch,
         }
     }
@@ -144,6 +148,7 @@ impl<'a> Decoder<'a> {
         self.inflater = None;
         self.stored = Vec::new();
         self.window = Vec::new();
+        self.unescaped = Vec::new();
     }
 
     fn decode_file(
@@ -198,9 +203,12 @@ impl<'a> Decoder<'a> {
         let limit = usize::try_from(self.limits.max_object_bytes).unwrap_or(usize::MAX);
         let mut inflater = self.inflater.take().unwrap_or_default();
         let inflated = match inflater.inflate_single_member(stored, limit.min(WHOLE_TEXT)) {
+            // The stream has a layer more.
+            Some(text) if gzip::is_gzip(text) => false,
             Some(text) => {
                 self.count_bytes(stored.len() as u64, text.len() as u64);
-                self.decode_text(object, text, in_memory, sender);
+                let report = self.decode_text(object, text, in_memory, sender);
+                report.finish(object, self.metrics, self.log);
                 true
             }
             None => false,
@@ -227,34 +235,41 @@ impl<'a> Decoder<'a> {
             return Err(self.too_large());
         }
         self.count_bytes(len as u64, len as u64);
-        let valid = self.decode_text(object, text, len, sender);
+        let report = self.decode_text(object, text, len, sender);
+        let empty = text.trim_ascii().is_empty();
+        // Otherwise a record, or an undamaged list without any.
+        let invalid = report.records == 0 && (report.damaged || report.not_a_log > 0 || empty);
         // An error page of a proxy, for example, or an empty file.
-        if !valid && object.name.ends_with(".gz") {
+        if invalid && object.name.ends_with(".gz") {
             return Err(ObjectError {
                 kind: ErrorKind::Gzip,
                 cause: "is no gzip data, as its name says, and has no record".to_owned(),
                 outcome: "skipped",
             });
         }
+        report.finish(object, self.metrics, self.log);
         Ok(())
     }
 
-    /// Decodes the whole text of an object. Returns whether it has a record, or an undamaged list without any.
+    /// Decodes the whole text of an object.
     fn decode_text(
         &mut self,
         object: &Object,
         text: &[u8],
         in_memory: usize,
         sender: &mut impl BatchSender,
-    ) -> bool {
-        let mut reader = RecordReader::new(self.scanner);
-        let mut logged = Vec::new();
-        let mut writer = BatchWriter::new(self, object, in_memory, &mut logged, sender);
+    ) -> ObjectReport {
+        let mut reader = self.record_reader();
+        let mut report = ObjectReport::default();
+        let mut writer = BatchWriter::new(self, object, in_memory, &mut report, sender);
         reader.feed(text, true, &mut writer);
-        let empty = text.trim_ascii().is_empty();
-        let valid = writer.records > 0 || !(writer.damaged || empty);
         writer.finish();
-        valid
+        self.unescaped = reader.into_buffer();
+        report
+    }
+
+    fn record_reader(&mut self) -> RecordReader {
+        RecordReader::new(self.scanner).with_buffer(std::mem::take(&mut self.unescaped))
     }
 
     fn count_bytes(&mut self, stored: u64, text: u64) {

@@ -2,9 +2,9 @@
 #![forbid(unsafe_code)]
 
 use std::cell::Cell;
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead, BufReader, Read};
 
-use super::batch_writer::BatchWriter;
+use super::batch_writer::{BatchWriter, ObjectReport};
 use super::gzip::{self, MultiMemberReader};
 use super::records::{MAX_RECORD, RecordReader};
 use super::{BatchSender, Decoder, ObjectError, SMALL};
@@ -13,6 +13,12 @@ use crate::object::Object;
 
 /// Initial size of the window, in bytes. It doubles for a record that does not fit.
 pub(super) const WINDOW: usize = 1 << 20;
+
+/// gzip layers that are unpacked: Firehose packs what CloudWatch Logs has packed already.
+const MAX_LAYERS: usize = 3;
+
+/// Buffer of a layer, in bytes. Larger reads bypass it.
+const LAYER_BUFFER: usize = 64 << 10;
 
 /// Factor from a record's length in the window to the memory that it uses, with its tape and its copy in a batch.
 const RECORD_COST: usize = 4;
@@ -24,30 +30,42 @@ impl Decoder<'_> {
     pub(super) fn decode_in_windows(
         &mut self,
         object: &Object,
-        mut stored: impl BufRead,
+        stored: impl BufRead,
         sender: &mut impl BatchSender,
     ) -> Result<(), ObjectError> {
+        let (stored_bytes, exceeded) = (&Cell::new(0), &Cell::new(false));
+        let mut stream = TextStream {
+            text: Box::new(CountingReader {
+                inner: stored,
+                count: stored_bytes,
+            }),
+            error_kind: ErrorKind::Read,
+            stored_bytes,
+            exceeded,
+        };
+        for _ in 0..MAX_LAYERS {
+            match is_gzip(&mut stream.text) {
+                Ok(true) => stream = stream.unpacked(self.limits.max_object_bytes),
+                Ok(false) => break,
+                // There is no text before it.
+                Err(error) => {
+                    self.count_bytes(stored_bytes.take(), 0);
+                    return Err(self.stream_error(&stream, &error));
+                }
+            }
+        }
         let mut window = std::mem::take(&mut self.window);
-        let is_gzip = stored.fill_buf().map(gzip::is_gzip);
-        let stored_bytes = &Cell::new(0);
-        let stored = CountingReader {
-            inner: stored,
-            count: stored_bytes,
-        };
-        let mut stream = match is_gzip {
-            Ok(true) => TextStream {
-                text: &mut MultiMemberReader::new(stored),
-                error_kind: ErrorKind::Gzip,
-                stored_bytes,
-            },
-            // An error occurs again at the next read.
-            _ => TextStream {
-                text: &mut { stored },
-                error_kind: ErrorKind::Read,
-                stored_bytes,
-            },
-        };
-        let result = self.decode_stream(object, &mut stream, &mut window, sender);
+        let mut reader = self.record_reader();
+        let mut report = ObjectReport::default();
+        let result = self.decode_stream(
+            object,
+            &mut stream,
+            &mut window,
+            (&mut reader, &mut report),
+            sender,
+        );
+        report.finish(object, self.metrics, self.log);
+        self.unescaped = reader.into_buffer();
         // A window that grew for a huge record is freed.
         if window.len() <= SMALL {
             self.window = window;
@@ -60,10 +78,9 @@ impl Decoder<'_> {
         object: &Object,
         stream: &mut TextStream<'_>,
         window: &mut Vec<u8>,
+        (reader, report): (&mut RecordReader, &mut ObjectReport),
         sender: &mut impl BatchSender,
     ) -> Result<(), ObjectError> {
-        let mut reader = RecordReader::new(self.scanner);
-        let mut logged = Vec::new();
         let mut result = Ok(());
         let (mut filled, mut total) = (0, 0_u64);
         if window.is_empty() {
@@ -81,18 +98,18 @@ impl Decoder<'_> {
                     }
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                     Err(error) => {
-                        result = Err(incomplete(stream.error_kind, &error));
+                        result = Err(self.stream_error(stream, &error));
                         end = true;
                     }
                 }
             }
-            if total > self.limits.max_object_bytes {
+            if total > self.limits.max_object_bytes || stream.exceeded.get() {
                 return Err(self.too_large());
             }
             if sender.closed() {
                 return Ok(());
             }
-            let mut writer = BatchWriter::new(self, object, window.len(), &mut logged, sender);
+            let mut writer = BatchWriter::new(self, object, window.len(), report, sender);
             let used = reader.feed(&window[..filled], end, &mut writer);
             let stopped = writer.stopped;
             writer.finish();
@@ -112,15 +129,51 @@ impl Decoder<'_> {
             }
         }
     }
+
+    fn stream_error(&self, stream: &TextStream<'_>, error: &io::Error) -> ObjectError {
+        match stream.exceeded.get() {
+            true => self.too_large(),
+            false => incomplete(stream.error_kind, error),
+        }
+    }
 }
 
 /// The text of an object as a stream.
 struct TextStream<'a> {
-    text: &'a mut dyn Read,
+    text: Box<dyn BufRead + 'a>,
     /// Kind of an error while reading the text.
     error_kind: ErrorKind,
     /// Stored bytes read and not yet added to the metrics.
     stored_bytes: &'a Cell<u64>,
+    /// Whether a layer has more bytes than an object may have.
+    exceeded: &'a Cell<bool>,
+}
+
+impl<'a> TextStream<'a> {
+    /// The content of the gzip data that this text is.
+    fn unpacked(self, max_bytes: u64) -> Self {
+        let unpacked = LimitedReader {
+            inner: MultiMemberReader::new(self.text),
+            left: max_bytes.saturating_add(1),
+            exceeded: self.exceeded,
+        };
+        TextStream {
+            text: Box::new(BufReader::with_capacity(LAYER_BUFFER, unpacked)),
+            error_kind: ErrorKind::Gzip,
+            ..self
+        }
+    }
+}
+
+/// Whether the text of `stream` is gzip data.
+fn is_gzip(stream: &mut impl BufRead) -> io::Result<bool> {
+    loop {
+        match stream.fill_buf() {
+            Ok(start) => return Ok(gzip::is_gzip(start)),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 fn incomplete(kind: ErrorKind, error: &io::Error) -> ObjectError {
@@ -132,6 +185,29 @@ fn incomplete(kind: ErrorKind, error: &io::Error) -> ObjectError {
         kind,
         cause: format!("{problem} ({error})"),
         outcome: "the records before that are delivered",
+    }
+}
+
+/// Limits the bytes of a gzip layer. A layer inside of another one may be zeros that are skipped, and never reach the
+/// window.
+struct LimitedReader<'a, R> {
+    inner: R,
+    left: u64,
+    exceeded: &'a Cell<bool>,
+}
+
+impl<R: Read> Read for LimitedReader<'_, R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if self.left == 0 {
+            self.exceeded.set(true);
+            return Err(io::Error::other("too much text"));
+        }
+        let len = out
+            .len()
+            .min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        let read = self.inner.read(&mut out[..len])?;
+        self.left -= read as u64;
+        Ok(read)
     }
 }
 

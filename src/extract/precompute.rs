@@ -120,7 +120,7 @@ mod tests {
             };
             let policy = EventPolicy {
                 insights: false,
-                file_time: Some(0),
+                fallback_time: Some(0),
             };
             batch.push(text.as_bytes(), tape, policy);
         }

@@ -14,10 +14,72 @@ pub fn unescape(inside: &[u8], out: &mut Vec<u8>) {
     let mut rest = inside;
     while let Some(backslash) = memchr(b'\\', rest) {
         push_lossy(&rest[..backslash], out);
-        let escape = &rest[backslash..];
-        rest = &escape[push_escape(escape, out)..];
+        let escape = Escape::parse(&rest[backslash..]);
+        out.extend_from_slice(escape.text());
+        rest = &rest[backslash + escape.read..];
     }
     push_lossy(rest, out);
+}
+
+/// The text of a string, written to `buffer`; `inside` is the text between its quotes. Never longer than `inside`,
+/// because invalid UTF-8 stays as it is.
+///
+/// For strings that are JSON themselves, where every quote is escaped. A buffer that grows and never shrinks is zeroed
+/// once and not for every string.
+pub(crate) fn unescape_into<'b>(inside: &[u8], buffer: &'b mut Vec<u8>) -> &'b [u8] {
+    const WORD: usize = 8;
+    if buffer.len() < inside.len() + WORD {
+        buffer.resize(inside.len() + WORD, 0);
+    }
+    let (mut read, mut written) = (0, 0);
+    while let Some(word) = inside[read..].first_chunk::<WORD>() {
+        // Copied whole: what is behind a backslash is overwritten.
+        buffer[written..written + WORD].copy_from_slice(word);
+        let plain = match first_backslash(u64::from_le_bytes(*word)) {
+            None => {
+                read += WORD;
+                written += WORD;
+                continue;
+            }
+            Some(plain) => plain,
+        };
+        read += plain;
+        written += plain;
+        let escaped = inside
+            .get(read + 1)
+            .map_or(0, |&byte| SIMPLE_ESCAPES[usize::from(byte)]);
+        if escaped != 0 {
+            buffer[written] = escaped;
+            read += 2;
+            written += 1;
+            continue;
+        }
+        let escape = Escape::parse(&inside[read..]);
+        buffer[written..written + escape.len].copy_from_slice(escape.text());
+        read += escape.read;
+        written += escape.len;
+    }
+    while let Some(&byte) = inside.get(read) {
+        let escape = match byte {
+            b'\\' => Escape::parse(&inside[read..]),
+            byte => Escape::byte(byte, 1),
+        };
+        buffer[written..written + escape.len].copy_from_slice(escape.text());
+        read += escape.read;
+        written += escape.len;
+    }
+    &buffer[..written]
+}
+
+/// Position of the first backslash among the eight bytes, the lowest first.
+#[inline]
+fn first_backslash(word: u64) -> Option<usize> {
+    const LOW: u64 = u64::from_le_bytes([0x01; 8]);
+    const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
+    // Zero bytes; a borrow gives false ones, but only behind the first.
+    let differences = word ^ u64::from_le_bytes([b'\\'; 8]);
+    let zeros = differences.wrapping_sub(LOW) & !differences & HIGH;
+    (zeros != 0).then(|| zeros.trailing_zeros() as usize / 8)
 }
 
 /// The text of a string; see [`unescape`].
@@ -79,41 +141,66 @@ pub(crate) fn string_len(text: &[u8]) -> Option<usize> {
     }
 }
 
-/// Appends the character that the escape at the start of `text` stands for; returns the escape's length.
-fn push_escape(text: &[u8], out: &mut Vec<u8>) -> usize {
-    let byte = match text.get(1) {
-        Some(b'"') => b'"',
-        Some(b'\\') => b'\\',
-        Some(b'/') => b'/',
-        Some(b'b') => 0x08,
-        Some(b'f') => 0x0c,
-        Some(b'n') => b'\n',
-        Some(b'r') => b'\r',
-        Some(b't') => b'\t',
-        Some(b'u') => return push_unicode_escape(text, out),
-        _ => {
-            out.push(b'\\');
-            return 1;
-        }
-    };
-    out.push(byte);
-    2
+/// The characters that the escapes of two characters stand for; 0 for others.
+static SIMPLE_ESCAPES: [u8; 256] = {
+    let mut escapes = [0; 256];
+    let pairs = *b"\"\"\\\\//b\x08f\x0cn\nr\rt\t";
+    let mut at = 0;
+    while at < pairs.len() {
+        escapes[pairs[at] as usize] = pairs[at + 1];
+        at += 2;
+    }
+    escapes
+};
+
+/// An escape: its length, and the character that it stands for, in UTF-8.
+struct Escape {
+    read: usize,
+    utf8: [u8; 4],
+    len: usize,
 }
 
-/// `\uXXXX`, or two of them that are a surrogate pair.
-fn push_unicode_escape(text: &[u8], out: &mut Vec<u8>) -> usize {
-    let Some(first) = code_unit(text) else {
-        out.push(b'\\');
-        return 1;
-    };
-    let second = code_unit(&text[6..]).filter(|_| (0xd800..0xdc00).contains(&first));
-    let (code, len) = match second {
-        Some(low @ 0xdc00..0xe000) => (0x1_0000 + ((first - 0xd800) << 10) + (low - 0xdc00), 12),
-        _ => (first, 6),
-    };
-    let character = char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER);
-    out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
-    len
+impl Escape {
+    /// The escape that `text` starts with. The backslash of an unknown one stands for itself.
+    fn parse(text: &[u8]) -> Self {
+        match text.get(1) {
+            Some(b'u') => Escape::unicode(text),
+            Some(&byte) if SIMPLE_ESCAPES[usize::from(byte)] != 0 => {
+                Escape::byte(SIMPLE_ESCAPES[usize::from(byte)], 2)
+            }
+            _ => Escape::byte(b'\\', 1),
+        }
+    }
+
+    fn byte(byte: u8, read: usize) -> Self {
+        Escape {
+            read,
+            utf8: [byte, 0, 0, 0],
+            len: 1,
+        }
+    }
+
+    /// `\uXXXX`, or two of them that are a surrogate pair.
+    fn unicode(text: &[u8]) -> Self {
+        let Some(first) = code_unit(text) else {
+            return Escape::byte(b'\\', 1);
+        };
+        let second = code_unit(&text[6..]).filter(|_| (0xd800..0xdc00).contains(&first));
+        let (code, read) = match second {
+            Some(low @ 0xdc00..0xe000) => {
+                (0x1_0000 + ((first - 0xd800) << 10) + (low - 0xdc00), 12)
+            }
+            _ => (first, 6),
+        };
+        let character = char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER);
+        let mut utf8 = [0; 4];
+        let len = character.encode_utf8(&mut utf8).len();
+        Escape { read, utf8, len }
+    }
+
+    fn text(&self) -> &[u8] {
+        &self.utf8[..self.len]
+    }
 }
 
 /// The UTF-16 code unit of the `\uXXXX` that `text` starts with.
@@ -128,8 +215,25 @@ fn code_unit(text: &[u8]) -> Option<u32> {
 mod tests {
     use super::*;
 
+    /// The text of a string; [`unescape_into`] must give the same at every offset in a word.
     fn text(inside: &[u8]) -> String {
-        String::from_utf8(unescaped(inside)).expect("always UTF-8")
+        let text = String::from_utf8(unescaped(inside)).expect("always UTF-8");
+        let mut buffer = Vec::new();
+        for shift in 0..9 {
+            let shifted = [&b"12345678"[..shift], inside].concat();
+            let unescaped = unescape_into(&shifted, &mut buffer);
+            let unescaped = String::from_utf8_lossy(unescaped);
+            assert_eq!(unescaped[shift..], text, "shifted by {shift}");
+        }
+        text
+    }
+
+    #[test]
+    fn a_string_unescaped_into_a_buffer_keeps_invalid_utf8() {
+        let mut buffer = vec![b'x'; 100];
+        let unescaped = unescape_into(b"a\xff\\u00e9\xe2\x82b\\\"", &mut buffer);
+        assert_eq!(unescaped, b"a\xff\xc3\xa9\xe2\x82b\"");
+        assert_eq!(unescape_into(b"", &mut buffer), b"");
     }
 
     #[test]

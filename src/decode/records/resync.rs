@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use super::reader::{Context, RecordReader, StepResult, Window};
-use super::wrapper::{looks_like_record, may_precede_record};
+use super::reader::{ArrayKind, Context, RecordReader, StepResult, Window};
+use super::wrapper::{ObjectKind, classify, looks_like_record, may_precede_record};
 use super::{Damage, MAX_RECORD, RecordSink};
-use crate::json::Scan;
+use crate::json::{Scan, Tape};
 
 /// Highest ratio of bytes scanned without finding a record to bytes read, beyond [`FREE_WASTE`].
 /// Only a file made for it needs more.
@@ -56,6 +56,7 @@ impl RecordReader {
     /// scanned.
     pub(super) fn start_resync(&mut self, text: &[u8], at: usize, wasted: usize) -> StepResult {
         self.wasted += wasted as u64;
+        self.line_time = None;
         self.resync = Some(Resync {
             damage: match text.len() - at < MAX_RECORD {
                 true => Damage::Unbalanced,
@@ -88,8 +89,8 @@ impl RecordReader {
             SearchResult::Record(start) => {
                 sink.damage(resync.damage);
                 self.resync = None;
-                if let Context::Wrapper { .. } = self.context {
-                    self.context = Context::Array { wrapped: true };
+                if let Context::Wrapper { kind, .. } = self.context {
+                    self.context = Context::Array(kind);
                 }
                 StepResult::Continue(start)
             }
@@ -142,7 +143,7 @@ impl RecordReader {
             } = scan
             {
                 let object = &text[start..start + len];
-                let is_record = looks_like_record(sink.tapes().tape(tape, object));
+                let is_record = self.is_resync_target(sink.tapes().tape(tape, object));
                 sink.tapes().discard(tape);
                 if is_record && (is_separated || !separated) {
                     return SearchResult::Record(start);
@@ -157,6 +158,25 @@ impl RecordReader {
             }
         }
         SearchResult::None
+    }
+
+    /// Whether the search ends at this object.
+    fn is_resync_target(&self, tape: Tape<'_>) -> bool {
+        match self.context {
+            // Objects inside a damaged record may look like anything else.
+            Context::Array(ArrayKind::Records)
+            | Context::Wrapper {
+                kind: ArrayKind::Records,
+                ..
+            } => looks_like_record(tape),
+            _ => match classify(tape) {
+                ObjectKind::Record
+                | ObjectKind::Detail(..)
+                | ObjectKind::Wrapper(ArrayKind::Strings, _) => true,
+                ObjectKind::Text(_) => self.reads_strings,
+                _ => false,
+            },
+        }
     }
 
     /// Number of bytes that a scan from `at` read.

@@ -8,7 +8,9 @@ use crate::json::{MAX_CONTAINERS, Scanner};
 struct Collected {
     tapes: TapeBuffer,
     records: Vec<String>,
+    times: Vec<Option<u64>>,
     damage: Vec<Damage>,
+    not_a_log: usize,
 }
 
 impl RecordSink for Collected {
@@ -16,10 +18,15 @@ impl RecordSink for Collected {
         &mut self.tapes
     }
 
-    fn record(&mut self, text: &[u8], _: TapeSpan) -> bool {
+    fn record(&mut self, text: &[u8], _: TapeSpan, time: Option<u64>) -> bool {
+        self.times.push(time);
         self.records
             .push(String::from_utf8_lossy(text).into_owned());
         true
+    }
+
+    fn not_a_log(&mut self, _: NotALog<'_>) {
+        self.not_a_log += 1;
     }
 
     fn damage(&mut self, damage: Damage) {
@@ -29,15 +36,27 @@ impl RecordSink for Collected {
 
 /// Reads `text` whole and in windows of every size, and checks that all results are the same.
 fn read(text: &str) -> (Vec<String>, Vec<Damage>) {
-    let whole = read_in_windows(text, text.len());
+    let (records, damage, _) = read_all(text);
+    (records, damage)
+}
+
+/// As [`read`], with the number of values that are not records.
+fn read_all(text: &str) -> (Vec<String>, Vec<Damage>, usize) {
+    let whole = read_timed(text, text.len());
     for size in 1..text.len() {
-        let windows = read_in_windows(text, size);
+        let windows = read_timed(text, size);
         assert_eq!(windows, whole, "in windows of {size} bytes: {text}");
     }
-    whole
+    let (records, _, damage, not_a_log) = whole;
+    (records, damage, not_a_log)
 }
 
 fn read_in_windows(text: &str, size: usize) -> (Vec<String>, Vec<Damage>) {
+    let (records, _, damage, _) = read_timed(text, size);
+    (records, damage)
+}
+
+fn read_timed(text: &str, size: usize) -> (Vec<String>, Vec<Option<u64>>, Vec<Damage>, usize) {
     let mut found = Collected::default();
     let mut reader = RecordReader::new(Scanner::default());
     let (mut start, mut end) = (0, 0);
@@ -46,7 +65,7 @@ fn read_in_windows(text: &str, size: usize) -> (Vec<String>, Vec<Damage>) {
         let window = &text.as_bytes()[start..end];
         start += reader.feed(window, end == text.len(), &mut found);
     }
-    (found.records, found.damage)
+    (found.records, found.times, found.damage, found.not_a_log)
 }
 
 fn record(number: u32) -> String {
@@ -184,7 +203,296 @@ fn a_record_may_have_a_key_named_records() {
         }
     }
     let bare = r#"{"a":1,"Records":null}"#.to_string();
-    assert_eq!(read(&format!("[{bare}]")), (vec![bare], vec![]));
+    let listed = format!(r#"{{"Records":[{bare}]}}"#);
+    assert_eq!(read(&listed), (vec![bare.clone()], vec![]));
+    // Outside of a list of records, an object without a record's key is no record.
+    assert_eq!(read_all(&format!("[{bare}]")), (vec![], vec![], 1));
+}
+
+/// A string with this text; each quote and backslash is escaped.
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+fn log_events(numbers: std::ops::Range<u32>) -> String {
+    let event = |number| {
+        let message = quoted(&record(number));
+        format!(r#"{{"id":"{number}","timestamp":{number}000,"message":{message}}}"#)
+    };
+    numbers.map(event).collect::<Vec<_>>().join(",")
+}
+
+fn envelope(numbers: std::ops::Range<u32>) -> String {
+    let events = log_events(numbers);
+    format!(
+        r#"{{"messageType":"DATA_MESSAGE","owner":"1","subscriptionFilters":["a"],"logEvents":[{events}]}}"#
+    )
+}
+
+#[test]
+fn records_in_strings_are_read_from_every_kind_of_container() {
+    let all = records(0..3);
+    let lookup = |number| {
+        let text = quoted(&record(number));
+        format!(r#"{{"EventId":"x","EventTime":1.5,"CloudTrailEvent":{text},"Resources":[]}}"#)
+    };
+    let lookups = [0, 1, 2].map(lookup);
+    let events = log_events(0..3);
+    for text in [
+        envelope(0..3),
+        [envelope(0..1), envelope(1..1), envelope(1..3)].concat(),
+        [envelope(0..1), envelope(1..3)].join("\n"),
+        format!("[{}]", [envelope(0..1), envelope(1..3)].join(" , ")),
+        format!(r#"{{"logEvents":[{events}],"messageType":"DATA_MESSAGE"}}"#),
+        format!(r#"{{"log\u0045vents":[{events}],"x":{{"logEvents":[1]}}}}"#),
+        format!(r#" {{ "messageType" : "DATA_MESSAGE" , "logEvents" : [ {events} ] , "a":1}} "#),
+        format!(r#"{{"Events":[{}]}}"#, lookups.join(",\n")),
+        format!(r#"{{"NextToken":"x","Events":[{}]}}"#, lookups.join(",")),
+        format!(r#"{{"a":[],"Events":[{}]}}"#, lookups.join(",")),
+        format!("[{}]", lookups.join(",")),
+        lookups.join("\n"),
+        format!("[{}]", [0, 1, 2].map(|n| quoted(&record(n))).join(",")),
+        [0, 1, 2]
+            .map(|n| format!("2026-01-14T12:00:00.000Z {}\n", record(n)))
+            .concat(),
+    ] {
+        assert_eq!(read_all(&text), (all.clone(), vec![], 0), "{text}");
+    }
+}
+
+#[test]
+fn containers_give_a_time_of_last_resort() {
+    let times = |text: &str| read_timed(text, 7).1;
+    assert_eq!(
+        times(&envelope(1..3)),
+        [Some(1_000_000_000), Some(2_000_000_000)]
+    );
+    let text = quoted(&record(0));
+    for (time, expected) in [
+        ("1.5", Some(1_500_000_000)),
+        ("1768392000", Some(1_768_392_000_000_000_000)),
+        (
+            r#""2026-01-14T13:00:00+01:00""#,
+            Some(1_768_392_000_000_000_000),
+        ),
+        ("-1", None),
+        ("1e9", None),
+        ("null", None),
+        ("99999999999999999999", None),
+    ] {
+        let object = format!(r#"{{"EventTime":{time},"CloudTrailEvent":{text}}}"#);
+        assert_eq!(times(&object), [expected], "{time}");
+    }
+    let lines = format!("2026-01-14T12:00:00Z {0}\n{0}\n", record(0));
+    assert_eq!(times(&lines), [Some(1_768_392_000_000_000_000), None]);
+}
+
+#[test]
+fn envelopes_inside_records_are_parts_of_them() {
+    let inner = envelope(5..6);
+    let lookup = format!(r#"{{"CloudTrailEvent":{}}}"#, quoted(&record(6)));
+    let all: Vec<_> = [&inner, &lookup, &quoted(&inner)]
+        .map(|inner| record(0).replace("\"n\"", &format!("\"requestParameters\":{inner},\"n\"")))
+        .to_vec();
+    let strings: Vec<_> = all
+        .iter()
+        .map(|text| format!(r#"{{"message":{}}}"#, quoted(text)))
+        .collect();
+    for text in [
+        format!(r#"{{"Records":[{}]}}"#, all.join(",")),
+        all.join("\n"),
+        format!(
+            r#"{{"messageType":"DATA_MESSAGE","logEvents":[{}]}}"#,
+            strings.join(",")
+        ),
+    ] {
+        assert_eq!(read_all(&text), (all.clone(), vec![], 0), "{text}");
+    }
+    // In a list of records, every object is a record.
+    let listed = format!(r#"{{"Records":[{inner},{lookup}]}}"#);
+    assert_eq!(read_all(&listed), (vec![inner, lookup], vec![], 0));
+    // A string of a string is not opened.
+    let twice = format!(r#"{{"message":{}}}"#, quoted(&envelope(0..1)));
+    assert_eq!(read_all(&twice), (vec![], vec![], 1));
+}
+
+#[test]
+fn control_messages_and_other_logs_are_no_damage() {
+    let probe = r#"{"messageType":"CONTROL_MESSAGE","logEvents":[{"id":"","timestamp":1,"message":"CWL CONTROL MESSAGE: x"}]}"#;
+    assert_eq!(read_all(probe), (vec![], vec![], 0));
+    let reversed = r#"{"logEvents":[{"message":"CWL CONTROL MESSAGE: x"}],"messageType":"CONTROL_\u004dESSAGE"}"#;
+    assert_eq!(
+        read_all(&[probe, &envelope(0..1), reversed].concat()),
+        (records(0..1), vec![], 0)
+    );
+    for (message, not_a_log) in [
+        ("START RequestId: x", 1),
+        ("", 1),
+        ("[INFO] {\"eventTime\":1}", 1),
+        ("{not json", 1),
+        ("{\"level\":\"info\"}", 1),
+        ("{}", 1),
+        ("{\"detail-type\":\"x\",\"detail\":{\"a\":1}}", 1),
+    ] {
+        let event = format!(
+            r#"{{"id":"x","timestamp":1,"message":{}}}"#,
+            quoted(message)
+        );
+        let text = format!(
+            r#"{{"messageType":"DATA_MESSAGE","logEvents":[{},{event},{}]}}"#,
+            log_events(0..1),
+            log_events(1..2)
+        );
+        assert_eq!(
+            read_all(&text),
+            (records(0..2), vec![], not_a_log),
+            "{message}"
+        );
+    }
+    let other = "2026-01-14T12:00:00Z START {x} \"y\n2026-01-14T12:00:00Z\n";
+    let lines = format!("{other}2026-01-14T12:00:00Z {}\n{other}", record(0));
+    assert_eq!(read_all(&lines), (records(0..1), vec![], 4));
+    let same_line = format!("2026-01-14T12:00:00Z x{},{}", record(0), record(1));
+    assert_eq!(read_all(&same_line), (records(0..2), vec![], 1));
+}
+
+#[test]
+fn json_without_records_is_no_damage() {
+    for text in [
+        r#"{"a":1}"#,
+        "{}",
+        "[1]",
+        "[[1]]",
+        "\"text\"",
+        "null",
+        "-1.5",
+        r#"{"logEvents":5}"#,
+        r#"{"logEvents":[{"a":1}]}"#,
+        r#"{"detail-type":"x","detail":{"bucket":"b"}}"#,
+    ] {
+        assert_eq!(read_all(text), (vec![], vec![], 1), "{text}");
+    }
+    assert_eq!(read_all("[1,true,\"x\"]"), (vec![], vec![], 3));
+    // In a log, they are.
+    let text = format!("[1,{},2]", record(0));
+    assert_eq!(
+        read_all(&text),
+        (records(0..1), vec![Damage::NotAnObject; 2], 0)
+    );
+    assert_eq!(read_all("text"), (vec![], vec![Damage::NotAnObject], 0));
+}
+
+#[test]
+fn damage_in_a_container_of_strings_costs_what_it_is_in() {
+    let message = |text: &str| format!(r#"{{"id":"x","timestamp":1,"message":{}}}"#, quoted(text));
+    let cut = &record(5)[..50];
+    for (bad, damage) in [
+        (message(cut), Damage::CutOff),
+        (
+            r#"{"id":"x","message":"open}"#.to_owned(),
+            Damage::Unbalanced,
+        ),
+        (
+            r#"{"id":"x","message":"a"]}"#.to_owned(),
+            Damage::Unbalanced,
+        ),
+        (
+            r#"{"id":"x","message":"{\"eventVersion\":1""#.to_owned(),
+            Damage::Unbalanced,
+        ),
+        ("7".to_owned(), Damage::NotAnObject),
+    ] {
+        for text in [
+            format!(
+                r#"{{"messageType":"DATA_MESSAGE","logEvents":[{},{bad},{}]}}"#,
+                log_events(0..1),
+                log_events(1..3)
+            ),
+            format!(
+                r#"{{"Events":[{},{bad},{}]}}{}"#,
+                log_events(0..1),
+                log_events(1..2),
+                envelope(2..3)
+            ),
+        ] {
+            let (found, damaged, _) = read_all(&text);
+            let all = records(0..3);
+            assert!(
+                all.iter().all(|record| found.contains(record)),
+                "{text}: {found:?}"
+            );
+            assert_eq!(damaged, [damage], "{text}");
+        }
+    }
+    // A damaged head costs its envelope at most.
+    let bad = r#"{"messageType":"DATA_MESSAGE,"logEvents":[]}"#;
+    let text = [&envelope(0..1), bad, &envelope(1..2)].concat();
+    let (found, damaged, _) = read_all(&text);
+    assert!(
+        records(0..2).iter().all(|record| found.contains(record)),
+        "{found:?}"
+    );
+    assert!(!damaged.is_empty());
+    let lines = [
+        format!(r#"{{"detail-type":"x","detail":{}}}"#, record(0)),
+        r#"{"detail-type":"x","detail":{"eventVersion":"}}"#.to_owned(),
+        format!(r#"{{"detail-type":"x","detail":{}}}"#, record(1)),
+    ];
+    assert_eq!(
+        read(&lines.join("\n")),
+        (records(0..2), vec![Damage::Unbalanced])
+    );
+}
+
+#[test]
+fn truncated_envelopes_deliver_their_whole_records() {
+    let whole = [envelope(0..2), envelope(2..3)].concat();
+    let ends: Vec<_> = whole.match_indices("}\"}").map(|(at, _)| at + 3).collect();
+    assert_eq!(ends.len(), 3);
+    for reversed in [false, true] {
+        let text = match reversed {
+            true => whole.replace(r#""messageType":"DATA_MESSAGE","#, ""),
+            false => whole.clone(),
+        };
+        for cut in 1..text.len() {
+            let (found, damaged) = read_in_windows(&text[..cut], cut);
+            let missing = whole.len() - text.len();
+            let complete = text[..cut].matches("}\"}").count();
+            assert_eq!(
+                found,
+                records(0..complete as u32),
+                "cut at {cut}, {missing}"
+            );
+            let sound = text[..cut].ends_with("}\"}]}");
+            assert_eq!(
+                damaged.len(),
+                usize::from(!sound),
+                "cut at {cut}: {damaged:?}"
+            );
+        }
+    }
+}
+
+/// Counts the bytes that are scanned, by the tapes' lengths and the work limits.
+#[test]
+fn nested_and_damaged_strings_take_bounded_time() {
+    let whole = |text: &str| read_in_windows(text, text.len());
+    // Each level of escapes doubles the backslashes, so strings in strings cannot be deep; wrappers in a string can.
+    let nested = format!(
+        "{}{}",
+        r#"{"a":1,"Records":["#.repeat(50_000),
+        "]}".repeat(50_000)
+    );
+    let events = vec![format!(r#"{{"message":{}}}"#, quoted(&nested)); 10].join(",");
+    let (found, damaged) = whole(&format!(r#"{{"Events":[{events},{}]}}"#, log_events(0..1)));
+    assert_eq!(found, records(0..1));
+    assert_eq!(damaged, [Damage::GivenUp; 10]);
+    // Objects without an end in each of many strings.
+    let open = r#"{"a":1,"b":[{"eventTime":"#.repeat(2_000);
+    let events = vec![format!(r#"{{"message":{}}}"#, quoted(&open)); 100].join(",");
+    let (found, damaged) = whole(&format!(r#"{{"Events":[{events},{}]}}"#, log_events(0..1)));
+    assert_eq!(found, records(0..1));
+    assert_eq!(damaged.len(), 100);
 }
 
 #[test]
