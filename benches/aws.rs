@@ -2,13 +2,19 @@
 //! after 30 ms.
 //!
 //! ```sh
-//! cargo bench --bench aws           # throughput with 1 and 32 concurrent downloads
-//! cargo bench --bench aws -- soak   # idle queue, time to close, memory; takes two minutes
+//! cargo bench --bench aws                  # throughput with 1 and 32 concurrent downloads
+//! cargo bench --bench aws -- cost [ROUNDS] # CPU and context switches of an object, beside bare clients
+//! cargo bench --bench aws -- soak          # idle queue, time to close, memory; takes two minutes
 //! ```
-//! The server shares the CPUs with the plugin; its CPU time is measured separately and subtracted.
+//! The server shares the CPUs with the plugin; its CPU time is measured separately and subtracted. `cost` runs what it
+//! measures in processes of their own instead. `CLOUDTRAIL_LIBRARY` names another library to measure.
 
 #[path = "aws/bucket.rs"]
 mod bucket;
+#[path = "aws/client.rs"]
+mod client;
+#[path = "aws/cost.rs"]
+mod cost;
 #[path = "aws/queue.rs"]
 mod queue;
 #[path = "aws/run.rs"]
@@ -17,10 +23,13 @@ mod run;
 mod server;
 #[path = "aws/soak.rs"]
 mod soak;
+#[path = "aws/tls.rs"]
+mod tls;
 #[path = "aws/usage.rs"]
 mod usage;
 
 use std::env;
+use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput};
@@ -52,13 +61,23 @@ enum Source {
 
 fn main() {
     prepare_environment();
-    let server = Server::start([
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        ["client", client, url, bucket, objects] => {
+            return client::run(client, url, bucket, objects);
+        }
+        ["cost", ref rest @ ..] => return cost::run(rest),
+        _ => {}
+    }
+    let buckets = [
         ("small", Bucket::new(400, 5)),
         ("many", Bucket::new(4_000, 5)),
         ("large", Bucket::new(16, 8_000)),
-    ])
-    .expect("a port of 127.0.0.1");
-    if env::args().any(|argument| argument == "soak") {
+    ];
+    let buckets = buckets.map(|(name, bucket)| (name, Arc::new(bucket)));
+    let server = Server::start(buckets, None).expect("a port of 127.0.0.1");
+    if arguments.contains(&"soak") {
         soak::run(&server);
         return;
     }
@@ -106,7 +125,7 @@ impl Case {
 
 fn measure(criterion: &mut Criterion, server: &Server, case: Case) -> Usage {
     let bucket = server.bucket(case.bucket);
-    let plugin = run::plugin(server, case.concurrency);
+    let plugin = run::plugin(&server.url(), case.concurrency);
     server.set_latency(case.latency);
     let mut group = criterion.benchmark_group(format!("{}/{}", case.name(), case.bucket));
     group.sampling_mode(SamplingMode::Flat);

@@ -6,6 +6,7 @@ import hashlib
 import json
 import pathlib
 import re
+import urllib.parse
 import zlib
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -76,6 +77,22 @@ for stored, text in texts():
             seed("pointer", pointer + b"\n" + record)
         for string in re.findall(rb'"((?:[^"\\]|\\.)*)"', record)[:40]:
             seed("text", string)
+
+STATEMENTS = (
+    {"Effect": "Allow", "Principal": {"AWS": ["*", "arn:aws:iam::444455556666:root"]}, "Action": "s3:*",
+     "Condition": {"ForAnyValue:StringLike": {"aws:PrincipalOrgPaths": "o-a1b2c3d4e5/*"}, "IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}},
+    {"Effect": "Allow", "NotPrincipal": "444455556666", "Condition": {"ArnLike": {"aws:SourceArn": "arn:aws:s3:::bucket"}}},
+    {"Effect": "Allow", "Action": ["iam:*", "*:Get*"], "Resource": ["arn:aws:iam::111122223333:role/app-*", "*"]},
+    {"Effect": "Allow", "NotAction": "iam:PassRole", "NotResource": "arn:aws:iam::*:user/${aws:username}"},
+    {"Effect": "Deny", "Action": "i?m:*", "Resource": "arn:*", "Condition": {}},
+)
+for number, statement in enumerate(STATEMENTS):
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    for parameters in (json.dumps({"policy": policy}), policy, urllib.parse.quote(policy), json.dumps(urllib.parse.quote_plus(policy))):
+        for request in (number, number + 1, 128 + number):
+            seed("policy", bytes([request]) + parameters.encode())
+seed("policy", b"\5" + b'{"principal":"*","action":"lambda:InvokeFunction","sourceArn":"arn:aws:sns:us-east-1:444455556666:t"}')
+seed("policy", b"\2" + b'{"policyArn":"arn:aws:iam::aws:policy/AdministratorAccess"}')
 
 for path in sorted((DATA / "notifications").iterdir()):
     seed("message", path.read_bytes())

@@ -55,6 +55,12 @@ pub(crate) fn push(bytes: &mut Vec<u8>, plugin_id: u32, timestamp: u64, payload:
     start
 }
 
+/// The timestamp of the event at `start`; 0 if `bytes` end before it.
+pub(crate) fn timestamp(bytes: &[u8], start: usize) -> u64 {
+    let bytes = bytes.get(start..).and_then(<[u8]>::first_chunk);
+    bytes.map_or(0, |bytes| u64::from_ne_bytes(*bytes))
+}
+
 /// Length of the event that its header declares, in bytes; `None` if `event` ends before that field.
 pub(crate) fn total_len(event: &[u8]) -> Option<usize> {
     let bytes = event.get(16..20)?.first_chunk()?;

@@ -210,6 +210,11 @@ known_keys! {
 }
 
 impl KnownKey {
+    /// Whether it is a key of the record itself, whose value is found when the record is decoded.
+    pub(crate) fn is_of_record(self) -> bool {
+        (self as usize) < RECORD_KEYS
+    }
+
     /// The key with this name in the object that is the value of `parent`, or in the record itself.
     pub(crate) fn find(parent: Option<KnownKey>, name: &[u8]) -> Option<KnownKey> {
         let group = PARENTS.iter().position(|&group| group == parent)?;
@@ -251,7 +256,7 @@ impl RecordIndex {
 
 /// The values of all known keys of one record, found group by group when needed.
 #[derive(Debug)]
-pub(crate) struct KeyTable {
+pub struct KeyTable {
     /// The entry of each key's value.
     entries: [u32; KnownKey::COUNT],
     /// One bit for each group whose values were found.

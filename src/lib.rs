@@ -28,7 +28,8 @@
 //! *Extraction* computes fields of an event. `extract` finds the record: in the live batch by the event's address, or, of
 //! a detached event, by scanning it again. `fields` declares all fields with their extractors. Values are cached while the
 //! event stays the same. Fields that rules use for most events are hot: decode threads precompute their values, through
-//! a trait of `batch` that `extract` implements and `ffi` passes to `source::open`, the composition root.
+//! a trait of `batch` that `extract` implements and `ffi` passes to `source::open`, the composition root. The filter of
+//! `dropEvents` takes the same way.
 //!
 //! # Layers
 //!
@@ -54,6 +55,7 @@
 //! | a field, or how it is computed | `fields`: a row in `table`, a function in `extractors` |
 //! | a key that fields read | `key_table` |
 //! | which fields are precomputed | `extract::field_usage` |
+//! | which events are dropped | `extract::event_filter` |
 //! | which records become events, and their time | `batch` |
 //! | a log format, or what counts as damage | `decode::records` |
 //! | which objects are read | `object_key`, `source` |
@@ -93,12 +95,15 @@ mod timestamp;
 /// Internals for the tests, benches and fuzz targets of this package. Not an interface: anything may change.
 #[doc(hidden)]
 pub mod testing {
-    pub use crate::batch::{Batch, EventPolicy, Precompute, RecordOutcome};
+    pub use crate::batch::{
+        Batch, EventFilter, EventPolicy, FingerprintKey, Precompute, RecordHooks, RecordOutcome,
+    };
     pub use crate::config::interval::Interval;
     pub use crate::config::parse as parse_config;
     pub use crate::decode::gzip::{Inflater, MultiMemberReader, is_gzip};
     pub use crate::decode::records::{Damage, RecordReader, RecordSink};
     pub use crate::decode::{BatchSender, Decoder, Limits, THREAD_BYTES};
+    pub use crate::extract::event_filter::compile as compile_filter;
     pub use crate::extract::field_usage::FieldUsage;
     pub use crate::extract::{Argument, ExtractedValue, Extractor};
     pub use crate::fields::{Arg, FIELDS, FieldType, Pattern, Pointer};

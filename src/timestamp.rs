@@ -44,6 +44,14 @@ pub(crate) fn now() -> i64 {
     })
 }
 
+/// The current time in nanoseconds since the epoch.
+pub(crate) fn now_nanoseconds() -> u64 {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
+    since_epoch.map_or(0, |since| {
+        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+    })
+}
+
 /// Converts seconds since the epoch to nanoseconds; `None` if negative or on overflow (2554).
 pub fn nanoseconds(seconds: i64) -> Option<u64> {
     u64::try_from(seconds).ok()?.checked_mul(NANOS)

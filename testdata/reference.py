@@ -149,6 +149,13 @@ Unshare Unsubscribe Untag Update Upgrade Upload Withdraw Write
 """.split()
 
 MANAGEMENT_TYPES = ("AwsApiCall", "AwsConsoleAction", "AwsConsoleSignIn", "AwsServiceEvent")
+# What the policies in the sample records say, read by a human: few records have one.
+ADMINISTRATOR = {"ct.policy.unlimited": "true", "ct.policy.escalates": "true"}
+POLICIES = {
+    ("iam.amazonaws.com", "AttachUserPolicy"): ADMINISTRATOR,
+    ("iam.amazonaws.com", "PutRolePolicy"): ADMINISTRATOR | {"ct.policy.public": "false"},
+    ("s3.amazonaws.com", "PutBucketPolicy"): {"ct.policy.public": "true"},
+}
 PUBLIC_ACCESS = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
 U64_MAX = 2**64 - 1
 
@@ -192,6 +199,7 @@ def fields(record):
                 values[f"ct.resources.{field}[{index}]"] = members[index]
     values["ct.request.instanceid"] = request_instance(record)
     values["ct.info"] = info(record, values)
+    values |= POLICIES.get((values["ct.src"], values["ct.name"]), {})
     return {field: value for field, value in values.items() if value is not None}
 
 

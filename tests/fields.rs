@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod oracle;
+mod policies;
 mod support;
 
 use std::fs;
@@ -62,7 +63,8 @@ fn fields_have_the_specified_types_arguments_and_hints() {
         assert_eq!(field.field_type == FieldType::Uint64, is_number, "{name}");
         assert_eq!(field.field_type == FieldType::String, !is_number, "{name}");
         let is_indexed = name == "ec2.imageids" || name.starts_with("ct.resources.");
-        assert_eq!(field.is_list, is_indexed || name == "ct.values", "{name}");
+        let is_list = is_indexed || ["ct.values", "ct.policy.accounts"].contains(&name);
+        assert_eq!(field.is_list, is_list, "{name}");
         let argument = field
             .arg
             .map(|arg| (arg.is_index, arg.is_key, arg.is_required));

@@ -13,6 +13,10 @@ mod support;
 mod close;
 #[path = "outage/content.rs"]
 mod content;
+#[path = "outage/duplicates.rs"]
+mod duplicates;
+#[path = "outage/follow.rs"]
+mod follow;
 #[path = "outage/give_up.rs"]
 mod give_up;
 mod harness;
@@ -64,6 +68,13 @@ harness::scenarios! {
     sweep_s3_answers_503: sweep::s3_answers_503,
     sweep_listings_fail: sweep::listings_fail,
     sweep_names_500_denied_objects: naming::sweep_names_500_denied_objects,
+    follow_finds_each_object_once_over_restarts: follow::finds_each_object_once_over_restarts,
+    follow_finds_late_files_new_regions_and_other_layouts: follow::finds_late_files_new_regions_and_other_layouts,
+    follow_waits_out_failing_listings: follow::waits_out_failing_listings,
+    follow_reports_requests_and_closes_promptly: follow::reports_requests_and_closes_promptly,
+    follow_sweep_with_a_state_continues_after_sigkill_and_removes_the_file: follow::sweep_with_a_state_continues_after_sigkill_and_removes_the_file,
+    follow_check_leaves_the_state_file_alone: follow::check_leaves_the_state_file_alone,
+    follow_state_that_does_not_fit_is_refused: follow::state_that_does_not_fit_is_refused,
     listing_pages_are_damaged_once: listing::pages_are_damaged_once,
     listing_pages_stay_damaged: listing::pages_stay_damaged,
     bad_messages_do_not_delay_good_ones: naming::bad_messages_do_not_delay_good_ones,
@@ -101,6 +112,10 @@ harness::scenarios! {
     given_up_only_after_15_minutes: give_up::only_after_15_minutes,
     not_given_up_with_a_redrive_policy: give_up::not_with_a_redrive_policy,
     not_given_up_with_unknown_attributes: give_up::not_with_unknown_attributes,
+    duplicates_are_delivered_once: duplicates::are_delivered_once,
+    duplicates_keep_their_messages_until_the_host_comes_back: duplicates::keep_their_messages_until_the_host_comes_back,
+    duplicates_cost_no_event_when_the_source_is_closed: duplicates::cost_no_event_when_the_source_is_closed,
+    dropped_events_are_acknowledged: duplicates::dropped_events_are_acknowledged,
     ordinary_sweep: ordinary::sweep,
     ordinary_queue: ordinary::queue,
 }

@@ -265,3 +265,49 @@ fn refused(plugin: &Plugin, params: &str) -> String {
         Ok(_) => panic!("{params:?} was opened"),
     }
 }
+
+#[test]
+fn followed_folder_gives_new_files_once_they_are_complete() {
+    use std::time::{Duration, Instant};
+    let scratch = Scratch::new("follow-folder");
+    let plugin = support::plugin(r#"{"s3Follow": "1s"}"#);
+    let request = plugin.request("ct.id").expect("a field");
+    let mut capture = plugin
+        .open(scratch.path().to_str().expect("UTF-8"))
+        .expect("an empty folder");
+    let mut ids = Vec::new();
+    let mut read = |ids: &mut Vec<Value>, count: usize, time: Duration| {
+        let end = Instant::now() + time;
+        while ids.len() < count && Instant::now() < end {
+            let (status, events) = capture.next_batch().expect("no failure");
+            assert_ne!(status, cloudtrail::host::Status::Eof, "it never ends");
+            for event in events {
+                let values = plugin
+                    .extract_values(event, &[&request], false)
+                    .expect("values");
+                let id = values[0].value.clone().expect("an id");
+                ids.push(id);
+            }
+        }
+    };
+    read(&mut ids, 1, Duration::from_millis(300));
+    assert!(ids.is_empty());
+    scratch.write("a.json", &plain_log("a-", 2));
+    scratch.write("deep/er/b.json.gz", &gzip(&plain_log("b-", 1)));
+    scratch.write("notes.txt", b"no log");
+    read(&mut ids, 3, Duration::from_secs(20));
+    // A file that grows is not read until it is complete.
+    let log = plain_log("c-", 3);
+    for cut in [log.len() / 3, log.len() / 2, log.len()] {
+        scratch.write("c.json", &log[..cut]);
+        read(&mut ids, 4, Duration::from_millis(300));
+    }
+    // Renamed into place.
+    let draft = scratch.write("d.tmp", &plain_log("d-", 1));
+    std::fs::rename(draft, scratch.path().join("d.json")).expect("a new name");
+    read(&mut ids, 7, Duration::from_secs(20));
+    read(&mut ids, 8, Duration::from_secs(3));
+    let expected = ["a-0", "a-1", "b-0", "c-0", "c-1", "c-2", "d-0"].map(Value::from);
+    assert_eq!(ids.len(), expected.len(), "{ids:?}");
+    assert!(expected.iter().all(|id| ids.contains(id)), "{ids:?}");
+}

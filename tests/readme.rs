@@ -108,8 +108,15 @@ fn configuration_table_has_the_schemas_keys_types_and_defaults() {
             panic!("not five columns: {cells:?}");
         };
         assert!(
-            ["all", "`s3://`", "`sqs://`", "`s3://`, `sqs://`", "nothing"]
-                .contains(&sources.as_str()),
+            [
+                "all",
+                "folders, `s3://`",
+                "`s3://`",
+                "`sqs://`",
+                "`s3://`, `sqs://`",
+                "nothing"
+            ]
+            .contains(&sources.as_str()),
             "{key}: {sources:?}"
         );
         assert!(!meaning.is_empty(), "{key} has no meaning");
@@ -246,7 +253,11 @@ fn setup_commands_write_valid_documents() {
         for block in &all {
             shell("-n", block, Path::new("/"), None);
         }
-        let setup: String = all.into_iter().filter(|b| b.contains("aws ")).collect();
+        let calls_aws = |line: &str| line.starts_with("aws ") || line.contains("$(aws ");
+        let setup: String = all
+            .into_iter()
+            .filter(|block| block.lines().any(calls_aws))
+            .collect();
         if setup.is_empty() {
             continue;
         }
@@ -586,7 +597,10 @@ fn rows_of_schema(prefix: &str, schema: &Value, rows: &mut BTreeSet<[String; 3]>
             }
             (_, Value::Number(least), Value::Number(most)) => format!("{least}–{most}"),
             (_, Value::Number(least), _) => format!("at least {least}"),
-            _ => schema["type"].as_str().expect("a type").to_owned(),
+            _ => match schema["type"].as_str().expect("a type") {
+                "array" => "list".to_owned(),
+                kind => kind.to_owned(),
+            },
         };
         let default = match schema.get("default") {
             Some(default) => format!("`{default}`"),

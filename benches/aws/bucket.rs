@@ -57,6 +57,12 @@ impl Bucket {
         &self.keys[number % self.keys.len()]
     }
 
+    /// Keys and contents of all objects.
+    pub fn objects(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        let objects = self.keys.iter().enumerate();
+        objects.map(|(at, key)| (key.as_str(), self.body(at)))
+    }
+
     /// Content of the object `key`.
     pub fn object(&self, key: &str) -> Option<&[u8]> {
         let at = self.keys.binary_search_by(|k| k.as_str().cmp(key)).ok()?;
@@ -117,7 +123,8 @@ impl Bucket {
     }
 }
 
-fn key(number: usize) -> String {
+/// Key of the object `number`.
+pub fn key(number: usize) -> String {
     let (hour, minute) = (number / 240 % 24, number / 20 % 12 * 5);
     let id = mixed(number as u64);
     // The number keeps the keys of the same five minutes in order.

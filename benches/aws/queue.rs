@@ -63,12 +63,12 @@ impl Queue {
     }
 
     /// The response to an SQS action; `None` if the action is unknown.
-    pub fn respond(&self, action: &str, request: &Value, address: &str) -> Option<Value> {
+    pub fn respond(&self, action: &str, request: &Value, url: &str) -> Option<Value> {
         self.state().seen.requests += 1;
         Some(match action {
             "GetQueueUrl" => {
                 let name = request["QueueName"].as_str().unwrap_or_default();
-                json!({"QueueUrl": format!("http://{address}/111122223333/{name}")})
+                json!({"QueueUrl": format!("{url}/111122223333/{name}")})
             }
             "GetQueueAttributes" => json!({"Attributes": {"VisibilityTimeout": "30"}}),
             "ReceiveMessage" => self.receive(request),

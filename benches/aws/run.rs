@@ -16,20 +16,30 @@ const TIMEOUT: Duration = Duration::from_secs(300);
 /// Open params of the queue. The server accepts any name.
 pub const QUEUE: &str = "sqs://bench";
 
-/// Loads the plugin with `server` as its AWS endpoint.
-pub fn plugin(server: &Server, concurrency: usize) -> Plugin {
-    let exe = std::env::current_exe().expect("the path of this bench");
-    let library = library_beside(&exe, "cloudtrail");
+/// Loads the plugin with the AWS endpoint `url`.
+pub fn plugin(url: &str, concurrency: usize) -> Plugin {
     let config = serde_json::json!({
         "s3DownloadConcurrency": concurrency,
-        "aws": {"endpoint": format!("http://{}", server.address()), "region": "us-east-1"},
+        "aws": {"endpoint": url, "region": "us-east-1"},
     });
+    configured(&config.to_string())
+}
+
+/// Loads the plugin, `CLOUDTRAIL_LIBRARY` or the one built with this bench.
+pub fn configured(config: &str) -> Plugin {
+    let library = match std::env::var_os("CLOUDTRAIL_LIBRARY") {
+        Some(path) => path.into(),
+        None => {
+            let exe = std::env::current_exe().expect("the path of this bench");
+            library_beside(&exe, "cloudtrail")
+        }
+    };
     let log = |severity: Severity, line: &str| {
         if severity <= Severity::Warning {
             eprintln!("{line}");
         }
     };
-    Plugin::load_with_log(&library, &config.to_string(), log)
+    Plugin::load_with_log(&library, config, log)
         .unwrap_or_else(|error| panic!("{}: {error}", library.display()))
 }
 

@@ -1,15 +1,16 @@
 //! An S3 and SQS server in this process, fast enough that the client is the bottleneck: bodies generated in advance,
-//! a thread per connection, `TCP_NODELAY`.
+//! a thread per connection, `TCP_NODELAY`, with or without TLS.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
 
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::Value;
 
 use super::bucket::Bucket;
@@ -26,6 +27,7 @@ pub struct Server {
 
 struct Shared {
     address: String,
+    tls: Option<Arc<ServerConfig>>,
     buckets: BTreeMap<&'static str, Arc<Bucket>>,
     queue: Queue,
     /// Delay of each response, in microseconds.
@@ -41,15 +43,17 @@ struct Shared {
 }
 
 impl Server {
-    /// Starts a server with these buckets and a queue of any name on a free port of 127.0.0.1.
-    pub fn start(buckets: impl IntoIterator<Item = (&'static str, Bucket)>) -> io::Result<Server> {
+    /// Starts a server with these buckets and a queue of any name on a free port of 127.0.0.1. With `tls` it speaks
+    /// HTTPS.
+    pub fn start(
+        buckets: impl IntoIterator<Item = (&'static str, Arc<Bucket>)>,
+        tls: Option<Arc<ServerConfig>>,
+    ) -> io::Result<Server> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let shared = Arc::new(Shared {
             address: listener.local_addr()?.to_string(),
-            buckets: buckets
-                .into_iter()
-                .map(|(name, bucket)| (name, Arc::new(bucket)))
-                .collect(),
+            tls,
+            buckets: buckets.into_iter().collect(),
             queue: Queue::default(),
             latency: AtomicU64::new(0),
             silent_objects: AtomicBool::new(false),
@@ -66,15 +70,15 @@ impl Server {
                 shared.connections.fetch_add(1, Relaxed);
                 let shared = Arc::clone(&shared);
                 // An error means that the client has closed the connection.
-                thread::spawn(move || drop(shared.serve(stream)));
+                thread::spawn(move || drop(shared.accept(stream)));
             }
         });
         Ok(server)
     }
 
-    /// Address and port.
-    pub fn address(&self) -> &str {
-        &self.shared.address
+    /// The URL of the server.
+    pub fn url(&self) -> String {
+        self.shared.url()
     }
 
     /// The bucket `name`.
@@ -140,10 +144,25 @@ enum Response<'a> {
 }
 
 impl Shared {
-    fn serve(&self, stream: TcpStream) -> io::Result<()> {
+    fn url(&self) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
+    }
+
+    fn accept(&self, stream: TcpStream) -> io::Result<()> {
         stream.set_nodelay(true)?;
-        let mut reader = BufReader::new(stream.try_clone()?);
-        let mut writer = stream;
+        match &self.tls {
+            None => self.serve(stream),
+            Some(tls) => {
+                let connection = ServerConnection::new(Arc::clone(tls));
+                let connection = connection.map_err(io::Error::other)?;
+                self.serve(StreamOwned::new(connection, stream))
+            }
+        }
+    }
+
+    fn serve(&self, stream: impl Read + Write) -> io::Result<()> {
+        let mut reader = BufReader::new(stream);
         let mut counted = Duration::ZERO;
         let mut out = Vec::new();
         while let Some(request) = read(&mut reader)? {
@@ -154,7 +173,7 @@ impl Shared {
             if !self.respond(&request, &mut out) {
                 return Ok(());
             }
-            writer.write_all(&out)?;
+            reader.get_mut().write_all(&out)?;
             let total = usage::thread_cpu();
             self.cpu
                 .fetch_add((total - counted).as_nanos() as u64, Relaxed);
@@ -171,7 +190,7 @@ impl Shared {
                     return false;
                 }
                 let parsed = serde_json::from_slice(&request.body).unwrap_or(Value::Null);
-                match self.queue.respond(action, &parsed, &self.address) {
+                match self.queue.respond(action, &parsed, &self.url()) {
                     Some(body) => Response::Text("application/x-amz-json-1.0", body.to_string()),
                     None => Response::Error(
                         "400 Bad Request",
@@ -230,7 +249,7 @@ impl Response<'_> {
         // Writing to memory cannot fail.
         let _ = write!(
             out,
-            "HTTP/1.1 {status}\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\nx-amz-request-id: 0123456789ABCDEF\r\nserver: bench\r\n\r\n",
+            "HTTP/1.1 {status}\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\nx-amz-id-2: eftixk72aD6Ap51TnqcoF8eFidJG9Z2mkiDFu8yU9AS1ed4OpIszj7UDNEHGran\r\nx-amz-request-id: 0123456789ABCDEF\r\nDate: Wed, 14 Jan 2026 12:00:00 GMT\r\nLast-Modified: Wed, 14 Jan 2026 10:00:00 GMT\r\nETag: \"0123456789abcdef0123456789abcdef\"\r\nx-amz-server-side-encryption: AES256\r\nAccept-Ranges: bytes\r\nserver: bench\r\n\r\n",
             body.len()
         );
         out.extend_from_slice(body);

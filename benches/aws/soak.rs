@@ -26,7 +26,7 @@ pub fn run(server: &Server) {
 }
 
 fn idle(server: &Server) {
-    let plugin = run::plugin(server, 32);
+    let plugin = run::plugin(&server.url(), 32);
     server.queue().fill("small", server.bucket("small"), 0);
     let mut capture = run::opened(&plugin, QUEUE);
     let opening = server.queue().seen().requests;
@@ -60,7 +60,7 @@ fn closing(server: &Server) {
         ("sqs, deletions hang", QUEUE, false, true),
     ] {
         for concurrency in [1, 32] {
-            let plugin = run::plugin(server, concurrency);
+            let plugin = run::plugin(&server.url(), concurrency);
             let messages = if objects || deletions { 400 } else { 0 };
             server
                 .queue()
@@ -89,7 +89,7 @@ fn closing(server: &Server) {
 }
 
 fn memory(server: &Server) {
-    let plugin = run::plugin(server, 32);
+    let plugin = run::plugin(&server.url(), 32);
     let mut measured = Vec::new();
     let mut next = INTERVAL;
     let total = run::follow(server, &plugin, "small", MESSAGES, |deleted| {

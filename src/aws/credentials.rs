@@ -98,7 +98,8 @@ impl RefreshableCredentials {
         }
     }
 
-    async fn resolve(&self) -> provider::Result {
+    /// The credentials to use now.
+    pub(super) async fn get(&self) -> provider::Result {
         let mut state = self.0.state.lock().await;
         if self.0.invalid.swap(false, Ordering::Relaxed) {
             state.invalid = true;
@@ -154,7 +155,7 @@ impl ProvideCredentials for RefreshableCredentials {
     where
         Self: 'a,
     {
-        future::ProvideCredentials::new(self.resolve())
+        future::ProvideCredentials::new(self.get())
     }
 }
 

@@ -4,12 +4,12 @@
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
-use aws_sdk_s3::operation::get_object::GetObjectOutput;
-use aws_sdk_s3::operation::{RequestId, RequestIdExt};
 use tokio::time::timeout;
 
 use super::Clients;
-use super::error::{AwsError, ErrorCause, chain, describe};
+use super::answer::Answer;
+use super::direct::Get;
+use super::error::{AwsError, ErrorCause};
 use crate::log::{Escaped, Severity};
 
 /// Silence, before or within an answer, after which a download is broken off. Slowness alone never ends one.
@@ -145,7 +145,7 @@ impl<'a> Download<'a> {
     ) -> Result<Downloaded, AwsError> {
         let object = self.object;
         let answer = clients
-            .in_region(&object.bucket, |client| self.get(client))
+            .in_region(&object.bucket, |client| self.get(clients, client))
             .await;
         let answer = match answer {
             Ok(answer) => answer,
@@ -156,39 +156,32 @@ impl<'a> Download<'a> {
                 return Err(error);
             }
         };
-        if answer.request_id().is_none() && answer.extended_request_id().is_none()
-            || answer.e_tag().is_none()
-        {
-            return Err(AwsError::foreign("a download"));
-        }
         let total = self.align(&answer)?;
         self.body(answer, total, room).await
     }
 
-    async fn get(&self, client: Client) -> Result<GetObjectOutput, AwsError> {
+    async fn get(&self, clients: &Clients, client: Client) -> Result<Answer, AwsError> {
         let object = self.object;
-        let mut request = client.get_object().bucket(&object.bucket).key(&object.key);
-        if self.versioned {
-            request = request.set_version_id(object.version.clone());
-        }
-        if let Some(partial) = &self.partial {
-            request = request
-                .range(format!("bytes={}-", partial.bytes.len()))
-                .if_match(&partial.etag);
-        }
-        match timeout(SILENCE, request.send()).await {
-            Ok(answer) => answer.map_err(|error| describe(&error)),
+        let get = Get {
+            bucket: &object.bucket,
+            key: &object.key,
+            version: object.version.as_deref().filter(|_| self.versioned),
+            rest: self
+                .partial
+                .as_ref()
+                .map(|partial| (partial.bytes.len() as u64, partial.etag.as_str())),
+        };
+        match timeout(SILENCE, clients.get(client, get)).await {
+            Ok(answer) => answer,
             Err(_) => Err(silent("no answer")),
         }
     }
 
     /// Checks that the answer continues what is kept, or begins anew. The object's length, where it is known.
-    fn align(&mut self, answer: &GetObjectOutput) -> Result<Option<u64>, AwsError> {
-        let length = answer
-            .content_length()
-            .and_then(|length| u64::try_from(length).ok());
+    fn align(&mut self, answer: &Answer) -> Result<Option<u64>, AwsError> {
+        let length = answer.length;
         let kept = self.kept();
-        let Some(range) = answer.content_range() else {
+        let Some(range) = &answer.range else {
             let total = self.partial.as_ref().and_then(|partial| partial.total);
             // The whole object, as the request was for that or the server ignores ranges. A part that does not say
             // which one it is cannot be used.
@@ -202,7 +195,7 @@ impl<'a> Download<'a> {
                 }
             };
         };
-        let same = |partial: &Partial| answer.e_tag() == Some(partial.etag.as_str());
+        let same = |partial: &Partial| answer.etag == partial.etag;
         match content_range(range) {
             Some((start, total)) if start == kept && self.partial.as_ref().is_some_and(same) => {
                 Ok(total.or_else(|| Some(length? + kept)))
@@ -220,7 +213,7 @@ impl<'a> Download<'a> {
 
     async fn body(
         &mut self,
-        answer: GetObjectOutput,
+        answer: Answer,
         total: Option<u64>,
         room: Room<'_>,
     ) -> Result<Downloaded, AwsError> {
@@ -231,7 +224,7 @@ impl<'a> Download<'a> {
         if let Some(total) = total.filter(|total| !(room.reserve)(*total)) {
             return Ok(Downloaded::NoRoom(total));
         }
-        let etag = answer.e_tag().unwrap_or_default().to_owned();
+        let etag = answer.etag;
         let mut bytes = self
             .partial
             .take()
@@ -255,10 +248,7 @@ impl<'a> Download<'a> {
                 }
                 Ok(Some(Ok(chunk))) => chunk,
                 Ok(Some(Err(error))) => {
-                    let message = format!(
-                        "the body broke off after {received} bytes: {}",
-                        chain(&error)
-                    );
+                    let message = format!("the body broke off after {received} bytes: {error}");
                     break AwsError::new(ErrorCause::Unavailable, "Body", message);
                 }
                 Err(_) => break silent(&format!("no byte after {received}")),

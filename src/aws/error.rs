@@ -3,6 +3,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::io;
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
@@ -12,7 +13,8 @@ use crate::log::Escaped;
 
 /// Response headers of which S3 and SQS always send at least one. An answer without them comes from something in
 /// between, such as a captive portal or a proxy.
-const REQUEST_ID_HEADERS: [&str; 3] = ["x-amz-request-id", "x-amzn-requestid", "x-amz-id-2"];
+pub(super) const REQUEST_ID_HEADERS: [&str; 3] =
+    ["x-amz-request-id", "x-amzn-requestid", "x-amz-id-2"];
 
 /// Causes of failure, by what a caller can do about them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -203,9 +205,7 @@ where
             }
             described
         }
-        SdkError::TimeoutError(_) => {
-            AwsError::new(ErrorCause::Timeout, "Timeout", "no answer came in time")
-        }
+        SdkError::TimeoutError(_) => no_answer(),
         other => unanswered(other),
     }
 }
@@ -242,6 +242,32 @@ fn region_in(response: &HttpResponse) -> Option<String> {
         .map(str::to_owned)
 }
 
+/// Describes a request over the bare client that was not sent, or not answered.
+pub(super) fn unsent(error: &(dyn StdError + 'static)) -> AwsError {
+    let timed_out = |error: &io::Error| error.kind() == io::ErrorKind::TimedOut;
+    if find::<io::Error>(error).is_some_and(timed_out) {
+        return no_answer();
+    }
+    let line = chain(error);
+    match line.contains(CANCELLED) {
+        true => cancelled(),
+        false => AwsError::new(ErrorCause::Unavailable, "Connection", line),
+    }
+}
+
+fn no_answer() -> AwsError {
+    AwsError::new(ErrorCause::Timeout, "Timeout", "no answer came in time")
+}
+
+/// What hyper says of a request whose runtime shuts down.
+const CANCELLED: &str = "dispatch task is gone";
+
+/// A request that is cancelled while the source closes, which says nothing about its object.
+fn cancelled() -> AwsError {
+    let message = "the request was cancelled";
+    AwsError::new(ErrorCause::Unavailable, "Cancelled", message)
+}
+
 /// A request that was not sent, or not answered.
 fn unanswered<E>(error: &SdkError<E>) -> AwsError
 where
@@ -251,17 +277,8 @@ where
         return AwsError::new(ErrorCause::Credentials, "Credentials", chain(credentials));
     }
     match error {
-        SdkError::DispatchFailure(failure) if failure.is_timeout() => {
-            AwsError::new(ErrorCause::Timeout, "Timeout", "no answer came in time")
-        }
-        // A request that is cancelled while the source closes says nothing about its object.
-        SdkError::DispatchFailure(_) if chain(error).contains("dispatch task is gone") => {
-            AwsError::new(
-                ErrorCause::Unavailable,
-                "Cancelled",
-                "the request was cancelled",
-            )
-        }
+        SdkError::DispatchFailure(failure) if failure.is_timeout() => no_answer(),
+        SdkError::DispatchFailure(_) if chain(error).contains(CANCELLED) => cancelled(),
         SdkError::DispatchFailure(failure) if !failure.is_user() => {
             AwsError::new(ErrorCause::Unavailable, "Connection", chain(error))
         }

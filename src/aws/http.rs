@@ -1,7 +1,8 @@
-//! HTTP client that all AWS clients share, with proxies, TLS and timeouts.
+//! HTTP clients with proxies, TLS and timeouts: one that all AWS clients share, and a bare one for downloads.
 #![forbid(unsafe_code)]
 
 use std::fs;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use aws_sdk_s3::config::SharedHttpClient;
@@ -14,9 +15,16 @@ use aws_smithy_runtime_api::client::http::{
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
-use rustls::RootCertStore;
+use http_body_util::Empty;
+use hyper::Uri;
+use hyper::body::Bytes;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client as HyperClient;
+use hyper_util::client::legacy::connect::HttpConnector as TcpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
 
 use super::proxy::{NoProxy, Proxies};
 use super::settings::variable;
@@ -42,26 +50,116 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 /// Environment variable with the path of trusted certificates.
 const CA_BUNDLE: &str = "AWS_CA_BUNDLE";
 
-/// Creates the client, with the proxies and certificates that the environment configures and at most `idle` idle
+/// The client of the SDK, and the bare one for hosts that are reached without a proxy.
+pub(super) struct HttpClients {
+    pub(super) sdk: SharedHttpClient,
+    pub(super) direct: DirectClients,
+}
+
+/// Creates the clients, with the proxies and certificates that the environment configures and at most `idle` idle
 /// connections per host.
 ///
 /// # Errors
 ///
 /// [`ErrorKind::Config`] with the environment variable that is invalid.
-pub(super) fn client(idle: usize) -> Result<SharedHttpClient> {
+pub(super) fn clients(idle: usize) -> Result<HttpClients> {
     let proxies = Proxies::from_env()?;
-    let tls = tls_context()?;
+    let bundle = ca_bundle()?;
+    let tls = tls_context(bundle.as_deref())?;
+    let direct = DirectClients {
+        idle,
+        bundle,
+        http_is_proxied: proxies.http.is_some(),
+        https_is_proxied: proxies.https.is_some(),
+        no_proxy: proxies.no_proxy.clone(),
+        http: OnceLock::new(),
+        https: OnceLock::new(),
+    };
     let client = |proxy| client_through(proxy, tls.clone(), idle);
-    let direct = client(ProxyConfig::disabled());
+    let unproxied = client(ProxyConfig::disabled());
     if proxies.http.is_none() && proxies.https.is_none() {
-        return Ok(direct);
+        let sdk = unproxied;
+        return Ok(HttpClients { sdk, direct });
     }
-    Ok(SharedHttpClient::new(ProxyRouter {
-        http: proxies.http.map(client).unwrap_or_else(|| direct.clone()),
-        https: proxies.https.map(client).unwrap_or_else(|| direct.clone()),
-        direct,
+    let through = |proxy: Option<_>| proxy.map_or_else(|| unproxied.clone(), client);
+    let sdk = SharedHttpClient::new(ProxyRouter {
+        http: through(proxies.http),
+        https: through(proxies.https),
+        direct: unproxied,
         no_proxy: proxies.no_proxy,
-    }))
+    });
+    Ok(HttpClients { sdk, direct })
+}
+
+/// Bare client for requests without a body, with pooled connections.
+pub(super) type DirectClient = HyperClient<HttpsConnector<TcpConnector>, Empty<Bytes>>;
+
+/// Bare clients for `http` and `https`, each created when it is first needed: reading the system's certificates takes
+/// milliseconds.
+pub(super) struct DirectClients {
+    idle: usize,
+    /// Trusted certificates in PEM format instead of the system's.
+    bundle: Option<Vec<u8>>,
+    http_is_proxied: bool,
+    https_is_proxied: bool,
+    no_proxy: NoProxy,
+    http: OnceLock<DirectClient>,
+    https: OnceLock<Option<DirectClient>>,
+}
+
+impl DirectClients {
+    /// The client for `url`; `None` if it is reached through a proxy, or there are no usable certificates.
+    pub(super) fn of(&self, url: &Uri) -> Option<DirectClient> {
+        let secure = url.scheme_str() == Some("https");
+        let proxied = match secure {
+            true => self.https_is_proxied,
+            false => self.http_is_proxied,
+        };
+        let port = url.port_u16().unwrap_or(if secure { 443 } else { 80 });
+        if proxied && !self.no_proxy.matches(url.host()?, port) {
+            return None;
+        }
+        if !secure {
+            let client = || direct_client(RootCertStore::empty(), self.idle);
+            return Some(self.http.get_or_init(client).clone());
+        }
+        let client = || {
+            let mut roots = RootCertStore::empty();
+            match &self.bundle {
+                // `read_ca_bundle` has checked it.
+                Some(bundle) => roots
+                    .add_parsable_certificates(CertificateDer::pem_slice_iter(bundle).flatten()),
+                None => {
+                    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs)
+                }
+            };
+            (!roots.is_empty()).then(|| direct_client(roots, self.idle))
+        };
+        self.https.get_or_init(client).clone()
+    }
+}
+
+fn direct_client(roots: RootCertStore, idle: usize) -> DirectClient {
+    let mut tcp = TcpConnector::new();
+    tcp.set_nodelay(true);
+    tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    tcp.enforce_http(false);
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("ring has the cipher suites of all protocol versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let connector = HttpsConnectorBuilder::new()
+        .with_tls_config(tls)
+        .https_or_http()
+        .enable_http1()
+        .wrap_connector(tcp);
+    HyperClient::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(IDLE_TIMEOUT)
+        .pool_max_idle_per_host(idle)
+        .build(connector)
 }
 
 /// A client that connects through `proxy`.
@@ -79,10 +177,17 @@ fn client_through(proxy: ProxyConfig, tls: TlsContext, idle: usize) -> SharedHtt
     })
 }
 
-/// TLS context that trusts the certificates of `AWS_CA_BUNDLE`, as AWS's other tools do, else those of the system.
-fn tls_context() -> Result<TlsContext> {
-    let trusted = match variable(CA_BUNDLE) {
-        Some(path) => TrustStore::empty().with_pem_certificate(read_ca_bundle(&path)?),
+/// The certificates of `AWS_CA_BUNDLE`, which AWS's other tools read too.
+fn ca_bundle() -> Result<Option<Vec<u8>>> {
+    variable(CA_BUNDLE)
+        .map(|path| read_ca_bundle(&path))
+        .transpose()
+}
+
+/// TLS context that trusts the certificates of `bundle`, else those of the system.
+fn tls_context(bundle: Option<&[u8]>) -> Result<TlsContext> {
+    let trusted = match bundle {
+        Some(bundle) => TrustStore::empty().with_pem_certificate(bundle),
         None => TrustStore::default(),
     };
     let context = TlsContext::builder().with_trust_store(trusted).build();

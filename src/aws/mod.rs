@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod adaptive_limit;
+mod answer;
 mod arn;
 pub(crate) mod backoff;
 mod breaker;
@@ -14,7 +15,9 @@ mod bucket;
 mod count;
 mod credentials;
 mod descriptors;
+mod direct;
 mod download;
+mod endpoint;
 mod error;
 mod http;
 mod imds;
@@ -22,6 +25,7 @@ mod proxy;
 mod queue;
 mod retry;
 mod settings;
+mod sign;
 
 use std::fmt;
 use std::sync::Arc;
@@ -65,6 +69,10 @@ struct Shared {
     breakers: Breakers,
     regions: bucket::BucketRegions,
     credentials: RefreshableCredentials,
+    http: http::DirectClients,
+    routes: direct::Routes,
+    /// S3, for calls of the SDK that make no request, and so are not counted.
+    uncounted: aws_sdk_s3::Client,
     downloads: usize,
     metrics: Arc<Metrics>,
     log: Arc<Log>,
@@ -92,11 +100,12 @@ impl Clients {
         if let Some(warning) = &limits.warning {
             log.line(Severity::Warning, warning);
         }
+        let http = http::clients(limits.idle)?;
         let Resolved {
             sdk,
             region,
             credentials,
-        } = settings::resolve(aws, http::client(limits.idle)?).await?;
+        } = settings::resolve(aws, http.sdk).await?;
         let count = count::RequestCounter(Arc::clone(&metrics));
         let concurrency = limits.downloads;
         let denied_passes = policy == RetryPolicy::Queue;
@@ -106,12 +115,15 @@ impl Clients {
             breakers: Breakers::new(concurrency, denied_passes, Arc::clone(&log)),
             regions: bucket::BucketRegions::default(),
             credentials,
+            http: http.direct,
+            routes: direct::Routes::default(),
+            uncounted: s3(&sdk, &aws.endpoint, None),
             downloads: limits.downloads,
             metrics,
             log,
         };
         Ok(Clients {
-            s3: s3(&sdk, &aws.endpoint, count.clone()),
+            s3: s3(&sdk, &aws.endpoint, Some(count.clone())),
             sqs: sqs(&sdk, &aws.endpoint, count),
             region,
             shared: Arc::new(shared),
@@ -171,14 +183,16 @@ impl fmt::Debug for Clients {
     }
 }
 
-fn s3(sdk: &SdkConfig, endpoint: &str, count: count::RequestCounter) -> aws_sdk_s3::Client {
+fn s3(sdk: &SdkConfig, endpoint: &str, count: Option<count::RequestCounter>) -> aws_sdk_s3::Client {
     let mut builder = aws_sdk_s3::config::Builder::from(sdk)
         .timeout_config(http::s3_timeouts())
         .retry_config(RetryConfig::disabled())
         // Downloads have a limit of their own; many of them on a slow link may each stand still for a while.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-        .retry_partition(RetryPartition::new("cloudtrail-s3"))
-        .interceptor(count);
+        .retry_partition(RetryPartition::new("cloudtrail-s3"));
+    if let Some(count) = count {
+        builder = builder.interceptor(count);
+    }
     if !endpoint.is_empty() {
         builder = builder.endpoint_url(endpoint);
     }

@@ -474,7 +474,7 @@ mod tests {
             ..Aws::default()
         };
         block_on(async {
-            let resolved = resolve(&aws, http::client(1).expect("a client"))
+            let resolved = resolve(&aws, http::clients(1).expect("clients").sdk)
                 .await
                 .expect("credentials");
             let of_clients = resolved.sdk.credentials_provider().expect("a provider");
@@ -506,7 +506,7 @@ mod tests {
             ..Aws::default()
         };
         block_on(async {
-            let resolved = resolve(&aws, http::client(1).expect("a client"))
+            let resolved = resolve(&aws, http::clients(1).expect("clients").sdk)
                 .await
                 .expect("credentials");
             for _ in 0..3 {

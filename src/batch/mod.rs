@@ -5,18 +5,24 @@
 //! cleared and built again.
 #![forbid(unsafe_code)]
 
+mod event_filter;
+mod fingerprint;
 pub mod hot_fields;
 mod precomputed;
 
 use std::sync::Arc;
 
+use event_filter::BatchFilter;
+pub use event_filter::EventFilter;
+use fingerprint::Fingerprints;
+pub use fingerprint::{Fingerprint, FingerprintKey};
 use precomputed::PrecomputedValues;
 pub use precomputed::{Appended, ListWriter, Precompute, PrecomputedValue, Row};
 
 use crate::event_layout;
 use crate::json::text::{unescaped, unescaped_is};
 use crate::json::{Tape, TapeBuffer, TapeSpan};
-use crate::key_table::{KnownKey, RecordIndex};
+use crate::key_table::{KeyTable, KnownKey, RecordIndex};
 use crate::object::ack::AckHandle;
 use crate::timestamp;
 
@@ -32,6 +38,8 @@ pub struct Batch {
     records: Vec<EventEntry>,
     tapes: TapeBuffer,
     precomputed: PrecomputedValues,
+    filter: BatchFilter,
+    fingerprints: Fingerprints,
     /// Number of objects that end in this batch.
     pub objects: u64,
     /// Stored bytes that were read for this batch.
@@ -58,6 +66,17 @@ pub struct Record<'b> {
     pub index: &'b RecordIndex,
 }
 
+/// What is done with every record; injected, so that delivery does not know fields.
+#[derive(Clone, Debug)]
+pub struct RecordHooks {
+    /// Computes field values ahead of the host's requests.
+    pub precompute: Arc<dyn Precompute>,
+    /// Drops records.
+    pub filter: Option<Arc<dyn EventFilter>>,
+    /// Key of the fingerprints by which duplicates are recognized; `None` if they are not.
+    pub fingerprint_key: Option<FingerprintKey>,
+}
+
 /// Decides whether a record becomes an event, and with which time.
 #[derive(Clone, Copy, Debug)]
 pub struct EventPolicy {
@@ -78,6 +97,8 @@ pub enum RecordOutcome {
     Digest,
     /// Skipped: neither the record nor the file's name has a time.
     NoTime,
+    /// Dropped by the filter.
+    Dropped,
 }
 
 impl Batch {
@@ -90,15 +111,26 @@ impl Batch {
             index: RecordIndex::of(tape),
         };
         let index = &entry.index;
-        let timestamp = match event_time(tape, index, policy) {
+        let record = Record { tape, index };
+        let keys = &mut KeyTable::default();
+        if self.filter.is_active() || self.precomputed.is_active() {
+            keys.reset(index);
+        }
+        let outcome = match skipped(tape, index, policy) {
+            None if self.filter.drops(record, keys) => Err(RecordOutcome::Dropped),
+            None => event_time(tape, index, policy).ok_or(RecordOutcome::NoTime),
+            Some(skipped) => Err(skipped),
+        };
+        let timestamp = match outcome {
             Ok(timestamp) => timestamp,
-            Err(skipped) => {
+            Err(outcome) => {
                 self.tapes.discard(span);
-                return skipped;
+                return outcome;
             }
         };
         self.newest = self.newest.max(timestamp);
-        self.precomputed.push(Record { tape, index });
+        self.fingerprints.push(record);
+        self.precomputed.push(record, keys);
         self.starts.push(event_layout::push(
             &mut self.bytes,
             event_layout::PLUGIN_ID,
@@ -114,14 +146,19 @@ impl Batch {
         &mut self.tapes
     }
 
-    /// Number of events.
+    /// Number of events for the host.
     pub fn len(&self) -> usize {
-        self.records.len()
+        self.records.len() - self.fingerprints.duplicates()
     }
 
-    /// Whether the batch has no event.
+    /// Whether the batch has no event for the host.
     pub fn is_empty(&self) -> bool {
-        self.records.is_empty()
+        self.len() == 0
+    }
+
+    /// Withholds the events whose fingerprints `is_new` rejects from the host. Returns their number.
+    pub fn mark_duplicates(&mut self, is_new: impl FnMut(Fingerprint) -> bool) -> usize {
+        self.fingerprints.mark(is_new)
     }
 
     /// Bytes of all events.
@@ -133,21 +170,32 @@ impl Batch {
     pub fn memory(&self) -> u64 {
         let records = self.records.len() * (size_of::<EventEntry>() + size_of::<usize>());
         let values = self.precomputed.used_bytes();
-        (self.bytes.len() + self.tapes.used_bytes() + records + values) as u64
+        let fingerprints = self.fingerprints.used_bytes();
+        (self.bytes.len() + self.tapes.used_bytes() + records + values + fingerprints) as u64
     }
 
     /// Bytes of memory allocated.
     pub fn capacity_bytes(&self) -> usize {
-        self.bytes.capacity() + self.tapes.capacity_bytes() + self.precomputed.capacity_bytes()
+        self.bytes.capacity()
+            + self.tapes.capacity_bytes()
+            + self.precomputed.capacity_bytes()
+            + self.fingerprints.capacity_bytes()
     }
 
-    /// The addresses of all events, in order. The host may write to these events until the batch is cleared or
+    /// The addresses of all events for the host, in order. The host may write to these events until the batch is cleared or
     /// dropped.
     pub fn addresses(&mut self) -> impl Iterator<Item = *mut u8> {
         let start = self.bytes.as_mut_ptr();
-        self.starts
-            .iter()
-            .map(move |&event| start.wrapping_add(event))
+        let events = self.starts.iter().enumerate();
+        events
+            .filter(|(number, _)| !self.fingerprints.is_duplicate(*number))
+            .map(move |(_, &event)| start.wrapping_add(event))
+    }
+
+    /// The times of all events, in nanoseconds since 1970.
+    pub(crate) fn timestamps(&self) -> impl Iterator<Item = u64> {
+        let events = self.starts.iter();
+        events.map(|&start| event_layout::timestamp(&self.bytes, start))
     }
 
     /// The number of the event at this address; `None` if none of this batch is there. Tries `guess` first.
@@ -182,6 +230,13 @@ impl Batch {
         self.precomputed.bytes()
     }
 
+    /// Treats each record from now on with these hooks. The batch must be empty.
+    pub fn hook_with(&mut self, hooks: &RecordHooks) {
+        self.filter.set(&hooks.filter);
+        self.fingerprints.set_key(hooks.fingerprint_key);
+        self.precompute_with(&hooks.precompute);
+    }
+
     /// Precomputes values for each event from now on. The batch must be empty.
     pub fn precompute_with(&mut self, computer: &Arc<dyn Precompute>) {
         self.precomputed.start(computer);
@@ -197,6 +252,7 @@ impl Batch {
         });
         self.bytes.truncate(end);
         self.precomputed.truncate(complete);
+        self.fingerprints.truncate(complete);
         self.tapes
             .truncate(self.records.last().map(|entry| entry.tape));
     }
@@ -210,6 +266,7 @@ impl Batch {
         self.bytes.clear();
         self.starts.clear();
         self.precomputed.clear();
+        self.fingerprints.clear();
         self.records.clear();
         self.tapes.clear();
         self.ack_handles.clear();
@@ -219,27 +276,29 @@ impl Batch {
     }
 }
 
-/// The time of the record's event in nanoseconds since 1970, or why the record is skipped.
-fn event_time(
-    tape: Tape<'_>,
-    index: &RecordIndex,
-    policy: EventPolicy,
-) -> Result<u64, RecordOutcome> {
-    let string = |key| tape.string(index.value(key)?);
+/// Why the record is no event, by its kind; `None` if it is one.
+fn skipped(tape: Tape<'_>, index: &RecordIndex, policy: EventPolicy) -> Option<RecordOutcome> {
     if !policy.insights
-        && let Some(event_type) = string(KnownKey::EventType)
+        && let Some(event_type) = string(tape, index, KnownKey::EventType)
         && unescaped_is(event_type, b"AwsCloudTrailInsight")
     {
-        return Err(RecordOutcome::Insight);
+        return Some(RecordOutcome::Insight);
     }
-    if index.value(KnownKey::DigestS3Object).is_some() {
-        return Err(RecordOutcome::Digest);
-    }
-    string(KnownKey::EventTime)
+    let is_digest = index.value(KnownKey::DigestS3Object).is_some();
+    is_digest.then_some(RecordOutcome::Digest)
+}
+
+/// The time of the record's event in nanoseconds since 1970; `None` if there is none.
+fn event_time(tape: Tape<'_>, index: &RecordIndex, policy: EventPolicy) -> Option<u64> {
+    string(tape, index, KnownKey::EventTime)
         .and_then(parse_time)
         .or_else(|| window_time(tape, index))
         .or(policy.file_time)
-        .ok_or(RecordOutcome::NoTime)
+}
+
+/// The text between the quotes of the string that is the value of `key`.
+fn string<'t>(tape: Tape<'t>, index: &RecordIndex, key: KnownKey) -> Option<&'t [u8]> {
+    tape.string(index.value(key)?)
 }
 
 /// The end of an aggregated record's window, or its start if it has no end.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::Record;
 use super::hot_fields::HotFields;
+use crate::key_table::KeyTable;
 
 /// Location of a value: four times the offset of its first byte, plus its kind. One batch has far fewer than 1 GiB of
 /// values.
@@ -40,8 +41,8 @@ pub trait Precompute: Debug + Send + Sync {
     /// The fields whose values the next batch gets.
     fn hot_fields(&self) -> Arc<HotFields>;
 
-    /// Computes the values of one record; see `Row::fill`.
-    fn compute(&self, record: Record<'_>, row: Row<'_>);
+    /// Computes the values of one record, whose key table is `keys`; see `Row::fill`.
+    fn compute(&self, record: Record<'_>, keys: &mut KeyTable, row: Row<'_>);
 }
 
 /// What was appended to a batch's values for one field.
@@ -203,9 +204,15 @@ impl PrecomputedValues {
         self.locations.clear();
     }
 
+    /// Whether values are computed at all.
+    #[inline]
+    pub(super) fn is_active(&self) -> bool {
+        self.computer.is_some() && !self.fields.is_empty()
+    }
+
     /// Adds the next event: all of its values, or none if this panics.
     #[inline]
-    pub(super) fn push(&mut self, record: Record<'_>) {
+    pub(super) fn push(&mut self, record: Record<'_>, keys: &mut KeyTable) {
         let Some(computer) = self.computer.as_ref().filter(|_| !self.fields.is_empty()) else {
             return;
         };
@@ -218,7 +225,7 @@ impl PrecomputedValues {
                 locations: &mut self.locations,
                 complete,
             };
-            computer.compute(record, row);
+            computer.compute(record, keys, row);
         }
         self.locations.resize(row_end, NOT_COMPUTED);
     }

@@ -18,7 +18,7 @@ impl Precompute for Names {
         Arc::new([0, 1, 2].into_iter().collect())
     }
 
-    fn compute(&self, record: Record<'_>, row: Row<'_>) {
+    fn compute(&self, record: Record<'_>, _keys: &mut KeyTable, row: Row<'_>) {
         let fails = memchr::memmem::find(record.tape.text(), FAILS.as_bytes()).is_some();
         row.fill(|field, values| {
             assert!(!(field == 2 && fails), "{FAILS}");
@@ -108,9 +108,9 @@ fn computer_that_adds_no_row_does_not_shift_the_others() {
             Names.hot_fields()
         }
 
-        fn compute(&self, record: Record<'_>, row: Row<'_>) {
+        fn compute(&self, record: Record<'_>, keys: &mut KeyTable, row: Row<'_>) {
             if record.index.value(KnownKey::EventId).is_some() {
-                Names.compute(record, row);
+                Names.compute(record, keys, row);
             }
         }
     }
@@ -136,7 +136,7 @@ fn values_of_many_times_the_record_are_not_precomputed() {
             Arc::new((0..10).collect())
         }
 
-        fn compute(&self, _: Record<'_>, row: Row<'_>) {
+        fn compute(&self, _: Record<'_>, _: &mut KeyTable, row: Row<'_>) {
             row.fill(|_, values| {
                 values.resize(values.len() + (100 << 10), b'x');
                 Appended::Text

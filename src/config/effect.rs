@@ -43,7 +43,8 @@ fn has_effect(key: &str, source: SourceKind) -> bool {
         _ if key.starts_with("aws.") => source != SourceKind::Path,
         _ if key.starts_with("sqs") => source == SourceKind::Sqs,
         "s3AccountList" | "s3DownloadConcurrency" => source != SourceKind::Path,
-        "s3Interval" | "s3RetryFor" => source == SourceKind::S3,
+        "s3Follow" => source != SourceKind::Sqs,
+        "s3Interval" | "s3RetryFor" | "s3State" => source == SourceKind::S3,
         _ => true,
     }
 }

@@ -58,6 +58,11 @@ impl Interval {
         })
     }
 
+    /// An interval with these bounds in seconds since the epoch.
+    pub(crate) fn of(start: Option<i64>, end: Option<i64>) -> Interval {
+        Interval { start, end }
+    }
+
     /// Whether `time`, in seconds since the epoch, is in the interval.
     ///
     /// Compares minutes, the precision of file names: an end of `12:00:10` includes all of the minute 12:00.

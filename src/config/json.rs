@@ -3,7 +3,6 @@
 
 use std::fmt;
 
-use serde::de::value::SeqAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
@@ -15,6 +14,8 @@ use crate::log::quote::truncated;
 pub(super) enum Json {
     /// Members in order, repeated keys included.
     Object(Vec<(String, Json)>),
+    /// Elements.
+    Array(Vec<Json>),
     /// Any other value.
     Value(Value),
 }
@@ -51,6 +52,14 @@ impl fmt::Display for Json {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Json::Value(value) => write!(f, "{value}"),
+            Json::Array(elements) => {
+                f.write_str("[")?;
+                for (at, element) in elements.iter().enumerate() {
+                    let comma = if at > 0 { "," } else { "" };
+                    write!(f, "{comma}{element}")?;
+                }
+                f.write_str("]")
+            }
             Json::Object(members) => {
                 f.write_str("{")?;
                 for (at, (key, value)) in members.iter().enumerate() {
@@ -102,8 +111,12 @@ impl<'de> Visitor<'de> for JsonVisitor {
         Ok(Json::Value(value.into()))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> std::result::Result<Json, A::Error> {
-        Value::deserialize(SeqAccessDeserializer::new(seq)).map(Json::Value)
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> std::result::Result<Json, A::Error> {
+        let mut elements = Vec::new();
+        while let Some(element) = seq.next_element()? {
+            elements.push(element);
+        }
+        Ok(Json::Array(elements))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Json, A::Error> {

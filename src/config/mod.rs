@@ -8,11 +8,12 @@ mod validate;
 
 pub use self::effect::SourceKind;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use schemars::transform::{Transform, transform_subschemas};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -64,6 +65,10 @@ pub struct Config {
     pub s3_on_error: OnError,
     /// How long to retry an object or a listing of an s3:// source after transient failures, before s3OnError applies: a number and a unit (w, d, h, m or s), such as 90s, 30m or 2h; from 1s to 7d.
     pub s3_retry_for: String,
+    /// Follow an s3:// source or a local folder: it never ends and is listed again at this interval, a number and a unit (w, d, h, m or s), such as 60s; from 1s to 1d. Empty: read once.
+    pub s3_follow: String,
+    /// Path of a file that keeps the position of an s3:// source over restarts. Empty: no file.
+    pub s3_state: String,
     /// Accepted for compatibility, without effect: fields are extracted on demand.
     pub use_async: bool,
     /// Deliver CloudTrail Insights records too.
@@ -79,6 +84,12 @@ pub struct Config {
     pub max_object_bytes: u64,
     /// Path of a file that records every lost object and its cause, one JSON line each; log lines about lost objects are then rate-limited. Empty: no file, and every lost object is logged.
     pub lost_log: String,
+    /// Events that Falco never sees, to save its time: objects of field names and values. An event is dropped if all keys of an object match. A value is a text in which * stands for any text, a list of texts, or null for no value. Each object needs ct.src or ct.shortsrc, and one of ct.name, ct.readonly, ct.eventcategory and ct.managementevent; it drops failed requests only if it has ct.error.
+    #[schemars(schema_with = "drop_events_schema")]
+    pub drop_events: Vec<BTreeMap<String, Value>>,
+    /// Number of events that are remembered, so that Falco gets each once: an event with the eventID and eventTime of one of them is skipped. Takes up to 32 bytes of memory for each. 0: duplicates are delivered.
+    #[schemars(range(min = 0, max = 100_000_000))]
+    pub dedup_window: u32,
     /// How to connect to AWS. Settings that are not set here come from the AWS SDK's default chain: environment, shared files, container and instance roles.
     pub aws: Aws,
     /// Keys that the init configuration sets; those of inner objects as `outer.inner`.
@@ -150,12 +161,16 @@ impl Default for Config {
             s3_account_list: String::new(),
             s3_on_error: OnError::Skip,
             s3_retry_for: DEFAULT_RETRY_FOR.to_owned(),
+            s3_follow: String::new(),
+            s3_state: String::new(),
             use_async: true,
             include_insights: false,
             decode_threads: 0,
             max_buffered_bytes: 256 << 20,
             max_object_bytes: 1 << 30,
             lost_log: String::new(),
+            drop_events: Vec::new(),
+            dedup_window: 0,
             aws: Aws::default(),
             set_keys: Vec::new(),
         }
@@ -188,6 +203,12 @@ impl Config {
         retry_for(&self.s3_retry_for).unwrap_or_default()
     }
 
+    /// The interval of `s3Follow`; `None` reads a source once.
+    pub fn s3_follow(&self) -> Option<Duration> {
+        // `parse` rejects invalid values.
+        follow_interval(&self.s3_follow)
+    }
+
     /// Account IDs of `s3AccountList`, without duplicates; empty means all accounts.
     pub fn s3_accounts(&self) -> Vec<&str> {
         let mut accounts = Vec::new();
@@ -213,7 +234,8 @@ pub fn parse(text: &str) -> Result<(Config, Vec<String>)> {
     let mut warnings = Vec::new();
     let members = json::parse_object(text)?;
     let config = validate::config(members, &schema_value(), &mut warnings)?;
-    Interval::parse(&config.s3_interval, timestamp::now())?;
+    let interval = Interval::parse(&config.s3_interval, timestamp::now())?;
+    check_follow(&config, interval)?;
     check_accounts(&config.s3_account_list)?;
     check_retry_for(&config.s3_retry_for)?;
     check_max_age(&config.sqs_max_age)?;
@@ -236,6 +258,21 @@ fn schema_value() -> Value {
         .into_generator()
         .into_root_schema_for::<Config>()
         .to_value()
+}
+
+/// Schema of `dropEvents`, whose keys are the names of fields: the extraction side knows them, this module does not.
+fn drop_events_schema(_: &mut SchemaGenerator) -> Schema {
+    let texts = ["string", "boolean", "integer"];
+    json_schema!({
+        "type": "array",
+        "items": {
+            "type": "object",
+            "additionalProperties": {
+                "type": ["string", "boolean", "integer", "null", "array"],
+                "items": { "type": texts },
+            },
+        },
+    })
 }
 
 /// Accepts `null`: Falco passes it for an empty YAML mapping, after validating it against the schema.
@@ -315,6 +352,33 @@ fn check_buckets(patterns: &[String]) -> Result<()> {
             ),
         )),
     }
+}
+
+/// The interval of `s3Follow`; `None` if it is malformed or out of range.
+fn follow_interval(text: &str) -> Option<Duration> {
+    let range = Duration::from_secs(1)..=Duration::from_secs(24 * 60 * 60);
+    interval::duration(text).filter(|duration| range.contains(duration))
+}
+
+fn check_follow(config: &Config, interval: Interval) -> Result<()> {
+    let text = &config.s3_follow;
+    if text.is_empty() {
+        return Ok(());
+    }
+    let problem = if follow_interval(text).is_none() {
+        format!(
+            "s3Follow: {} is not allowed; allowed is a duration from 1s to 1d, such as \"60s\", or an empty text to read once",
+            quoted(text)
+        )
+    } else if interval.end().is_some() {
+        format!(
+            "s3Follow: a source that never ends cannot have an end in s3Interval ({}); remove the end or s3Follow",
+            quoted(&config.s3_interval)
+        )
+    } else {
+        return Ok(());
+    };
+    Err(Error::new(ErrorKind::Config, problem))
 }
 
 fn check_accounts(list: &str) -> Result<()> {

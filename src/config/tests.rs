@@ -2,6 +2,7 @@
 
 use super::*;
 use proptest::prelude::*;
+use serde_json::json;
 
 fn config(text: &str) -> Config {
     let (config, warnings) = parse(text).expect(text);
@@ -64,7 +65,8 @@ fn every_key_is_read() {
             "s3DownloadConcurrency": 1024, "s3Interval": "5d-2d",
             "s3AccountList": "123456789012, 210987654321 ,123456789012", "s3OnError": "fail", "s3RetryFor": "2h",
             "lostLog": "/var/log/lost.jsonl", "useAsync": false, "includeInsights": true, "decodeThreads": 3,
-            "maxBufferedBytes": 1, "maxObjectBytes": 18446744073709551615,
+            "dropEvents": [{"ct.src": ["a", "b*"], "ct.readonly": true, "ct.error": null, "s3.bytes": 0}],
+            "dedupWindow": 100000000, "maxBufferedBytes": 1, "maxObjectBytes": 18446744073709551615,
             "aws": {
                 "profile": "p", "region": "eu-west-1", "config": "/c", "credentials": "/d",
                 "endpoint": "http://localhost:4566", "roleArn": "arn:aws:iam::1:role/r",
@@ -76,7 +78,7 @@ fn every_key_is_read() {
     assert_eq!(config.decode_threads(), 3);
     assert_eq!(config.sqs_visibility_timeout(), Some(60));
     assert_eq!(config.s3_retry_for(), Duration::from_secs(7200));
-    assert_eq!(config.set_keys.len(), 31, "{:?}", config.set_keys);
+    assert_eq!(config.set_keys.len(), 33, "{:?}", config.set_keys);
     let expected = Config {
         sqs_delete: false,
         sqs_delete_when: SqsDeleteWhen::Received,
@@ -93,12 +95,21 @@ fn every_key_is_read() {
         s3_account_list: "123456789012, 210987654321 ,123456789012".into(),
         s3_on_error: OnError::Fail,
         s3_retry_for: "2h".into(),
+        s3_follow: String::new(),
+        s3_state: String::new(),
         use_async: false,
         include_insights: true,
         decode_threads: 3,
         max_buffered_bytes: 1,
         max_object_bytes: u64::MAX,
         lost_log: "/var/log/lost.jsonl".into(),
+        dedup_window: 100_000_000,
+        drop_events: vec![BTreeMap::from([
+            ("ct.src".into(), json!(["a", "b*"])),
+            ("ct.readonly".into(), json!(true)),
+            ("ct.error".into(), json!(null)),
+            ("s3.bytes".into(), json!(0)),
+        ])],
         aws: Aws {
             profile: "p".into(),
             region: "eu-west-1".into(),
@@ -123,6 +134,44 @@ fn keys_match_in_any_case_at_both_levels() {
     assert!(config.use_s3_sns);
     assert_eq!(config.aws.role_arn, "r");
     assert_eq!(config.set_keys, ["s3Interval", "useS3SNS", "aws.roleArn"]);
+}
+
+#[test]
+fn events_to_drop_are_objects_of_texts_lists_and_null() {
+    for (value, problem) in [
+        (
+            r#"{"ct.src": "x"}"#,
+            r#"dropEvents: {"ct.src":"x"} is not allowed; allowed is a list in which each element is an object"#,
+        ),
+        (
+            r#"["x"]"#,
+            r#"dropEvents[0]: "x" is not allowed; allowed is an object of field names and values"#,
+        ),
+        (
+            r#"[{}, {"ct.src": 1.5}]"#,
+            r#"dropEvents[1]["ct.src"]: 1.5 is not allowed; allowed is a text, true, false, an integer, null or a list"#,
+        ),
+        (
+            r#"[{"ct.src": ["a", null]}]"#,
+            r#"dropEvents[0]["ct.src"][1]: null is not allowed; allowed is a text, true, false, an integer"#,
+        ),
+        (
+            r#"[{"ct.src": {"a": 1}}]"#,
+            r#"dropEvents[0]["ct.src"]: {"a":1} is not allowed"#,
+        ),
+        (
+            r#"[{"ct.src": "a", "ct.src": "b"}]"#,
+            r#"dropEvents[0]["ct.src"] is set more than once; use a list"#,
+        ),
+        ("null", "dropEvents: null is not allowed; allowed is a list"),
+    ] {
+        let message = rejection(&format!(r#"{{"dropEvents": {value}}}"#));
+        assert!(message.starts_with(problem), "{message}");
+    }
+    let config = config(r#"{"DROPEVENTS": [{"ct.src": 20.0, "ct.name": -1}]}"#);
+    assert_eq!(config.drop_events[0]["ct.src"], json!(20));
+    assert_eq!(config.drop_events[0]["ct.name"], json!(-1));
+    assert_eq!(config.set_keys, ["dropEvents"]);
 }
 
 #[test]
@@ -455,9 +504,14 @@ fn the_schema_uses_plain_keywords_only() {
             "default",
             "minimum",
             "maximum",
+            "items",
+            "additionalProperties",
         ];
         for (keyword, value) in schema.as_object().expect("a schema object") {
             assert!(known.contains(&keyword.as_str()), "{keyword}");
+            if keyword == "items" || keyword == "additionalProperties" {
+                walk(value);
+            }
             if keyword == "properties" {
                 for inner in value.as_object().expect("properties").values() {
                     assert!(
@@ -484,7 +538,7 @@ fn schema_has_types_ranges_and_defaults() {
         .expect("keys")
         .keys()
         .collect();
-    assert_eq!(keys.len(), 22, "{keys:?}");
+    assert_eq!(keys.len(), 26, "{keys:?}");
     assert_eq!(
         property("aws")["properties"]
             .as_object()
@@ -502,6 +556,7 @@ fn schema_has_types_ranges_and_defaults() {
         ("s3OnError", "string", Some("skip".into())),
         ("s3RetryFor", "string", Some("30m".into())),
         ("lostLog", "string", Some("".into())),
+        ("dropEvents", "array", Some(json!([]))),
         ("decodeThreads", "integer", Some(0.into())),
         ("maxObjectBytes", "integer", Some((1u64 << 30).into())),
         ("aws.region", "string", Some("".into())),
@@ -517,6 +572,7 @@ fn schema_has_types_ranges_and_defaults() {
         ("sqsMaxReceives", 1, Some(1_000_000)),
         ("s3DownloadConcurrency", 1, Some(1024)),
         ("decodeThreads", 0, Some(64)),
+        ("dedupWindow", 0, Some(100_000_000)),
         ("maxBufferedBytes", 1, None),
         ("maxObjectBytes", 1, None),
     ] {
@@ -545,7 +601,7 @@ fn the_defaults_in_the_schema_are_accepted() {
     let defaults: serde_json::Map<String, Value> = defaults
         .filter_map(|(key, property)| Some((key.clone(), property.get("default")?.clone())))
         .collect();
-    assert_eq!(defaults.len(), 22);
+    assert_eq!(defaults.len(), 26);
     let config = config(&Value::Object(defaults).to_string());
     let set_keys = config.set_keys.clone();
     assert_eq!(
@@ -565,11 +621,33 @@ proptest! {
 
     #[test]
     fn arbitrary_values_do_not_panic(
-        key in "(sqs(Delete|WaitSeconds|MaxReceives)|s3(Interval|AccountList)|aws|maxObjectBytes|decodeThreads)",
-        value in "(-?[0-9]{1,25}(\\.[0-9]{1,3})?(e[0-9]{1,3})?|\"[0-9dhT:, -]{0,20}\"|null|true|\\[\\]|\\{\"region\":1\\})",
+        key in "(sqs(Delete|WaitSeconds|MaxReceives)|s3(Interval|AccountList)|aws|maxObjectBytes|decodeThreads|dropEvents)",
+        value in "(-?[0-9]{1,25}(\\.[0-9]{1,3})?(e[0-9]{1,3})?|\"[0-9dhT:, -]{0,20}\"|null|true|\\[\\]|\\[\\{\"a\":(1|null|\\[2\\])\\}\\]|\\{\"region\":1\\})",
     ) {
         if let Err(error) = parse(&format!(r#"{{"{key}": {value}}}"#)) {
             prop_assert_eq!(error.kind(), ErrorKind::Config);
         }
     }
+}
+
+#[test]
+fn follow_interval_is_a_duration_without_an_end_in_the_interval() {
+    let (config, _) = parse(r#"{"s3Follow": "90s", "s3Interval": "5d"}"#).expect("valid");
+    assert_eq!(config.s3_follow(), Some(Duration::from_secs(90)));
+    let (config, _) = parse("{}").expect("valid");
+    assert_eq!(config.s3_follow(), None);
+    for text in ["0s", "60", "2d", "soon"] {
+        let error = parse(&format!(r#"{{"s3Follow": "{text}"}}"#)).expect_err(text);
+        let error = error.to_string();
+        assert!(
+            error.starts_with("s3Follow: ") && error.contains(text),
+            "{error}"
+        );
+    }
+    let error = parse(r#"{"s3Follow": "60s", "s3Interval": "5d-2d"}"#).expect_err("an end");
+    let error = error.to_string();
+    assert!(
+        error.contains("s3Follow") && error.contains("5d-2d"),
+        "{error}"
+    );
 }

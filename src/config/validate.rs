@@ -71,26 +71,15 @@ impl Validator<'_> {
     }
 
     fn value(&mut self, key: &str, json: Json, schema: &Value) -> Result<Value> {
-        let rejected = match (json, schema["type"].as_str()) {
-            (Json::Object(members), Some("object")) => {
-                let members = self.object(&format!("{key}."), members, schema)?;
-                return Ok(Value::Object(members));
-            }
-            (Json::Value(value), Some(value_type)) => match accept(value, value_type, schema) {
-                Ok(value) => {
-                    self.set_keys.push(key.to_owned());
-                    return Ok(value);
-                }
-                Err(value) => Json::Value(value),
-            },
-            (json, _) => json,
-        };
-        let message = format!(
-            "{key}: {} is not allowed; allowed is {}",
-            truncated(&rejected.to_string()),
-            allowed(schema)
-        );
-        Err(Error::new(ErrorKind::Config, message))
+        if has_keys(schema)
+            && let Json::Object(members) = json
+        {
+            let members = self.object(&format!("{key}."), members, schema)?;
+            return Ok(Value::Object(members));
+        }
+        let value = plain_value(key, json, schema)?;
+        self.set_keys.push(key.to_owned());
+        Ok(value)
     }
 
     fn warn_unknown(&mut self, prefix: &str, key: &str) {
@@ -123,25 +112,88 @@ impl Validator<'_> {
     }
 }
 
-/// Normalizes a boolean, string, integer or list of strings that the schema of type `value_type` allows; otherwise returns it as the error.
-fn accept(value: Value, value_type: &str, schema: &Value) -> std::result::Result<Value, Value> {
+/// Validates a value that has no keys of the schema's own.
+fn plain_value(key: &str, json: Json, schema: &Value) -> Result<Value> {
+    let rejected = match json {
+        Json::Object(members) if has_type(schema, "object") && !has_keys(schema) => {
+            return object_of_any_keys(key, members, &schema["additionalProperties"]);
+        }
+        Json::Array(elements) if has_type(schema, "array") => {
+            let elements = elements.into_iter().enumerate();
+            let elements = elements.map(|(at, element)| {
+                plain_value(&format!("{key}[{at}]"), element, &schema["items"])
+            });
+            return elements.collect::<Result<Vec<Value>>>().map(Value::Array);
+        }
+        Json::Value(value) => {
+            let mut types = types(schema);
+            match types.find_map(|value_type| accept(&value, value_type, schema)) {
+                Some(accepted) => return Ok(accepted),
+                None => Json::Value(value),
+            }
+        }
+        json => json,
+    };
+    let message = format!(
+        "{key}: {} is not allowed; allowed is {}",
+        truncated(&rejected.to_string()),
+        allowed(schema)
+    );
+    Err(Error::new(ErrorKind::Config, message))
+}
+
+/// Validates an object whose keys the schema does not name. A repeated key would hide the first one's value.
+fn object_of_any_keys(key: &str, members: Vec<(String, Json)>, schema: &Value) -> Result<Value> {
+    let mut object = Map::new();
+    for (name, value) in members {
+        let path = format!("{key}[{}]", quoted(&name));
+        if object.contains_key(&name) {
+            let message = format!("{path} is set more than once; use a list of values");
+            return Err(Error::new(ErrorKind::Config, message));
+        }
+        object.insert(name, plain_value(&path, value, schema)?);
+    }
+    Ok(Value::Object(object))
+}
+
+/// The types that the schema allows.
+fn types(schema: &Value) -> impl Iterator<Item = &str> {
+    let types = &schema["type"];
+    let one = types.as_str();
+    one.into_iter().chain(
+        types
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str),
+    )
+}
+
+fn has_type(schema: &Value, value_type: &str) -> bool {
+    types(schema).any(|allowed| allowed == value_type)
+}
+
+fn has_keys(schema: &Value) -> bool {
+    schema["properties"].is_object()
+}
+
+/// Normalizes a boolean, string, integer or null that the schema of type `value_type` allows.
+fn accept(value: &Value, value_type: &str, schema: &Value) -> Option<Value> {
     let is_allowed = match value_type {
         "boolean" => value.is_boolean(),
         "string" => {
             let choices = schema["enum"].as_array();
-            value.is_string() && choices.is_none_or(|choices| choices.contains(&value))
+            value.is_string() && choices.is_none_or(|choices| choices.contains(value))
         }
-        "integer" => match integer(&value) {
-            Some(number) if in_range(number, schema) => return Ok(number.into()),
+        "integer" => match integer(value) {
+            Some(number) if in_range(number, schema) => return Some(number.into()),
+            None if value.is_i64() => schema["minimum"].is_null(),
             _ => false,
         },
-        "array" => {
-            let elements = value.as_array();
-            elements.is_some_and(|elements| elements.iter().all(Value::is_string))
-        }
+        "null" => value.is_null(),
         _ => false,
     };
-    if is_allowed { Ok(value) } else { Err(value) }
+    is_allowed.then(|| value.clone())
 }
 
 /// A non-negative integer. `20.0` is one, as in JSON schema.
@@ -167,6 +219,18 @@ fn in_range(number: u64, schema: &Value) -> bool {
 fn allowed(schema: &Value) -> String {
     match schema["type"].as_str() {
         Some("boolean") => "true or false, without quotes".to_owned(),
+        Some("array") => format!(
+            "a list in which each element is {}",
+            allowed(&schema["items"])
+        ),
+        Some("object") if !has_keys(schema) => "an object of field names and values".to_owned(),
+        None => {
+            "a text, true, false, an integer".to_owned()
+                + match has_type(schema, "null") {
+                    true => ", null or a list of texts",
+                    false => " (in quotes, if it is another number)",
+                }
+        }
         Some("integer") => match (schema["minimum"].as_u64(), schema["maximum"].as_u64()) {
             (Some(minimum), Some(maximum)) => {
                 format!("an integer from {minimum} to {maximum}, without quotes")
@@ -176,10 +240,6 @@ fn allowed(schema: &Value) -> String {
                 minimum.unwrap_or(0)
             ),
         },
-        Some("array") => format!(
-            "a list in which each element is {}",
-            allowed(&schema["items"])
-        ),
         Some("object") => {
             let keys: Vec<&str> = keys(schema).collect();
             format!("an object with some of the keys {}", keys.join(", "))

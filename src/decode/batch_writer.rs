@@ -29,6 +29,8 @@ pub(super) struct BatchWriter<'d, 'a, S> {
     sender: &'d mut S,
     policy: EventPolicy,
     pub(super) records: u64,
+    /// Records that the filter dropped.
+    dropped: u64,
     pub(super) damaged: bool,
     /// The source is closed.
     pub(super) stopped: bool,
@@ -54,6 +56,7 @@ impl<'d, 'a, S: BatchSender> BatchWriter<'d, 'a, S> {
             sender,
             policy,
             records: 0,
+            dropped: 0,
             damaged: false,
             stopped: false,
         }
@@ -62,6 +65,9 @@ impl<'d, 'a, S: BatchSender> BatchWriter<'d, 'a, S> {
     /// Adds the records to the metrics.
     pub(super) fn finish(self) {
         self.decoder.metrics.records.add(self.records);
+        if self.dropped > 0 {
+            self.decoder.metrics.skipped_dropped.add(self.dropped);
+        }
     }
 
     /// Logs a problem, once of each kind for the object.
@@ -105,6 +111,7 @@ impl<S: BatchSender> RecordSink for BatchWriter<'_, '_, S> {
         let metrics = self.decoder.metrics;
         match self.decoder.batch.push(text, tape, self.policy) {
             RecordOutcome::Event => self.flush_if_full(),
+            RecordOutcome::Dropped => self.dropped += 1,
             RecordOutcome::Insight => metrics.skipped_insight.add(1),
             RecordOutcome::Digest => metrics.skipped_digest.add(1),
             RecordOutcome::NoTime => {

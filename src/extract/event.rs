@@ -9,7 +9,10 @@ use super::detached::DetachedEvent;
 use super::value::{CachedValues, ExtractedField, OffsetRange};
 use crate::batch::{Batch, PrecomputedValue, Record};
 use crate::event_layout::PREFIX;
-use crate::fields::{self, CompiledArgument, FieldExtractor, FieldValue, ListItem, RecordView};
+use crate::fields::{
+    self, CompiledArgument, FieldExtractor, FieldValue, ListItem, PolicyField, PolicyReader,
+    RecordView,
+};
 use crate::json::{Tape, Value};
 use crate::key_table::KeyTable;
 
@@ -23,6 +26,9 @@ pub(super) struct SelectedEvent {
     keys: KeyTable,
     /// The event that `keys` is of.
     keys_event: u64,
+    policies: PolicyReader,
+    /// The event that `policies` has read.
+    policies_event: u64,
     arena: Arena,
     scratch: Vec<u8>,
 }
@@ -148,6 +154,14 @@ impl SelectedEvent {
             scratch: &mut self.scratch,
         };
         texts.scratch.clear();
+        if let FieldExtractor::Policy(field) = extractor {
+            if self.policies_event != self.number {
+                self.policies_event = self.number;
+                self.policies.read(view);
+            }
+            texts.set_policy_field(record.tape, field, &self.policies, extracted);
+            return;
+        }
         let value = match argument {
             None => fields::extract(extractor, view, texts.scratch),
             Some(argument) => fields::extract_with(extractor, argument, view),
@@ -241,6 +255,29 @@ impl TextBuilder<'_> {
         }
         self.scratch.clear();
         fields::append_text(tape, value, self.scratch).then(|| self.arena.text(self.scratch))
+    }
+
+    /// Sets what policies say.
+    fn set_policy_field(
+        &mut self,
+        tape: Tape<'_>,
+        field: PolicyField,
+        policies: &PolicyReader,
+        extracted: &mut ExtractedField,
+    ) {
+        if let Some(flag) = policies.flag(field) {
+            extracted.values = CachedValues::Text(fields::bool_text(flag).as_ptr());
+        }
+        if field == PolicyField::Accounts {
+            extracted.texts.clear();
+            extracted.ranges.clear();
+            for account in policies.accounts() {
+                self.push(tape, ListItem::Text(account), extracted);
+            }
+            if !extracted.texts.is_empty() {
+                extracted.values = CachedValues::List;
+            }
+        }
     }
 
     /// Adds an item of a list, unless it is null.

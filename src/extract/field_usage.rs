@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::argument::ArgumentCache;
 use crate::batch::hot_fields::{HotFields, MAX_FIELDS};
-use crate::fields::{Arg, CompiledArgument, FIELDS, FieldExtractor};
+use crate::fields::{Arg, CompiledArgument, FIELDS, Field, FieldExtractor};
 
 /// Most fields with an argument that can be hot, over the life of the plugin.
 pub(super) const MAX_ARGUMENTS: usize = 64;
@@ -82,16 +82,21 @@ impl FieldUsage {
     }
 }
 
-/// The fields that `is_hot` selects by number, without those whose value depends on an argument that is missing.
+/// The fields that `is_hot` selects by number, without those whose value depends on an argument that is missing, and
+/// those that read policies: the memory for that belongs to the event of an extractor.
 fn select(is_hot: impl Fn(usize) -> bool) -> HotFields {
     let has_value = |number: &usize| {
         let field = FIELDS.get(*number);
-        field.is_none_or(|field| field.arg != Arg::RequiredKey)
+        field.is_none_or(is_precomputable)
     };
     (0..NUMBERS)
         .filter(has_value)
         .filter(|&number| is_hot(number))
         .collect()
+}
+
+fn is_precomputable(field: &Field) -> bool {
+    field.arg != Arg::RequiredKey && !matches!(field.extractor, FieldExtractor::Policy(_))
 }
 
 /// Counts the fields that the host extracts, batch by batch.
@@ -209,11 +214,11 @@ mod tests {
     }
 
     #[test]
-    fn all_fields_but_those_that_require_an_argument_can_be_hot() {
+    fn all_fields_but_policies_and_those_that_require_an_argument_can_be_hot() {
         let usage = FieldUsage::with(|_| true);
         let all = usage.hot();
         let expected = FIELDS.iter().enumerate();
-        let expected = expected.filter(|(_, field)| field.arg != Arg::RequiredKey);
+        let expected = expected.filter(|(_, field)| is_precomputable(field));
         assert!(all.iter().eq(expected.map(|(number, _)| number)));
         assert!(
             all.iter()

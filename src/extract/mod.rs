@@ -10,6 +10,7 @@ mod arena;
 mod argument;
 mod detached;
 mod event;
+pub mod event_filter;
 pub mod field_usage;
 mod precompute;
 mod value;

@@ -17,9 +17,7 @@ impl Precompute for FieldUsage {
         self.hot()
     }
 
-    fn compute(&self, record: Record<'_>, row: Row<'_>) {
-        let keys = &mut KeyTable::default();
-        keys.reset(record.index);
+    fn compute(&self, record: Record<'_>, keys: &mut KeyTable, row: Row<'_>) {
         let view = &mut RecordView {
             tape: record.tape,
             keys,
@@ -158,11 +156,12 @@ mod tests {
         for hot in [true, false] {
             let batch = batch(|_| hot, &[record]);
             for (number, field) in FIELDS.iter().enumerate() {
-                let argument = field.arg == Arg::RequiredKey;
+                let on_demand = field.arg == Arg::RequiredKey
+                    || matches!(field.extractor, FieldExtractor::Policy(_));
                 let value = batch.precomputed(0, number);
                 assert_eq!(
                     matches!(value, PrecomputedValue::NotComputed),
-                    !hot || argument,
+                    !hot || on_demand,
                     "{}",
                     field.name
                 );

@@ -156,6 +156,7 @@ impl Instance {
         self.ack_handles.append(&mut batch.ack_handles);
         let batch = self.current.insert(Arc::new(batch));
         self.live.add(batch);
+        self.pipeline.handed_over();
         &mut self.pointers
     }
 
@@ -223,13 +224,19 @@ impl Instance {
         let sum =
             |counters: &[&Counter]| -> u64 { counters.iter().map(|counter| counter.value()).sum() };
         let (damaged, skipped, errors) = (sum(&damaged), sum(&skipped), sum(&errors));
+        let withheld = |what: &str, counter: &Counter| match counter.value() {
+            0 => String::new(),
+            events => format!("; {what}: {events}"),
+        };
+        let withheld = withheld("events dropped by dropEvents", &metrics.skipped_dropped)
+            + &withheld("duplicates", &metrics.skipped_duplicate);
         context.log.line(
             match damaged + errors {
                 0 => Severity::Info,
                 _ => Severity::Warning,
             },
             format_args!(
-                "source complete; totals so far: {} events from {} files; records skipped: {skipped}, damaged: {damaged}; files with errors: {errors}",
+                "source complete; totals so far: {} events from {} files; records skipped: {skipped}, damaged: {damaged}; files with errors: {errors}{withheld}",
                 metrics.events.value(),
                 metrics.objects.value(),
             ),

@@ -9,8 +9,10 @@ use falco_plugin_api as api;
 use super::extraction::Extraction;
 use super::instance::OpenInstances;
 use super::live_batches::LiveBatches;
+use crate::batch::RecordHooks;
 use crate::config::{self, Config};
 use crate::error::Error;
+use crate::extract::event_filter;
 use crate::extract::field_usage::FieldUsage;
 use crate::log::Severity;
 use crate::source::open::SourceContext;
@@ -31,11 +33,15 @@ pub(super) struct PluginState {
 impl PluginState {
     /// A state with this configuration, and whether it is valid. One that is not can only report its error.
     pub(super) fn new(config: &str, host_log: HostLog) -> (PluginState, bool) {
-        let (parsed, error) = match config::parse(config) {
+        let parsed = config::parse(config).and_then(|(config, mut warnings)| {
+            let (filter, more) = event_filter::compile(&config.drop_events)?;
+            warnings.extend(more);
+            Ok((config, filter, warnings))
+        });
+        let ((config, filter, warnings), error) = match parsed {
             Ok(parsed) => (parsed, None),
-            Err(error) => ((Config::default(), Vec::new()), Some(error)),
+            Err(error) => ((Config::default(), None, Vec::new()), Some(error)),
         };
-        let (config, warnings) = parsed;
         let field_usage = Arc::new(FieldUsage::default());
         let state = PluginState {
             extraction: UnsafeCell::new(Extraction::new(Arc::clone(&field_usage))),
@@ -43,7 +49,11 @@ impl PluginState {
                 config,
                 metrics: Arc::default(),
                 log: Arc::default(),
-                precompute: field_usage,
+                hooks: RecordHooks {
+                    precompute: field_usage,
+                    filter,
+                    fingerprint_key: None,
+                },
             },
             live: Arc::default(),
             instances: Arc::default(),

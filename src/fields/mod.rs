@@ -11,6 +11,7 @@ mod extractors;
 mod lists;
 mod pattern;
 mod pointer;
+mod policy;
 mod summary;
 mod table;
 mod value;
@@ -20,6 +21,7 @@ pub(crate) use argument::CompiledArgument;
 pub(crate) use lists::ListItem;
 pub use pattern::Pattern;
 pub use pointer::Pointer;
+pub(crate) use policy::{PolicyField, PolicyReader};
 pub(crate) use summary::summary;
 pub(crate) use table::FieldExtractor;
 pub use table::{Arg, FIELDS, Field, FieldType, Property};
@@ -32,7 +34,7 @@ use crate::json::Value;
 /// A field's value for one record, before it is converted for the host.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum FieldValue {
-    /// No value. Also for fields that require an argument and get none.
+    /// No value. Also for fields that require an argument and get none, and for those that read policies.
     None,
     /// What [`append_text`] makes of this JSON value, which may be null.
     Json(Value),
@@ -79,9 +81,10 @@ pub(crate) fn extract(
                 FieldValue::Number(count, Some(value))
             }),
         FieldExtractor::List(_) => FieldValue::List,
-        FieldExtractor::Pointer | FieldExtractor::PointerNumber | FieldExtractor::PointerList => {
-            FieldValue::None
-        }
+        FieldExtractor::Pointer
+        | FieldExtractor::PointerNumber
+        | FieldExtractor::PointerList
+        | FieldExtractor::Policy(_) => FieldValue::None,
     }
 }
 

@@ -4,6 +4,7 @@ use FieldExtractor::*;
 use KnownKey::*;
 
 use super::lists::{self, ListItem};
+use super::policy::PolicyField;
 use super::value::RecordView;
 use super::{FieldValue, extractors, summary};
 use crate::json;
@@ -90,6 +91,8 @@ pub(crate) enum FieldExtractor {
     PointerNumber,
     /// It is the list of values that the argument, a JSON pointer with wildcards, refers to.
     PointerList,
+    /// It is what the policies in the request say, which a [`PolicyReader`](super::PolicyReader) reads.
+    Policy(PolicyField),
 }
 
 const fn text(
@@ -108,7 +111,10 @@ const fn text(
             List(_) => Arg::OptionalIndex,
             _ => Arg::None,
         },
-        list: matches!(extractor, List(_) | PointerList),
+        list: matches!(
+            extractor,
+            List(_) | PointerList | Policy(PolicyField::Accounts)
+        ),
         property: None,
         extractor,
     }
@@ -260,6 +266,10 @@ pub static FIELDS: &[Field] = &[
     text("ct.request.keyid", Key(RequestKeyId), "Request Key ID", "KMS key in the request (requestParameters.keyId)"),
     text("ct.request.bucketpolicy", Key(RequestBucketPolicy), "Request Bucket Policy", "bucket policy in the request, as JSON (requestParameters.bucketPolicy)"),
     text("ct.user.oninstance", Mixed(extractors::on_instance), "User On Instance", "true if the identity is an EC2 instance: an assumed role's session that has an instance ID as its name"),
+    text("ct.policy.public", Policy(PolicyField::Public), "Policy Is Public", "true if a policy in the request allows everybody, false if none does; no value without a policy"),
+    text("ct.policy.accounts", Policy(PolicyField::Accounts), "Policy Accounts", "accounts that policies in the request allow, other than the account that received the event"),
+    text("ct.policy.unlimited", Policy(PolicyField::Unlimited), "Policy Is Unlimited", "true if an identity policy in the request allows nearly everything; no value without one"),
+    text("ct.policy.escalates", Policy(PolicyField::Escalates), "Policy Escalates", "true if an identity policy in the request allows a known way to more rights; no value without one"),
 ];
 
 #[cfg(test)]

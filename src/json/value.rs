@@ -119,6 +119,16 @@ impl<'t> Tape<'t> {
         Elements(self.cursor(value, b'['))
     }
 
+    /// The objects and arrays of `value`, itself included, in the order of their opening brackets.
+    pub(crate) fn containers(&self, value: Value) -> impl Iterator<Item = Value> + use<'t> {
+        let range = match self.container(value) {
+            Some((number, container)) => number..container.next as usize,
+            None => 0..0,
+        };
+        let containers = self.containers.get(range).unwrap_or_default();
+        containers.iter().map(|container| Value(container.open))
+    }
+
     #[inline]
     fn cursor(&self, value: Value, bracket: u8) -> Cursor<'t> {
         let (entry, end, container) = match self.container(value) {

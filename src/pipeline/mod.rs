@@ -5,6 +5,7 @@
 //! keeps the order while several threads decode. The host returns batches to a pool.
 #![forbid(unsafe_code)]
 
+mod dedup_window;
 mod sender;
 mod shared;
 mod worker;
@@ -16,16 +17,18 @@ use std::sync::atomic::{Ordering, fence};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, bounded, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, unbounded};
 
+pub use dedup_window::DedupWindow;
 pub use sender::{ObjectSender, OutputSlot, UnorderedSender};
 
-use crate::batch::{Batch, Precompute};
+use crate::batch::{Batch, RecordHooks};
 use crate::decode::Limits;
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::Log;
 use crate::metrics::Metrics;
 use crate::object::memory_budget::UNORDERED;
+use crate::timestamp;
 use shared::{JobOutput, PipelineState};
 
 /// Settings of a pipeline.
@@ -33,8 +36,12 @@ use shared::{JobOutput, PipelineState};
 pub struct Settings {
     /// Number of decode threads, at least 1.
     pub threads: usize,
-    /// Jobs in progress, at most.
+    /// Jobs in progress, at most, in addition to `jobs_gap`.
     pub jobs: usize,
+    /// Jobs that end before a source that waits for a free place is woken.
+    pub jobs_gap: usize,
+    /// How long a decode thread that had to wait for an object lets others arrive.
+    pub gather: Duration,
     /// Bytes that wait, at most: a quarter as stored, the rest as batches for the host. Decode threads may use as many again
     /// for large objects, and each its own small memory; `decode` says how much one object uses.
     pub max_buffered_bytes: u64,
@@ -63,6 +70,8 @@ pub struct Pipeline {
     jobs: Option<Receiver<JobOutput>>,
     /// The job that the host reads from.
     current: Option<JobOutput>,
+    /// Recognizes duplicates.
+    window: Option<DedupWindow>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -72,21 +81,22 @@ impl Pipeline {
         settings: Settings,
         metrics: Arc<Metrics>,
         log: Arc<Log>,
-        precompute: Arc<dyn Precompute>,
+        hooks: RecordHooks,
         feed: impl FnOnce(ObjectSender) + Send + 'static,
     ) -> Result<Pipeline> {
-        let shared = Arc::new(PipelineState::new(settings, metrics, log, precompute));
+        let shared = Arc::new(PipelineState::new(settings, metrics, log, hooks));
         // Declared before the channels, so dropped after them: if a thread cannot be started, those that wait for work see
         // closed channels before they are joined.
         let mut pipeline = Pipeline {
             shared: Arc::clone(&shared),
             jobs: None,
             current: None,
+            window: None,
             threads: Vec::new(),
         };
-        // The order bounds the work as well: every job has its slot there first.
+        // Both are bounded: every job has a slot of `PipelineState::slots` first.
         let (work_sender, work) = unbounded();
-        let (order, jobs) = bounded(settings.jobs);
+        let (order, jobs) = unbounded();
         pipeline.jobs = Some(jobs);
         for number in 0..settings.threads {
             let (shared, work) = (Arc::clone(&shared), work.clone());
@@ -115,10 +125,25 @@ impl Pipeline {
         Ok(())
     }
 
+    /// Withholds duplicates from now on. Batches need fingerprints with the window's key.
+    pub fn deduplicate(&mut self, window: DedupWindow) {
+        self.window = Some(window);
+    }
+
+    /// The host has the events of the last batch. Without this call, they count as dropped.
+    pub fn handed_over(&mut self) {
+        if let Some(window) = &mut self.window {
+            window.commit();
+        }
+    }
+
     /// The next batch with events; waits at most `wait`. Reports every batch to `progress`, also those without events,
     /// which count objects and stored bytes.
     pub fn next(&mut self, wait: Duration, mut progress: impl FnMut(&Batch)) -> Result<Next> {
         let deadline = Instant::now() + wait;
+        if let Some(window) = &mut self.window {
+            window.roll_back();
+        }
         loop {
             let Some(current) = &self.current else {
                 let Some(jobs) = &self.jobs else {
@@ -141,8 +166,12 @@ impl Pipeline {
             }
             match current.batches.recv_deadline(deadline) {
                 Ok(Ok(queued)) => {
-                    let batch = queued.into_batch();
+                    let mut batch = queued.into_batch();
                     progress(&batch);
+                    if let Some(window) = &mut self.window {
+                        let duplicates = window.mark(&mut batch);
+                        self.shared.metrics.skipped_duplicate.add(duplicates as u64);
+                    }
                     if batch.is_empty() {
                         self.recycle(batch);
                         continue;
@@ -152,6 +181,9 @@ impl Pipeline {
                     metrics
                         .newest_event_time
                         .raise(batch.newest / 1_000_000_000);
+                    metrics
+                        .lags
+                        .record(batch.timestamps(), timestamp::now_nanoseconds());
                     return Ok(Next::Batch(batch));
                 }
                 Ok(Err(error)) => return Err(error),
@@ -173,7 +205,7 @@ impl Pipeline {
     pub fn stop(&mut self) {
         // Before the channels are drained; see `ObjectSender::queue`.
         self.shared.close();
-        // Dropping a receiver ends senders that wait, but what is queued in a bounded channel lives on with it: each queued
+        // Dropping a receiver ends senders that wait, but what is queued in a channel may live on with it: each queued
         // job's own receiver, and so a sender that waits for room there. So both are drained.
         if let Some(current) = self.current.take() {
             current.batches.try_iter().for_each(drop);

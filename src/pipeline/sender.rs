@@ -101,7 +101,8 @@ impl ObjectSender {
 
     /// Appends a job to the output order. Returns the sender of its batches; `None` if the source is closed.
     fn queue(&self, number: u64) -> Option<Sender<Result<QueuedBatch>>> {
-        let (output, batches) = JobOutput::new(number);
+        let slot = self.shared.slots.acquire(|| self.closed());
+        let (output, batches) = JobOutput::new(number, slot);
         self.order.send(output).ok()?;
         // Either this reads that the source was closed meanwhile, and drops the job, or `Pipeline::stop` finds the job in
         // the queue: both store first and read then, and these accesses have one total order.

@@ -2,12 +2,12 @@
 #![forbid(unsafe_code)]
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::{Next, Settings};
-use crate::batch::{Batch, Precompute};
+use crate::batch::{Batch, RecordHooks};
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::{Log, Severity};
 use crate::metrics::Metrics;
@@ -25,7 +25,7 @@ pub(super) struct PipelineState {
     pub(super) settings: Settings,
     pub(super) metrics: Arc<Metrics>,
     pub(super) log: Arc<Log>,
-    precompute: Arc<dyn Precompute>,
+    hooks: RecordHooks,
     /// Bounds stored bytes that wait for a decode thread.
     pub(super) stored: Arc<MemoryBudget>,
     /// Bounds batches that wait for the host. Separate from `stored`: batches must get through for stored bytes to become
@@ -36,6 +36,7 @@ pub(super) struct PipelineState {
     /// Relaxed where it is read: it publishes no data, and a stale read costs no more than a little work. Waiting threads
     /// are woken by channels and budgets.
     closed: AtomicBool,
+    pub(super) slots: Arc<JobSlots>,
     /// Why the source ends, if not because it is complete.
     failure: Mutex<Option<Error>>,
     pool: (Sender<Batch>, Receiver<Batch>),
@@ -55,13 +56,75 @@ pub(super) struct Job {
 pub(super) struct JobOutput {
     pub(super) number: u64,
     pub(super) batches: Receiver<Result<QueuedBatch>>,
+    _slot: JobSlot,
 }
 
 impl JobOutput {
     /// A job's output and the sender of its batches.
-    pub(super) fn new(number: u64) -> (JobOutput, Sender<Result<QueuedBatch>>) {
+    pub(super) fn new(number: u64, slot: JobSlot) -> (JobOutput, Sender<Result<QueuedBatch>>) {
         let (sender, batches) = bounded(JOB_BATCHES);
-        (JobOutput { number, batches }, sender)
+        let output = JobOutput {
+            number,
+            batches,
+            _slot: slot,
+        };
+        (output, sender)
+    }
+}
+
+/// Bounds the jobs in progress. A source that has to wait is woken when [`JobSlots::gap`] of them have ended, not at
+/// each.
+#[derive(Debug)]
+pub(super) struct JobSlots {
+    max: usize,
+    gap: usize,
+    in_progress: Mutex<usize>,
+    ended: Condvar,
+}
+
+/// The place of a job in progress.
+#[derive(Debug)]
+pub(super) struct JobSlot(Arc<JobSlots>);
+
+impl JobSlots {
+    fn new(jobs: usize, gap: usize) -> Self {
+        JobSlots {
+            max: jobs + gap,
+            gap,
+            in_progress: Mutex::default(),
+            ended: Condvar::new(),
+        }
+    }
+
+    /// Waits while too many jobs are in progress and the source is open.
+    pub(super) fn acquire(self: &Arc<Self>, closed: impl Fn() -> bool) -> JobSlot {
+        let mut in_progress = self.in_progress();
+        if *in_progress >= self.max {
+            let low = self.max - self.gap.max(1);
+            while *in_progress > low && !closed() {
+                let woken = self.ended.wait(in_progress);
+                in_progress = woken.unwrap_or_else(PoisonError::into_inner);
+            }
+        }
+        *in_progress += 1;
+        JobSlot(Arc::clone(self))
+    }
+
+    fn in_progress(&self) -> MutexGuard<'_, usize> {
+        self.in_progress
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for JobSlot {
+    fn drop(&mut self) {
+        let slots = &self.0;
+        let mut in_progress = slots.in_progress();
+        *in_progress -= 1;
+        if *in_progress == slots.max - slots.gap.max(1) {
+            slots.ended.notify_all();
+        }
     }
 }
 
@@ -105,18 +168,19 @@ impl PipelineState {
         settings: Settings,
         metrics: Arc<Metrics>,
         log: Arc<Log>,
-        precompute: Arc<dyn Precompute>,
+        hooks: RecordHooks,
     ) -> Self {
         let stored = settings.max_buffered_bytes / 4;
         PipelineState {
             settings,
             metrics,
             log,
-            precompute,
+            hooks,
             stored: Arc::new(MemoryBudget::new(stored)),
             decoded: Arc::new(MemoryBudget::new(settings.max_buffered_bytes - stored)),
             large: Arc::new(MemoryBudget::new(settings.max_buffered_bytes)),
             closed: AtomicBool::new(false),
+            slots: Arc::new(JobSlots::new(settings.jobs, settings.jobs_gap)),
             failure: Mutex::default(),
             pool: bounded(POOLED),
         }
@@ -131,6 +195,10 @@ impl PipelineState {
     pub(super) fn close(&self) {
         // SeqCst: see `ObjectSender::queue`.
         self.closed.store(true, Ordering::SeqCst);
+        // Under the lock, so that a source that is about to wait reads the flag or gets this.
+        let waiting = self.slots.in_progress();
+        self.slots.ended.notify_all();
+        drop(waiting);
         for budget in [&self.stored, &self.decoded, &self.large] {
             budget.close();
         }
@@ -175,7 +243,7 @@ impl PipelineState {
     /// An empty batch.
     pub(super) fn pooled(&self) -> Batch {
         let mut batch = self.pool.1.try_recv().unwrap_or_default();
-        batch.precompute_with(&self.precompute);
+        batch.hook_with(&self.hooks);
         batch
     }
 

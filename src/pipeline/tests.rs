@@ -13,6 +13,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const SETTINGS: Settings = Settings {
     threads: 2,
     jobs: 16,
+    jobs_gap: 4,
+    gather: Duration::from_millis(1),
     max_buffered_bytes: 1 << 20,
     fail_on_error: false,
     limits: Limits {
@@ -30,7 +32,12 @@ struct Started {
 fn start(settings: Settings, feed: impl FnOnce(ObjectSender) + Send + 'static) -> Started {
     let (metrics, log) = (Arc::<Metrics>::default(), Arc::<Log>::default());
     let (counted, logged) = (Arc::clone(&metrics), Arc::clone(&log));
-    let pipeline = Pipeline::start(settings, counted, logged, Arc::new(Names), feed);
+    let hooks = RecordHooks {
+        precompute: Arc::new(Names),
+        filter: None,
+        fingerprint_key: None,
+    };
+    let pipeline = Pipeline::start(settings, counted, logged, hooks, feed);
     let pipeline = pipeline.expect("threads");
     Started {
         pipeline,

@@ -1,50 +1,101 @@
 //! A decode thread: takes jobs in order, decodes their objects, sends the batches to the host.
+//!
+//! Waking a thread costs as much as decoding a small object. So small objects that are there at the same time share a
+//! batch, which wakes the host once; and a thread that had to wait for an object gives others a moment to arrive.
 #![forbid(unsafe_code)]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread;
 
-use crossbeam_channel::Receiver;
+use crossbeam_channel::{Receiver, TryRecvError};
 
 use super::shared::{Job, PipelineState, QueuedBatch};
 use crate::batch::Batch;
 use crate::decode::{BatchSender, Decoder};
 use crate::error::{Error, ErrorKind};
 use crate::log::Escaped;
-use crate::object::Object;
 use crate::object::ack::Failure;
 use crate::object::memory_budget::{MemoryPermit, UNORDERED};
+use crate::object::{Content, Object};
+
+/// Stored size up to which an object shares a batch with those before it, in bytes.
+const SMALL: usize = 32 << 10;
+
+/// Size of a shared batch from which on it is sent, in bytes: enough for some dozens of small objects.
+const SHARED_BATCH: usize = 256 << 10;
+
+/// Jobs that share a batch, at most: objects without events do not fill one.
+const SHARED_JOBS: usize = 64;
 
 /// Decodes jobs until there are no more or the source is closed.
 pub(super) fn run(shared: &PipelineState, work: &Receiver<Job>) {
     let batch = shared.pooled();
     let mut decoder = Decoder::new(shared.settings.limits, &shared.metrics, &shared.log, batch);
-    for job in work {
-        // A job that was skipped or has failed gets no objects.
-        let Ok(objects) = job.objects.recv() else {
-            continue;
-        };
-        if !decode_job(shared, &mut decoder, &job, objects) {
+    let mut group = Group {
+        shared,
+        jobs: Vec::new(),
+        large: Vec::new(),
+    };
+    while let Some((job, objects)) = next(&mut group, &mut decoder.batch, work) {
+        if !group.can_take(&job, &objects) && !group.send(&mut decoder.batch) {
+            return;
+        }
+        group.jobs.push(job);
+        if !decode(&mut group, &mut decoder, objects) {
+            return;
+        }
+        let full = decoder.batch.event_bytes() >= SHARED_BATCH || group.jobs.len() >= SHARED_JOBS;
+        if full && !group.send(&mut decoder.batch) {
             return;
         }
     }
 }
 
-/// Returns whether to continue with the next job.
-fn decode_job(
-    shared: &PipelineState,
-    decoder: &mut Decoder<'_>,
-    job: &Job,
-    objects: Vec<Object>,
-) -> bool {
-    let mut sender = JobBatchSender {
-        shared,
-        job,
-        large: Vec::new(),
-    };
+/// The next job with its objects. What was decoded before is sent first if that has to be waited for. `None`: there are
+/// no more jobs, or the source is closed.
+fn next(
+    group: &mut Group<'_>,
+    batch: &mut Batch,
+    work: &Receiver<Job>,
+) -> Option<(Job, Vec<Object>)> {
+    loop {
+        let job = receive(work, group, batch)?;
+        let objects = receive(&job.objects, group, batch);
+        if group.shared.closed() {
+            return None;
+        }
+        // A job that was skipped or has failed gets no objects.
+        if let Some(objects) = objects {
+            return Some((job, objects));
+        }
+    }
+}
+
+/// Receives from `channel`, and sends the group before it waits. `None`: the channel is closed.
+fn receive<T>(channel: &Receiver<T>, group: &mut Group<'_>, batch: &mut Batch) -> Option<T> {
+    match channel.try_recv() {
+        Ok(received) => return Some(received),
+        Err(TryRecvError::Disconnected) => {
+            group.send(batch);
+            return None;
+        }
+        Err(TryRecvError::Empty) => {}
+    }
+    if !group.send(batch) {
+        return None;
+    }
+    let received = channel.recv().ok()?;
+    thread::sleep(group.shared.settings.gather);
+    Some(received)
+}
+
+/// Decodes the objects of the group's last job. Returns whether to continue.
+fn decode(group: &mut Group<'_>, decoder: &mut Decoder<'_>, objects: Vec<Object>) -> bool {
+    let shared = group.shared;
     for object in objects {
-        sender.large.clear();
+        group.large.clear();
         // A panic while decoding loses the object, not the host.
-        let decoded = catch_unwind(AssertUnwindSafe(|| decoder.decode(&object, &mut sender)));
+        let decoded = catch_unwind(AssertUnwindSafe(|| decoder.decode(&object, group)));
         let result = decoded.unwrap_or_else(|_| {
             decoder.recover();
             Err(report_panic(shared, &object))
@@ -52,7 +103,7 @@ fn decode_job(
         match (result, object.ack) {
             (Ok(()), ack) => decoder.batch.ack_handles.extend(ack),
             (Err(error), _) if shared.settings.fail_on_error => {
-                return sender.flush(&mut decoder.batch) && job.batches.send(Err(error)).is_ok();
+                return group.flush(&mut decoder.batch) && group.fail(error);
             }
             (Err(error), Some(ack)) => ack.failed(Failure::Permanent(error.to_string())),
             (Err(_), None) => {}
@@ -61,7 +112,8 @@ fn decode_job(
             return false;
         }
     }
-    sender.flush(&mut decoder.batch)
+    group.large.clear();
+    true
 }
 
 /// Counts and logs that decoding panicked.
@@ -73,24 +125,67 @@ fn report_panic(shared: &PipelineState, object: &Object) -> Error {
     Error::new(ErrorKind::Internal, format!("{name}: {cause}; {outcome}"))
 }
 
-/// Sends a job's batches to the host.
-struct JobBatchSender<'a> {
+/// Jobs in output order, whose events are in the current batch. The batch goes to the first of them, and the others
+/// then have no batch of their own.
+struct Group<'a> {
     shared: &'a PipelineState,
-    job: &'a Job,
+    /// The last one is being decoded or was decoded last.
+    jobs: Vec<Job>,
     /// Memory of the current object beyond what each decode thread may use.
     large: Vec<MemoryPermit>,
 }
 
-impl BatchSender for JobBatchSender<'_> {
+impl Group<'_> {
+    /// Whether the events of `job` may join the batch.
+    fn can_take(&self, job: &Job, objects: &[Object]) -> bool {
+        let follows = |last: &Job| match job.number {
+            UNORDERED => true,
+            number => last.number + 1 == number,
+        };
+        let small = |object: &Object| match &object.content {
+            Content::Memory(stored, _) => stored.len() <= SMALL,
+            Content::File(_) => false,
+        };
+        self.jobs.last().is_none_or(follows) && objects.iter().all(small)
+    }
+
+    /// Sends what is in the batch, and ends the jobs. Returns whether to continue.
+    fn send(&mut self, batch: &mut Batch) -> bool {
+        // Also a batch without events counts its objects.
+        let sent = self.jobs.is_empty() || self.flush(batch);
+        self.jobs.clear();
+        sent
+    }
+
+    /// Ends the source with this error when the host gets to the last job. Returns whether to continue.
+    fn fail(&mut self, error: Error) -> bool {
+        let job = self.jobs.pop();
+        job.is_some_and(|job| job.batches.send(Err(error)).is_ok())
+    }
+
+    /// The job that the host reads the batch from. Memory is acquired for this one: it is the first that the host may
+    /// be waiting for.
+    fn number(&self) -> u64 {
+        self.jobs.first().map_or(UNORDERED, |job| job.number)
+    }
+}
+
+impl BatchSender for Group<'_> {
     fn flush(&mut self, full: &mut Batch) -> bool {
+        let Some(first) = self.jobs.first() else {
+            return false;
+        };
         let memory = full.memory();
         let decoded = &self.shared.decoded;
-        let Some(permit) = decoded.acquire_blocking(self.job.number, memory) else {
+        let Some(permit) = decoded.acquire_blocking(first.number, memory) else {
             return false;
         };
         let batch = std::mem::replace(full, self.shared.pooled());
         let queued = QueuedBatch::new(batch, permit, &self.shared.metrics);
-        self.job.batches.send(Ok(queued)).is_ok()
+        let sent = first.batches.send(Ok(queued)).is_ok();
+        // More may follow of the last one.
+        self.jobs.drain(..self.jobs.len() - 1);
+        sent
     }
 
     fn acquire_memory(&mut self, bytes: u64) -> bool {
@@ -98,13 +193,13 @@ impl BatchSender for JobBatchSender<'_> {
         if bytes <= in_use {
             return true;
         }
-        if self.job.number == UNORDERED {
+        if self.number() == UNORDERED {
             // Unordered jobs would deadlock if each kept its permits while it waits for more.
             self.large.clear();
         }
         let in_use: u64 = self.large.iter().map(MemoryPermit::bytes).sum();
         let budget = &self.shared.large;
-        let more = budget.acquire_blocking(self.job.number, bytes - in_use);
+        let more = budget.acquire_blocking(self.number(), bytes - in_use);
         let open = more.is_some();
         self.large.extend(more);
         open

@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 
 use super::runtime::{Network, NetworkRuntime};
 use crate::aws::{AwsError, Clients, ErrorCause, RetryPolicy};
-use crate::batch::Precompute;
+use crate::batch::RecordHooks;
 use crate::config::Config;
 use crate::config::OnError;
 use crate::config::interval::Interval;
@@ -18,11 +18,11 @@ use crate::error::{Error, Result};
 use crate::log::Log;
 use crate::log::{Escaped, Severity};
 use crate::metrics::Metrics;
-use crate::pipeline::{ObjectSender, Pipeline, Settings};
+use crate::pipeline::{DedupWindow, ObjectSender, Pipeline, Settings};
 use crate::source::fetch::Fetcher;
-use crate::source::local::LocalFiles;
+use crate::source::local::{FollowedFolder, LocalFiles};
 use crate::source::open_params::OpenParams;
-use crate::source::s3::{self, Selection};
+use crate::source::s3::{self, Follow, Selection, StateBinding, StateFile};
 use crate::source::size_estimate::SizeEstimate;
 use crate::source::sqs::Queue;
 use crate::timestamp;
@@ -30,13 +30,17 @@ use crate::timestamp;
 /// Time limit for opening a queue. Later requests take longer: they wait for messages.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long decode threads gather objects that arrive from S3 one by one: nothing beside the minutes until CloudTrail
+/// writes a log file, and long enough for some at a time.
+const GATHER: Duration = Duration::from_millis(2);
+
 /// State that all sources of one plugin instance share.
 pub(crate) struct SourceContext {
     pub(crate) config: Config,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) log: Arc<Log>,
-    /// Computes field values on decode threads; injected, so that delivery does not know fields.
-    pub(crate) precompute: Arc<dyn Precompute>,
+    /// Filters records and computes field values on decode threads; injected, so that delivery does not know fields.
+    pub(crate) hooks: RecordHooks,
 }
 
 /// A running source.
@@ -54,6 +58,10 @@ pub(crate) fn open(context: &SourceContext, params: &str) -> Result<Opened> {
     if let Some(warning) = context.config.ineffective_keys(params.source_kind()) {
         context.log.line(Severity::Warning, warning);
     }
+    if let Some(filter) = &context.hooks.filter {
+        let line = format!("dropEvents: Falco does not get events where {filter}");
+        context.log.line(Severity::Info, Escaped(line));
+    }
     match params {
         OpenParams::Path(path) => open_path(context, &path),
         OpenParams::S3 { bucket, prefix } => open_s3(context, &bucket, &prefix),
@@ -63,9 +71,19 @@ pub(crate) fn open(context: &SourceContext, params: &str) -> Result<Opened> {
 
 fn open_path(context: &SourceContext, path: &Path) -> Result<Opened> {
     let config = &context.config;
+    if let Some(interval) = config.s3_follow() {
+        if let Some(opened) = follow_folder(context, path, interval)? {
+            return Ok(opened);
+        }
+        if path.is_file() {
+            let line =
+                "s3Follow has no effect for a single file; name its folder to read new files";
+            context.log.line(Severity::Warning, line);
+        }
+    }
     let files = LocalFiles::at(path, config.include_insights, &context.log)?;
     let threads = config.decode_threads();
-    let settings = settings(context, 2 * threads + 2);
+    let settings = settings(context, 2 * threads + 2, 0);
     let total = (files.len() as u64, files.bytes());
     context.log.line(
         Severity::Info,
@@ -83,6 +101,34 @@ fn open_path(context: &SourceContext, path: &Path) -> Result<Opened> {
     })
 }
 
+/// Follows the folder at `path`; `None` if that is no folder.
+fn follow_folder(
+    context: &SourceContext,
+    path: &Path,
+    interval: Duration,
+) -> Result<Option<Opened>> {
+    let config = &context.config;
+    let folder = FollowedFolder::at(path, config.include_insights, interval, &context.log);
+    let Some(folder) = folder else {
+        return Ok(None);
+    };
+    let threads = config.decode_threads();
+    context.log.line(
+        Severity::Info,
+        format_args!(
+            "following {} every {} s, {threads} decode threads",
+            Escaped(path.to_string_lossy()),
+            interval.as_secs()
+        ),
+    );
+    let settings = settings(context, 2 * threads + 2, 0);
+    Ok(Some(Opened {
+        pipeline: start(context, settings, move |feed| folder.feed(feed))?,
+        network: None,
+        total: None,
+    }))
+}
+
 fn open_s3(context: &SourceContext, bucket: &str, prefix: &str) -> Result<Opened> {
     let config = &context.config;
     let mut selection = Selection {
@@ -95,6 +141,7 @@ fn open_s3(context: &SourceContext, bucket: &str, prefix: &str) -> Result<Opened
         insights: config.include_insights,
         concurrency: config.s3_download_concurrency as usize,
     };
+    let state = open_state(config, bucket, prefix, &mut selection)?;
     let runtime = NetworkRuntime::start()?;
     let clients = runtime.block_on(async {
         let clients = connect(context, RetryPolicy::Sweep(config.s3_retry_for())).await?;
@@ -103,7 +150,11 @@ fn open_s3(context: &SourceContext, bucket: &str, prefix: &str) -> Result<Opened
     })?;
     let concurrency = clients.downloads();
     selection.concurrency = concurrency;
-    let settings = settings(context, concurrency + 2 * config.decode_threads());
+    let settings = settings(
+        context,
+        concurrency + 2 * config.decode_threads(),
+        concurrency,
+    );
     let place = clients.place_of(bucket);
     let line = format!(
         "reading s3://{bucket}/{prefix} in {place}: {concurrency} concurrent downloads, {} decode threads",
@@ -113,9 +164,24 @@ fn open_s3(context: &SourceContext, bucket: &str, prefix: &str) -> Result<Opened
     let fetcher = fetcher(context, clients);
     let handle = runtime.handle().clone();
     let (bucket, prefix) = (bucket.to_owned(), prefix.to_owned());
-    let pipeline = start(context, settings, move |feed| {
-        s3::sweep(&handle, &fetcher, feed, &bucket, &prefix, selection);
-    })?;
+    let interval = config.s3_follow();
+    let pipeline = match (interval, state) {
+        (None, None) => start(context, settings, move |feed| {
+            s3::sweep(&handle, &fetcher, feed, &bucket, &prefix, selection);
+        })?,
+        (interval, state) => {
+            let follow = Follow {
+                bucket,
+                prefix,
+                selection,
+                interval,
+                state,
+            };
+            start(context, settings, move |feed| {
+                s3::follow(&handle, &fetcher, feed, follow);
+            })?
+        }
+    };
     Ok(Opened {
         pipeline,
         network: Some(Network {
@@ -124,6 +190,32 @@ fn open_s3(context: &SourceContext, bucket: &str, prefix: &str) -> Result<Opened
         }),
         total: None,
     })
+}
+
+/// Opens the file of `s3State`, if there is one. A position that is resumed keeps the interval with which it began, as
+/// one relative to the present moves on.
+fn open_state(
+    config: &Config,
+    bucket: &str,
+    prefix: &str,
+    selection: &mut Selection,
+) -> Result<Option<StateFile>> {
+    if config.s3_state.is_empty() {
+        return Ok(None);
+    }
+    let mut accounts = selection.accounts.clone();
+    accounts.sort_unstable();
+    let binding = StateBinding {
+        bucket: bucket.to_owned(),
+        prefix: prefix.to_owned(),
+        accounts,
+        interval: config.s3_interval.clone(),
+    };
+    let interval = (selection.interval.start(), selection.interval.end());
+    let state = StateFile::open(&config.s3_state, binding, interval)?;
+    let (start, end) = state.interval;
+    selection.interval = Interval::of(start, end);
+    Ok(Some(state))
 }
 
 fn open_sqs(context: &SourceContext, name: &str) -> Result<Opened> {
@@ -140,7 +232,11 @@ fn open_sqs(context: &SourceContext, name: &str) -> Result<Opened> {
         Ok((clients, queue))
     })?;
     let concurrency = clients.downloads();
-    let settings = settings(context, concurrency + 2 * config.decode_threads());
+    let settings = settings(
+        context,
+        concurrency + 2 * config.decode_threads(),
+        concurrency,
+    );
     let line = format!(
         "reading {} in {}: {concurrency} concurrent downloads, {} decode threads",
         queue.shown(),
@@ -166,13 +262,25 @@ fn start(
     feed: impl FnOnce(ObjectSender) + Send + 'static,
 ) -> Result<Pipeline> {
     let (metrics, log) = (Arc::clone(&context.metrics), Arc::clone(&context.log));
-    Pipeline::start(
-        settings,
-        metrics,
-        log,
-        Arc::clone(&context.precompute),
-        feed,
-    )
+    let events = context.config.dedup_window as usize;
+    if events == 0 {
+        return Pipeline::start(settings, metrics, log, context.hooks.clone(), feed);
+    }
+    let window = DedupWindow::new(events)?;
+    context.log.line(
+        Severity::Info,
+        format_args!(
+            "dedupWindow: the last {events} events are remembered, so that Falco gets each once; this takes up to {} MB of memory",
+            window.megabytes()
+        ),
+    );
+    let hooks = RecordHooks {
+        fingerprint_key: Some(window.key()),
+        ..context.hooks.clone()
+    };
+    let mut pipeline = Pipeline::start(settings, metrics, log, hooks, feed)?;
+    pipeline.deduplicate(window);
+    Ok(pipeline)
 }
 
 fn open_timed_out(queue: &str, clients: &Clients) -> Error {
@@ -186,11 +294,18 @@ async fn connect(context: &SourceContext, policy: RetryPolicy) -> Result<Clients
     Clients::connect(&context.config, policy, metrics, log).await
 }
 
-fn settings(context: &SourceContext, jobs: usize) -> Settings {
+/// Settings for this many jobs in progress, of which as many as `downloads` are being downloaded.
+fn settings(context: &SourceContext, jobs: usize, downloads: usize) -> Settings {
     let config = &context.config;
     Settings {
         threads: config.decode_threads(),
         jobs,
+        jobs_gap: downloads / 2,
+        gather: if downloads > 1 {
+            GATHER
+        } else {
+            Duration::ZERO
+        },
         max_buffered_bytes: config.max_buffered_bytes,
         fail_on_error: config.s3_on_error == OnError::Fail,
         limits: Limits {

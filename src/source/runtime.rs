@@ -13,8 +13,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::thread_start_error;
 use crate::source::sqs::Closer;
 
-/// Worker threads. They only wait for the network; decoding has its own threads.
-const NETWORK_THREADS: usize = 2;
+/// Worker threads. They only wait for the network; decoding has its own threads. With two, each download would wake
+/// both, one after the other.
+const NETWORK_THREADS: usize = 1;
 
 /// Blocking threads that the runtime starts on demand, for DNS lookups.
 const BLOCKING_THREADS: usize = 1;

@@ -3,7 +3,8 @@
 
 use cloudtrail::testing::{
     Arg, Argument, Batch, BatchSender, Content, Decoder, ExtractedValue, Extractor, FIELDS,
-    FieldUsage, Log, Metrics, Next, Object, Pipeline, Settings,
+    FieldUsage, FingerprintKey, Log, Metrics, Next, Object, Pipeline, RecordHooks, Settings,
+    compile_filter,
 };
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -37,6 +38,28 @@ fn object(path: &Path) -> Object {
         content: Content::File(path.to_owned()),
         ack: None,
     }
+}
+
+/// Records with policies, as an object, as text and URL-encoded.
+fn log_file_with_policies(records: usize) -> PathBuf {
+    let policy = r#"{"\u0053tatement":[{"Effect":"Allow","Principal":{"AWS":["444455556666","\u002a"]},"Action":"*",
+        "Resource":"*"},{"Effect":"Allow","Action":["s3:Get*","iam:\u002a"],"Resource":["arn:aws:iam::*:user/*","*"]}]}"#;
+    let text = serde_json::Value::from(policy).to_string();
+    let encoded = policy
+        .replace('"', "%22")
+        .replace('\\', "%5C")
+        .replace('\n', "%0A");
+    let policies = [policy, text.as_str(), &format!("\"{encoded}\"")];
+    let record = |number: usize| {
+        format!(
+            r#"{{"eventTime":"2026-01-14T09:15:00Z","eventSource":"iam.amazonaws.com","eventName":"PutRolePolicy","requestParameters":{{"policy":{}}}}}"#,
+            policies[number % policies.len()]
+        )
+    };
+    let all: Vec<_> = (0..records).map(record).collect();
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("allocations-policies.json");
+    fs::write(&path, format!(r#"{{"Records":[{}]}}"#, all.join(","))).expect("room for a file");
+    path
 }
 
 /// Counts the events of batches and empties them.
@@ -89,6 +112,43 @@ fn decoding_allocates_per_file_and_not_per_event() {
         );
         assert!(many < 20, "{many} allocations for one file");
     }
+}
+
+#[test]
+fn filter_and_fingerprints_allocate_nothing_per_event() {
+    let _lock = lock_counters();
+    let (metrics, log) = (Metrics::default(), Log::default());
+    let objects = serde_json::json!([
+        {"ct.src": ["a", "b*", "*c*d"], "ct.name": "x", "ct.error": "*"},
+        {"ct.shortsrc": "*", "ct.readonly": true, "ct.info": "*x", "ct.user": ["*", "z"], "s3.bytes": 1,
+            "ec2.imageids": "*y", "ct.value[/resources/0/ARN]": "*z"},
+        {"ct.src": "s3.amazonaws.com", "ct.name": "*Object"},
+    ]);
+    let objects: Vec<_> = serde_json::from_value(objects).expect("objects");
+    let hooks = RecordHooks {
+        precompute: Arc::new(FieldUsage::default()),
+        filter: compile_filter(&objects).expect("a valid filter").0,
+        fingerprint_key: Some(FingerprintKey::random()),
+    };
+    let mut batch = Batch::default();
+    batch.hook_with(&hooks);
+    let mut decoder = Decoder::new(LIMITS, &metrics, &log, batch);
+    let mut decode = |records| {
+        let object = object(&log_file(1, records, true));
+        let mut drain = Drain::default();
+        let allocations = own_allocations(|| {
+            decoder.decode(&object, &mut drain).expect("a sound file");
+            drain.flush(&mut decoder.batch);
+        });
+        assert!(
+            drain.events < records,
+            "{} of {records} remain",
+            drain.events
+        );
+        allocations
+    };
+    decode(2000);
+    assert_eq!(decode(200), decode(2000));
 }
 
 #[test]
@@ -162,19 +222,26 @@ fn pipeline_allocates_per_file_and_batch_only() {
     let settings = Settings {
         threads: 2,
         jobs: 6,
+        jobs_gap: 0,
+        gather: Duration::ZERO,
         // Small, so that most batches are reused.
         max_buffered_bytes: 4 << 20,
         fail_on_error: true,
         limits: LIMITS,
     };
     let usage = Arc::<FieldUsage>::default();
+    let hooks = RecordHooks {
+        precompute: Arc::clone(&usage) as _,
+        filter: None,
+        fingerprint_key: None,
+    };
     let before = total_allocations();
     let objects: Vec<Object> = files.iter().map(|path| object(path)).collect();
     let mut pipeline = Pipeline::start(
         settings,
         Arc::default(),
         Arc::default(),
-        Arc::clone(&usage) as _,
+        hooks,
         move |mut sender| {
             for object in objects {
                 if !sender.push(vec![object]) {
@@ -217,5 +284,51 @@ fn pipeline_allocates_per_file_and_batch_only() {
     assert!(
         allocations < allowed,
         "{allocations} allocations for {events} events in {batches} batches, allowed {allowed}"
+    );
+}
+
+#[test]
+fn extraction_from_policies_allocates_nothing() {
+    let _lock = lock_counters();
+    let (metrics, log) = (Metrics::default(), Log::default());
+    let mut decoder = Decoder::new(LIMITS, &metrics, &log, Batch::default());
+    let mut keep = Keep::default();
+    let file = object(&log_file_with_policies(300));
+    decoder.decode(&file, &mut keep).expect("a sound file");
+    if keep.0.is_empty() {
+        keep.flush(&mut decoder.batch);
+    }
+    let addresses: Vec<_> = keep.0.addresses().collect();
+    assert!(addresses.len() > 100);
+    let batch = Arc::new(keep.0);
+    let fields: Vec<_> = (0..FIELDS.len())
+        .filter(|&field| FIELDS[field].name.starts_with("ct.policy."))
+        .collect();
+    assert_eq!(fields.len(), 4);
+    let mut extractor = Extractor::default();
+    let mut extract = || {
+        let mut values = 0_usize;
+        extractor.select_live(Arc::clone(&batch), 0);
+        for &address in &addresses[1..] {
+            assert!(extractor.select_neighbor(address));
+            for &field in &fields {
+                let answer = extractor.extract(field, Argument::None, false);
+                let answer = answer.map(|answer| answer.value());
+                values += usize::from(!matches!(answer, None | Some(ExtractedValue::None)));
+            }
+        }
+        values
+    };
+    assert_eq!(
+        extract(),
+        4 * (addresses.len() - 1),
+        "each field has a value"
+    );
+    extract();
+    assert_eq!(
+        own_allocations(|| {
+            extract();
+        }),
+        0
     );
 }

@@ -57,8 +57,9 @@ fn sources_open_or_fail_with_an_error_under_every_thread_limit() {
                 refused += 1;
             }
         }
+        // A network runtime needs two threads, and the failing connection ends the source before others are started.
         assert!(
-            refused > 2,
+            refused >= 2,
             "{source}: only {refused} errors name the limit"
         );
     }

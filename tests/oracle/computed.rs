@@ -297,13 +297,13 @@ fn detail(record: &Json, name: &str) -> String {
         .map(|key| format!(" {key}={}", text(block, key).unwrap_or_default()))
         .concat();
     }
-    if text(record, "eventCategory").as_deref() == Some("Aggregated") {
-        if let Some(counts) = aggregate(record) {
-            return match name {
-                "" => counts.strip_prefix(' ').unwrap_or_default().to_owned(),
-                _ => counts,
-            };
-        }
+    if text(record, "eventCategory").as_deref() == Some("Aggregated")
+        && let Some(counts) = aggregate(record)
+    {
+        return match name {
+            "" => counts.strip_prefix(' ').unwrap_or_default().to_owned(),
+            _ => counts,
+        };
     }
     let size = bytes(record).map_or(String::new(), |size| format!(" Size={size}"));
     let place = [

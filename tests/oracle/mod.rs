@@ -6,9 +6,11 @@
 mod computed;
 pub mod json;
 mod pattern;
+mod policy;
 mod time;
 
 use json::Json;
+use policy::Policies;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -83,6 +85,13 @@ impl<'a> Record<'a> {
                     None => computed::image_ids(record),
                 };
                 list(&images)
+            }
+            "ct.policy.public" => flag(Policies::of(record).public),
+            "ct.policy.unlimited" => flag(Policies::of(record).unlimited),
+            "ct.policy.escalates" => flag(Policies::of(record).escalates),
+            "ct.policy.accounts" => {
+                let accounts = Policies::of(record).accounts;
+                (!accounts.is_empty()).then_some(Expected::List(accounts))
             }
             _ => panic!("unknown field {field}"),
         }
@@ -168,6 +177,10 @@ fn resources<'j, 'a>(record: &'j Json<'a>, field: &str, arg: Option<&str>) -> Ve
     }
 }
 
+fn flag(value: Option<bool>) -> Option<Expected> {
+    value.map(|value| Expected::Text(value.to_string()))
+}
+
 fn extents(values: &[&Json]) -> Vec<Range<usize>> {
     let extent = |value: &&Json| value.start..value.end;
     values.iter().map(extent).collect()
@@ -179,7 +192,8 @@ pub fn fields() -> impl Iterator<Item = &'static str> {
         ct.resources.arn ct.resources.type ct.resources.accountid ct.user.oninstance ct.shortsrc ct.user ct.originaluser ct.user.accountid \
         ct.managementevent ct.readonly ct.resources ct.sessioncredentialfromconsole ct.info \
         s3.uri s3.bytes s3.bytes.in s3.bytes.out s3.cnt.get s3.cnt.put s3.cnt.other ec2.name \
-        ec2.imageid ec2.imageids";
+        ec2.imageid ec2.imageids ct.policy.public ct.policy.accounts ct.policy.unlimited \
+        ct.policy.escalates";
     plain_pairs()
         .map(|(field, _)| field)
         .chain(computed.split_whitespace())

@@ -40,6 +40,7 @@ harness::scenarios! {
     s3_interval_includes_both_of_its_ends_to_the_minute: s3::selection::interval_includes_both_of_its_ends_to_the_minute,
     s3_relative_interval_counts_back_from_now: s3::selection::relative_interval_counts_back_from_now,
     s3_account_list_applies_wherever_the_prefix_points: s3::selection::account_list_applies_wherever_the_prefix_points,
+    s3_every_kind_of_log_is_read_and_narrowed: s3::kinds::every_kind_of_log_is_read_and_narrowed,
     s3_insights_are_read_on_request: s3::selection::insights_are_read_on_request,
     s3_incomplete_page_is_requested_again: s3::listing::incomplete_page_is_requested_again,
     s3_keys_of_any_characters_are_listed_and_read: s3::listing::keys_of_any_characters_are_listed_and_read,

@@ -13,6 +13,7 @@ pub struct Item {
     pub kind: String,
     pub name: String,
     keys: BTreeMap<String, String>,
+    order: Vec<String>,
 }
 
 /// The purpose of the records in a file.
@@ -56,13 +57,17 @@ pub fn items() -> Vec<Item> {
                 kind: key.to_owned(),
                 name: value.clone(),
                 keys: BTreeMap::new(),
+                order: Vec::new(),
             });
         }
         let item = items.last_mut().expect("an item before its keys");
+        if !starts_item {
+            item.order.push(key.to_owned());
+        }
         let before = item.keys.insert(key.to_owned(), value);
         assert!(before.is_none(), "{}: {key} appears twice", item.name);
     }
-    items.retain(|item| item.kind != "required_plugin_versions");
+    items.retain(|item| !item.kind.starts_with("required_"));
     items
 }
 
@@ -78,6 +83,16 @@ impl Item {
     pub fn value(&self, key: &str) -> &str {
         let value = self.keys.get(key).map(|value| value.trim());
         value.unwrap_or_else(|| panic!("{} {:?} has no {key}", self.kind, self.name))
+    }
+
+    /// The keys after the first, in the order of the file.
+    pub fn keys_in_order(&self) -> &[String] {
+        &self.order
+    }
+
+    /// The tags of a rule.
+    pub fn tags(&self) -> Vec<String> {
+        list_items(self.value("tags"))
     }
 
     /// The words of a condition, without quoted texts, operators and brackets.
@@ -123,20 +138,47 @@ pub fn folder(rule: &str) -> PathBuf {
     super::testdata("rules").join(name)
 }
 
-/// The eventIDs of a rule's records.
+/// The eventIDs of a rule's records: those written by hand, and those of `testdata/rules/generate.py`.
 pub fn event_ids(rule: &str, records: Records) -> Vec<String> {
-    let name = match records {
-        Records::Match => "match.json",
-        Records::Miss => "miss.json",
+    let names = match records {
+        Records::Match => ["match.json", "generated-match.json"],
+        Records::Miss => ["miss.json", "generated-miss.json"],
     };
-    let path = folder(rule).join(name);
-    let text =
-        fs::read(&path).unwrap_or_else(|error| panic!("{rule}: {}: {error}", path.display()));
-    let log: Value =
-        serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let records = log["Records"].as_array().expect("an array of records");
-    let id = |record: &Value| record["eventID"].as_str().expect("an eventID").to_owned();
-    records.iter().map(id).collect()
+    let mut ids = Vec::new();
+    for path in names.map(|name| folder(rule).join(name)) {
+        let Ok(text) = fs::read(&path) else {
+            continue;
+        };
+        let log: Value = serde_json::from_slice(&text)
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let records = log["Records"].as_array().expect("an array of records");
+        let id = |record: &Value| record["eventID"].as_str().expect("an eventID").to_owned();
+        ids.extend(records.iter().map(id));
+    }
+    ids
+}
+
+/// The items of a list, written as `[a, "b"]` or one on each line.
+pub fn list_items(text: &str) -> Vec<String> {
+    let text = text.trim();
+    let items: Vec<&str> = match text.strip_prefix('[') {
+        Some(inner) => inner.trim_end_matches(']').split(',').collect(),
+        None => text.split("- ").collect(),
+    };
+    let items = items
+        .into_iter()
+        .map(|item| item.trim().trim_matches(['"', '\'']).to_owned());
+    items.filter(|item| !item.is_empty()).collect()
+}
+
+/// `T1078`, `T1078.004`
+pub fn is_technique(tag: &str) -> bool {
+    let Some(number) = tag.strip_prefix('T') else {
+        return false;
+    };
+    let (technique, part) = number.split_once('.').unwrap_or((number, "000"));
+    let is_number = |text: &str, len| text.len() == len && text.bytes().all(|b| b.is_ascii_digit());
+    is_number(technique, 4) && is_number(part, 3)
 }
 
 fn without_quoted(text: &str) -> String {

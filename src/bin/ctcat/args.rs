@@ -26,6 +26,7 @@ Examples:
   ctcat --count --stats logs/                    count events and measure speed
   ctcat -c '{\"s3Interval\":\"2d\"}' s3://my-trail-bucket/AWSLogs/
   ctcat -c @config.json sqs://my-queue           follow a queue until Ctrl-C
+  ctcat -c '{\"s3Follow\":\"60s\"}' s3://my-bucket   follow a bucket until Ctrl-C
   ctcat summary logs/                            who did what, from where and when, on one screen
   ctcat check sqs://my-queue                     test whether Falco can read a source
   ctcat fields                                   list all fields
@@ -103,7 +104,7 @@ pub enum Command {
     ///
     /// Loads the plugin with the configuration, opens the source and waits for the first events. Prints the result
     /// of each step, and the plugin's log to stderr. Deletes nothing: messages received from a queue are returned
-    /// to it, but SQS counts one receive for each.
+    /// to it, but SQS counts one receive for each. The file of s3State is described, neither used nor changed.
     #[command(after_help = CHECK_EXAMPLES)]
     Check(CheckArgs),
     /// Show who did what, from where and when, on one screen
@@ -134,7 +135,7 @@ pub struct ReadArgs {
     /// Sources to read, in order: files, directories, s3://BUCKET/PREFIX, sqs://QUEUE
     ///
     /// The same text as `open_params` in Falco's configuration. A directory is read with all its subdirectories. A
-    /// queue has no end: stop with Ctrl-C or --max-events.
+    /// queue has no end, nor has a bucket or a directory with s3Follow: stop with Ctrl-C or --max-events.
     #[arg(required = true, value_name = "OPEN_PARAMS")]
     pub sources: Vec<String>,
 
@@ -165,7 +166,7 @@ pub struct ReadArgs {
     #[arg(short = 'n', long, value_name = "N")]
     pub max_events: Option<u64>,
 
-    /// Print statistics to stderr at the end: speed, CPU time, memory, the plugin's metrics
+    /// Print statistics to stderr at the end: speed, CPU time, memory, lag of the events, the plugin's metrics
     #[arg(long)]
     pub stats: bool,
 

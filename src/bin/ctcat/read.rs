@@ -172,12 +172,14 @@ impl Reader<'_> {
         events: Events<'_>,
         progress: &ProgressDisplay,
     ) -> Result<ControlFlow<()>, Stop> {
+        let delivered = Stats::now();
         for event in events {
             if self.remaining == 0 {
                 break;
             }
             self.remaining -= 1;
             self.stats.events += 1;
+            self.stats.lag(event.ts(), delivered);
             self.stats.bytes += event.payload().len() as u64;
             let failures = match &mut self.lines {
                 Some(lines) => {

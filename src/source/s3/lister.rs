@@ -51,11 +51,15 @@ struct Listing {
 }
 
 impl Lister {
-    pub(super) fn new(prefix_lister: Arc<PrefixLister>, root: Prefix) -> Lister {
+    /// Lists `prefixes`, which are in key order and do not overlap.
+    pub(super) fn new(
+        prefix_lister: Arc<PrefixLister>,
+        prefixes: impl IntoIterator<Item = Prefix>,
+    ) -> Lister {
         Lister {
             max_running: prefix_lister.selection.concurrency.clamp(1, MAX_LISTINGS),
             prefix_lister,
-            segments: VecDeque::from([Segment::Queued(root)]),
+            segments: prefixes.into_iter().map(Segment::Queued).collect(),
             running: 0,
             tasks: JoinSet::new(),
         }

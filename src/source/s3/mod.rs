@@ -2,6 +2,7 @@
 //! [`Selection`] are listed.
 #![forbid(unsafe_code)]
 
+mod follow;
 mod layout;
 mod lister;
 mod page;
@@ -12,6 +13,8 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc::Sender;
 
+pub(crate) use self::follow::state::{StateBinding, StateFile};
+pub(crate) use self::follow::{Follow, follow};
 use self::lister::Lister;
 use self::prefix::PrefixLister;
 pub use self::sweep::sweep;
@@ -27,6 +30,8 @@ pub struct ListedObject {
     pub key: String,
     /// Stored size in bytes.
     pub size: u64,
+    /// `LastModified` in seconds since the epoch; 0 if the server omits it.
+    pub modified: i64,
 }
 
 /// The log files to read.
@@ -84,8 +89,9 @@ pub async fn list(
         clients: clients.clone(),
         bucket: bucket.to_owned(),
         selection: selection.clone(),
+        discovery: None,
     };
-    let mut lister = Lister::new(Arc::new(prefix_lister), layout::classify(prefix));
+    let mut lister = Lister::new(Arc::new(prefix_lister), [layout::classify(prefix)]);
     while let Some(page) = lister.next().await {
         if pages.send(page).await.is_err() {
             return;

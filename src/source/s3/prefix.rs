@@ -1,8 +1,8 @@
 //! Lists one prefix of a bucket: the names directly below it, or all of its keys.
 #![forbid(unsafe_code)]
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
@@ -34,6 +34,29 @@ pub(super) struct PrefixLister {
     pub(super) clients: Clients,
     pub(super) bucket: String,
     pub(super) selection: Selection,
+    /// Collects the prefixes that hold keys instead of listing them.
+    pub(super) discovery: Option<Discovery>,
+}
+
+/// The prefixes of a bucket that hold keys, and what it took to find them.
+#[derive(Default)]
+pub(super) struct Discovery {
+    prefixes: Mutex<Vec<Prefix>>,
+    requests: AtomicU64,
+}
+
+impl Discovery {
+    /// The prefixes found so far, and the number of requests for them.
+    pub(super) fn take(&self) -> (Vec<Prefix>, u64) {
+        let mut prefixes = self.prefixes.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = std::mem::take(&mut *prefixes);
+        (found, self.requests.load(Ordering::Relaxed))
+    }
+
+    fn add(&self, prefix: Prefix) {
+        let mut prefixes = self.prefixes.lock().unwrap_or_else(PoisonError::into_inner);
+        prefixes.push(prefix);
+    }
 }
 
 /// Progress of a listing, in key order.
@@ -72,15 +95,18 @@ impl PrefixLister {
                         .await?;
                 }
             }
-            Level::Services => {
-                let services = layout::selected_services(&prefix, &self.selection);
-                send(events, children(services)).await?;
+            Level::Kinds => {
+                let kinds = layout::selected_kinds(&prefix, &self.selection);
+                send(events, children(kinds)).await?;
             }
             Level::Accounts { .. } | Level::Regions => {
                 self.list_children(&prefix, &prefix.text, |_| true, events)
                     .await?;
             }
-            Level::Keys(range) => self.list_keys(&prefix.text, range, events).await?,
+            Level::Keys(range) => match &self.discovery {
+                Some(discovery) => discovery.add(prefix),
+                None => self.list_keys(&prefix.text, range, events).await?,
+            },
         }
         send(events, ListEvent::End).await
     }
@@ -160,7 +186,7 @@ impl PrefixLister {
         let before = range.before.as_deref();
         let mut request = PageRequest {
             prefix,
-            after: first_day.or_else(|| range.after.clone()),
+            after: first_day.max(range.after.clone()),
             ..PageRequest::default()
         };
         let mut validator = request.validator();
@@ -219,6 +245,9 @@ impl PrefixLister {
         let mut pauses = Backoff::new(first, longest);
         let mut tries = 1;
         loop {
+            if let Some(discovery) = &self.discovery {
+                discovery.requests.fetch_add(1, Ordering::Relaxed);
+            }
             let (output, complete) = self.send(request).await?;
             let problem = match validator.accept(&output, complete, request.after.as_deref()) {
                 Ok(page) => return Ok(page),

@@ -9,6 +9,7 @@ use crate::aws::ObjectId;
 use crate::error::{Error, ErrorKind};
 use crate::log::{Escaped, Severity};
 use crate::object::Object;
+use crate::object::ack::{AckHandle, Failure};
 use crate::pipeline::{ObjectSender, OutputSlot};
 use crate::source::fetch::{Account, Fetched, Fetcher};
 
@@ -56,7 +57,13 @@ pub fn sweep(
             let Some(slot) = feed.reserve() else {
                 return;
             };
-            runtime.spawn(download(fetcher.clone(), slot, bucket.to_owned(), object));
+            runtime.spawn(download(
+                fetcher.clone(),
+                slot,
+                bucket.to_owned(),
+                object,
+                None,
+            ));
         }
     }
     if runtime.block_on(listing).is_err() {
@@ -76,8 +83,14 @@ pub fn sweep(
     feed.finish();
 }
 
-/// Downloads one object into its output slot.
-async fn download(fetcher: Fetcher, slot: OutputSlot, bucket: String, listed: ListedObject) {
+/// Downloads one object into its output slot. A lost object is named, and settled with that.
+pub(super) async fn download(
+    fetcher: Fetcher,
+    slot: OutputSlot,
+    bucket: String,
+    listed: ListedObject,
+    ack: Option<AckHandle>,
+) {
     let object = ObjectId {
         bucket,
         key: listed.key,
@@ -96,7 +109,7 @@ async fn download(fetcher: Fetcher, slot: OutputSlot, bucket: String, listed: Li
             let _ = slot.submit(vec![Object {
                 name: url,
                 content,
-                ack: None,
+                ack,
             }]);
         }
         Fetched::Closed => slot.skip(),
@@ -107,7 +120,11 @@ async fn download(fetcher: Fetcher, slot: OutputSlot, bucket: String, listed: Li
             ));
         }
         Fetched::GivenUp(failed) => {
-            fetcher.log.lost(&url, &failed.error.to_string(), "skipped");
+            let cause = failed.error.to_string();
+            fetcher.log.lost(&url, &cause, "skipped");
+            if let Some(ack) = ack {
+                ack.failed(Failure::Permanent(cause));
+            }
             slot.skip();
         }
     }

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod download;
+pub mod kinds;
 pub mod listing;
 pub mod open;
 pub mod selection;

@@ -1,6 +1,6 @@
 //! CloudTrail's key layout:
-//! `[<prefix>/][<organization>/]AWSLogs/[<organization>/]<account>/CloudTrail/<region>/YYYY/MM/DD/<name>`.
-//! Text only, no requests.
+//! `[<prefix>/][<organization>/]AWSLogs/[<organization>/]<account>/<kind>/<region>/YYYY/MM/DD/<name>`, where the kind is
+//! one of [`KINDS`]. Text only, no requests.
 #![forbid(unsafe_code)]
 
 use super::Selection;
@@ -22,8 +22,8 @@ pub(super) enum Level {
     AboveLogs,
     /// Accounts, and organizations directly below `AWSLogs`.
     Accounts { organizations: bool },
-    /// Services that write logs of one account.
-    Services,
+    /// Kinds of logs of one account, and other services.
+    Kinds,
     /// Regions.
     Regions,
     /// Keys, listed without a delimiter.
@@ -77,7 +77,7 @@ impl Prefix {
                 organizations: true,
             },
             Level::AboveLogs if is_organization(name) => Level::AboveLogs,
-            Level::Accounts { .. } if is_account(name) => Level::Services,
+            Level::Accounts { .. } if is_account(name) => Level::Kinds,
             Level::Accounts {
                 organizations: true,
             } if is_organization(name) => Level::Accounts {
@@ -94,8 +94,14 @@ impl Prefix {
 
 const LOGS: &str = "AWSLogs";
 
-/// CloudTrail's services below an account, in key order, and whether each one holds Insights logs.
-const SERVICES: [(&str, bool); 2] = [("CloudTrail-Insight", true), ("CloudTrail", false)];
+/// CloudTrail's kinds of logs below an account, in key order, and whether each one holds Insights logs. Digests are no
+/// logs.
+const KINDS: [(&str, bool); 4] = [
+    ("CloudTrail-Aggregated", false),
+    ("CloudTrail-Insight", true),
+    ("CloudTrail-NetworkActivity", false),
+    ("CloudTrail", false),
+];
 
 /// Classifies a prefix that a user configured, with or without a trailing slash.
 pub(super) fn classify(prefix: &str) -> Prefix {
@@ -107,10 +113,10 @@ pub(super) fn classify(prefix: &str) -> Prefix {
         let organizations = path.organization.is_none();
         return Prefix::new(prefix, Level::Accounts { organizations });
     }
-    let Some(service) = path.service else {
-        return Prefix::new(prefix, Level::Services);
+    let Some(kind) = path.kind else {
+        return Prefix::new(prefix, Level::Kinds);
     };
-    if !SERVICES.iter().any(|(name, _)| *name == service) {
+    if !KINDS.iter().any(|(name, _)| *name == kind) {
         return Prefix::unknown(prefix);
     }
     match path.region {
@@ -129,7 +135,7 @@ pub(super) fn selected_accounts(prefix: &Prefix, selection: &Selection) -> Vec<P
         .into_iter()
         .filter(|account| account.starts_with(partial));
     accounts
-        .map(|account| Prefix::new(format!("{parent}{account}/"), Level::Services))
+        .map(|account| Prefix::new(format!("{parent}{account}/"), Level::Kinds))
         .collect()
 }
 
@@ -148,8 +154,8 @@ pub(super) fn organizations_prefix(prefix: &Prefix) -> Option<String> {
     }
 }
 
-/// The services of an account that hold selected logs.
-pub(super) fn selected_services(prefix: &Prefix, selection: &Selection) -> Vec<Prefix> {
+/// The kinds of logs of an account that are selected.
+pub(super) fn selected_kinds(prefix: &Prefix, selection: &Selection) -> Vec<Prefix> {
     let (parent, partial) = prefix.split();
     let account = parent
         .trim_end_matches('/')
@@ -159,10 +165,10 @@ pub(super) fn selected_services(prefix: &Prefix, selection: &Selection) -> Vec<P
     if !selection.selects_account(account) {
         return Vec::new();
     }
-    let services = SERVICES.iter().filter(|(name, insights)| {
+    let kinds = KINDS.iter().filter(|(name, insights)| {
         (selection.insights || !insights) && format!("{name}/").starts_with(partial)
     });
-    services
+    kinds
         .map(|(name, _)| Prefix::new(format!("{parent}{name}/"), Level::Regions))
         .collect()
 }
@@ -222,6 +228,26 @@ pub(super) fn start_after(region: &str, selection: &Selection) -> Option<String>
     Some(format!("{region}{}", day(start - MIDNIGHT)))
 }
 
+/// `StartAfter` for the files of a region whose names have at least this time (seconds since the epoch, to the minute),
+/// by the names that CloudTrail gives them.
+pub(super) fn start_at(region: &str, time: i64) -> String {
+    let path = parse_path(region).unwrap_or_default();
+    let (account, kind) = (
+        path.account.unwrap_or_default(),
+        path.kind.unwrap_or_default(),
+    );
+    let name = region.trim_end_matches('/').rsplit('/').next();
+    let name = name.unwrap_or_default();
+    // A file of the day's first hour may be in the folder of the day before.
+    let folder = day(time - MIDNIGHT);
+    let date = day(time).replace('/', "");
+    let (hour, minute) = (
+        time.div_euclid(3600).rem_euclid(24),
+        time.div_euclid(60).rem_euclid(60),
+    );
+    format!("{region}{folder}/{account}_{kind}_{name}_{date}T{hour:02}{minute:02}")
+}
+
 /// The keys of a region that follow the interval: from the first of a later day up to the end of all days.
 pub(super) fn days_after_end(region: &str, selection: &Selection) -> Option<(String, String)> {
     let end = selection.interval.end()?;
@@ -245,7 +271,8 @@ fn day(seconds: i64) -> String {
 struct KeyPath<'a> {
     organization: Option<&'a str>,
     account: Option<&'a str>,
-    service: Option<&'a str>,
+    /// Kind of log, or another service.
+    kind: Option<&'a str>,
     /// The whole prefix of the region, from the start of the key to its slash.
     region: Option<&'a str>,
 }
@@ -285,8 +312,8 @@ fn parse_below_logs<'a>(path: &'a str, below: &'a str) -> Option<KeyPath<'a>> {
     };
     parsed.account = Some(account).filter(|account| is_account(account));
     parsed.account?;
-    parsed.service = next();
-    if parsed.service.is_some() && next().is_some() {
+    parsed.kind = next();
+    if parsed.kind.is_some() && next().is_some() {
         parsed.region = Some(&path[..path.len() - rest.len()]);
     }
     Some(parsed)

@@ -41,10 +41,18 @@ fn configured_prefix_is_classified_by_its_end() {
             ("AWSLogs/o-abc123", in_logs.clone()),
             ("AWSLogs/o-abc123/", in_organization.clone()),
             ("AWSLogs/o-abc123/123456789012", in_organization.clone()),
-            ("AWSLogs/123456789012/", Level::Services),
-            ("AWSLogs/o-abc123/123456789012/CloudTrail", Level::Services),
+            ("AWSLogs/123456789012/", Level::Kinds),
+            ("AWSLogs/o-abc123/123456789012/CloudTrail", Level::Kinds),
             ("AWSLogs/123456789012/CloudTrail/", Level::Regions),
             ("AWSLogs/123456789012/CloudTrail-Insight/", Level::Regions),
+            (
+                "AWSLogs/123456789012/CloudTrail-Aggregated/",
+                Level::Regions,
+            ),
+            (
+                "AWSLogs/123456789012/CloudTrail-NetworkActivity/",
+                Level::Regions,
+            ),
             (
                 "AWSLogs/o-abc123/123456789012/CloudTrail/us-east-1",
                 Level::Regions,
@@ -80,8 +88,10 @@ fn prefix_outside_the_layout_is_listed_unnarrowed() {
     ] {
         assert_eq!(level(prefix), Level::AboveLogs, "{prefix}");
     }
-    let prefix = "AWSLogs/123456789012/Config/us-east-1/";
-    assert_eq!(classify(prefix), Prefix::unknown(prefix));
+    for service in ["Config", "CloudTrail-Digest"] {
+        let prefix = format!("AWSLogs/123456789012/{service}/us-east-1/");
+        assert_eq!(classify(&prefix), Prefix::unknown(&prefix));
+    }
 }
 
 #[test]
@@ -91,7 +101,7 @@ fn common_prefixes_are_classified_by_name() {
         logs.child(&format!("t/AWSLogs/{name}/"))
             .map(|prefix| prefix.level)
     };
-    assert_eq!(child(ACCOUNT), Some(Level::Services));
+    assert_eq!(child(ACCOUNT), Some(Level::Kinds));
     assert_eq!(
         child("o-abc123"),
         Some(Level::Accounts {
@@ -126,19 +136,35 @@ fn selected_accounts_need_no_listing() {
 }
 
 #[test]
-fn services_follow_the_selection_in_key_order() {
-    let account = classify("AWSLogs/123456789012/");
-    let of = |selected: &Selection| texts(&selected_services(&account, selected)).join(" ");
-    let trail = "AWSLogs/123456789012/CloudTrail/";
-    let insight = "AWSLogs/123456789012/CloudTrail-Insight/";
-    assert_eq!(of(&selection("", &[], false)), trail);
-    assert_eq!(of(&selection("", &[], true)), format!("{insight} {trail}"));
-    assert_eq!(of(&selection("", &["111111111111"], true)), "");
-    let partial = classify("AWSLogs/123456789012/CloudTrail-");
+fn kinds_follow_the_selection_in_key_order() {
+    let of = |prefix: &str, selected: &Selection| {
+        let kinds = selected_kinds(&classify(prefix), selected);
+        let names = texts(&kinds).into_iter().map(|kind| {
+            let name = kind.strip_prefix("AWSLogs/123456789012/");
+            name.expect("below the account").to_owned()
+        });
+        names.collect::<Vec<_>>()
+    };
+    let account = "AWSLogs/123456789012/";
+    let plain = selection("", &[], false);
+    let insights = selection("", &[], true);
+    let all = of(account, &insights);
     assert_eq!(
-        texts(&selected_services(&partial, &selection("", &[], true))),
-        [insight]
+        all,
+        [
+            "CloudTrail-Aggregated/",
+            "CloudTrail-Insight/",
+            "CloudTrail-NetworkActivity/",
+            "CloudTrail/"
+        ]
     );
+    assert!(all.is_sorted());
+    let without_insights = [&all[0], &all[2], &all[3]].map(String::clone);
+    assert_eq!(of(account, &plain), without_insights);
+    assert!(of(account, &selection("", &["111111111111"], true)).is_empty());
+    let partial = format!("{account}CloudTrail-");
+    assert_eq!(of(&partial, &insights), all[..3]);
+    assert_eq!(of(&format!("{account}CloudTrail-N"), &plain), all[2..3]);
 }
 
 #[test]
@@ -249,4 +275,25 @@ fn selection_filters_by_log_type_time_and_account() {
         assert!(!selected.selects(&other), "{other}");
     }
     assert!(selection("1d", &[], false).selects("AWSLogs/neither.json.gz"));
+}
+
+#[test]
+fn keys_from_a_time_on_start_in_the_folder_of_its_day_or_of_the_day_before() {
+    let region = "t/AWSLogs/o-abc123/123456789012/CloudTrail-NetworkActivity/us-east-1/";
+    let name = "123456789012_CloudTrail-NetworkActivity_us-east-1";
+    // 2023-07-10T20:15:47Z, and ten minutes past midnight.
+    let evening = start_at(region, 1_689_020_147);
+    assert_eq!(evening, format!("{region}2023/07/10/{name}_20230710T2015"));
+    let night = start_at(region, 1_688_947_800);
+    assert_eq!(night, format!("{region}2023/07/09/{name}_20230710T0010"));
+    for (key, is_after) in [
+        ("2023/07/10/{}_20230710T2014Z_x.json.gz", false),
+        ("2023/07/10/{}_20230710T2015Z_x.json.gz", true),
+        ("2023/07/11/{}_20230711T0000Z_x.json.gz", true),
+    ] {
+        let key = format!("{region}{}", key.replace("{}", name));
+        assert_eq!(key > evening, is_after, "{key}");
+    }
+    let late = format!("{region}2023/07/09/{name}_20230710T0011Z_x.json.gz");
+    assert!(late > night);
 }

@@ -78,6 +78,7 @@ impl PageValidator {
                     .size()
                     .and_then(|size| u64::try_from(size).ok())
                     .unwrap_or(0),
+                modified: object.last_modified().map_or(0, |time| time.secs()),
             });
         }
         let mut common_prefixes = Vec::with_capacity(page.common_prefixes().len());

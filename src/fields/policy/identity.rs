@@ -1,0 +1,367 @@
+//! Identity policies: whether one allows nearly everything, or a known way to more rights.
+//!
+//! Action patterns are compared with a fixed list of actions, so that the rights of a policy are the bits of a word.
+#![forbid(unsafe_code)]
+
+use memchr::{memchr, memrchr};
+
+use super::condition::has_wildcard;
+use super::pattern::{PATTERN_BYTES, overlaps, overlaps_with_variables, reduced};
+use super::statement::{Effect, Statement};
+use super::values::each_text;
+use crate::json::{Tape, Value};
+
+/// A set of [`ACTIONS`], one bit each.
+type Actions = u64;
+
+/// What an action works on, as far as it matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+enum Target {
+    User,
+    Role,
+    Group,
+    ManagedPolicy,
+    Object,
+    Instance,
+    /// Any resource will do.
+    Any,
+}
+
+/// What an action is evidence of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Evidence {
+    /// Together with the others of its kind, of unlimited rights.
+    Unlimited,
+    /// By itself, of a way to more rights.
+    Escalation,
+    /// Passes a role to a service.
+    PassRole,
+    /// Has a service run code with a role.
+    RunsCode,
+    /// Both `Unlimited` and `RunsCode`.
+    UnlimitedAndRunsCode,
+}
+
+/// The actions that decide, in lower case.
+#[rustfmt::skip] // One row an action.
+const ACTIONS: [(&str, Target, Evidence); 41] = [
+    ("iam:createuser", Target::User, Evidence::Unlimited),
+    ("s3:getobject", Target::Object, Evidence::Unlimited),
+    ("ec2:runinstances", Target::Instance, Evidence::UnlimitedAndRunsCode),
+    ("iam:attachuserpolicy", Target::User, Evidence::Escalation),
+    ("iam:putuserpolicy", Target::User, Evidence::Escalation),
+    ("iam:attachrolepolicy", Target::Role, Evidence::Escalation),
+    ("iam:putrolepolicy", Target::Role, Evidence::Escalation),
+    ("iam:attachgrouppolicy", Target::Group, Evidence::Escalation),
+    ("iam:putgrouppolicy", Target::Group, Evidence::Escalation),
+    ("iam:createpolicyversion", Target::ManagedPolicy, Evidence::Escalation),
+    ("iam:setdefaultpolicyversion", Target::ManagedPolicy, Evidence::Escalation),
+    ("iam:createaccesskey", Target::User, Evidence::Escalation),
+    ("iam:createloginprofile", Target::User, Evidence::Escalation),
+    ("iam:updateloginprofile", Target::User, Evidence::Escalation),
+    ("iam:updateassumerolepolicy", Target::Role, Evidence::Escalation),
+    ("iam:addusertogroup", Target::Group, Evidence::Escalation),
+    ("iam:passrole", Target::Role, Evidence::PassRole),
+    ("lambda:createfunction", Target::Any, Evidence::RunsCode),
+    ("ec2:requestspotinstances", Target::Any, Evidence::RunsCode),
+    ("ec2:requestspotfleet", Target::Any, Evidence::RunsCode),
+    ("ecs:runtask", Target::Any, Evidence::RunsCode),
+    ("ecs:starttask", Target::Any, Evidence::RunsCode),
+    ("ecs:createservice", Target::Any, Evidence::RunsCode),
+    ("ecs:registertaskdefinition", Target::Any, Evidence::RunsCode),
+    ("cloudformation:createstack", Target::Any, Evidence::RunsCode),
+    ("cloudformation:createstackset", Target::Any, Evidence::RunsCode),
+    ("glue:createdevendpoint", Target::Any, Evidence::RunsCode),
+    ("glue:createjob", Target::Any, Evidence::RunsCode),
+    ("glue:updatejob", Target::Any, Evidence::RunsCode),
+    ("sagemaker:createnotebookinstance", Target::Any, Evidence::RunsCode),
+    ("sagemaker:createtrainingjob", Target::Any, Evidence::RunsCode),
+    ("sagemaker:createprocessingjob", Target::Any, Evidence::RunsCode),
+    ("codebuild:createproject", Target::Any, Evidence::RunsCode),
+    ("codebuild:updateproject", Target::Any, Evidence::RunsCode),
+    ("datapipeline:createpipeline", Target::Any, Evidence::RunsCode),
+    ("apprunner:createservice", Target::Any, Evidence::RunsCode),
+    ("batch:registerjobdefinition", Target::Any, Evidence::RunsCode),
+    ("elasticmapreduce:runjobflow", Target::Any, Evidence::RunsCode),
+    ("states:createstatemachine", Target::Any, Evidence::RunsCode),
+    ("autoscaling:createautoscalinggroup", Target::Any, Evidence::RunsCode),
+    ("ssm:startautomationexecution", Target::Any, Evidence::RunsCode),
+];
+
+const ALL: Actions = (1 << ACTIONS.len()) - 1;
+const UNLIMITED: Actions = with_evidence(Evidence::Unlimited) | BOTH;
+const RUNS_CODE: Actions = with_evidence(Evidence::RunsCode) | BOTH;
+const BOTH: Actions = with_evidence(Evidence::UnlimitedAndRunsCode);
+const PASS_ROLE: Actions = with_evidence(Evidence::PassRole);
+const ESCALATION: Actions = with_evidence(Evidence::Escalation);
+
+/// The actions whose name starts, or ends, with each byte.
+static FIRST: [Actions; 256] = by_byte(true);
+static LAST: [Actions; 256] = by_byte(false);
+
+/// The rights that the statements of one policy give together.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Rights {
+    /// Allowed on all resources.
+    on_all: Actions,
+    /// Allowed on resources that can be another identity's.
+    on_others: Actions,
+    /// Denied on all resources without a condition.
+    denied: Actions,
+}
+
+/// The resources of a statement.
+#[derive(Clone, Copy, Debug)]
+struct Resources {
+    /// Actions that the statement covers for all resources.
+    all: Actions,
+    /// Actions that it covers for resources that can be another identity's.
+    others: Actions,
+}
+
+impl Rights {
+    /// Adds those of a statement. Conditions of statements that allow are ignored.
+    pub(super) fn add(&mut self, tape: Tape<'_>, statement: &Statement, scratch: &mut Vec<u8>) {
+        if statement.effect == Effect::None
+            || statement.effect == Effect::Deny && has_condition(tape, statement)
+        {
+            return;
+        }
+        let actions = actions(tape, statement, scratch);
+        if actions == 0 {
+            return;
+        }
+        if statement.effect == Effect::Deny {
+            if let Some(list) = statement.resource
+                && resources(tape, list, scratch).all == ALL
+            {
+                self.denied |= actions;
+            }
+            return;
+        }
+        let allowed = match (statement.resource, statement.not_resource) {
+            (Some(list), _) => resources(tape, list, scratch),
+            (None, Some(list)) => resources_but(tape, list, scratch),
+            (None, None) => return,
+        };
+        self.on_all |= actions & allowed.all;
+        self.on_others |= actions & allowed.others;
+    }
+
+    /// Whether nearly everything is allowed.
+    pub(super) fn is_unlimited(&self) -> bool {
+        UNLIMITED & !(self.on_all & !self.denied) == 0
+    }
+
+    /// Whether a known way to more rights is allowed.
+    pub(super) fn escalates(&self) -> bool {
+        let allowed = self.on_others & !self.denied;
+        self.is_unlimited()
+            || allowed & ESCALATION != 0
+            || (allowed & PASS_ROLE != 0 && allowed & RUNS_CODE != 0)
+    }
+}
+
+/// Whether a statement has a condition. An empty one is always true.
+fn has_condition(tape: Tape<'_>, statement: &Statement) -> bool {
+    statement.condition.is_some_and(|condition| {
+        tape.raw(condition)
+            .iter()
+            .filter(|byte| !byte.is_ascii_whitespace())
+            .ne(b"{}")
+    })
+}
+
+/// The actions that a statement is about.
+fn actions(tape: Tape<'_>, statement: &Statement, scratch: &mut Vec<u8>) -> Actions {
+    match (statement.action, statement.not_action) {
+        (Some(list), _) => matching(tape, list, scratch),
+        (None, Some(list)) => ALL & !matching(tape, list, scratch),
+        (None, None) => 0,
+    }
+}
+
+/// The actions that one of the patterns of `list` matches.
+fn matching(tape: Tape<'_>, list: Value, scratch: &mut Vec<u8>) -> Actions {
+    let mut matched = 0;
+    each_text(tape, list, scratch, |text| {
+        let out = &mut [0; PATTERN_BYTES];
+        if let Some(pattern) = text.and_then(|text| reduced(text, out)) {
+            let mut rest = candidates(pattern) & !matched;
+            while rest != 0 {
+                let number = rest.trailing_zeros();
+                rest &= rest - 1;
+                let (name, ..) = ACTIONS[number as usize];
+                matched |= u64::from(overlaps(pattern, name.as_bytes())) << number;
+            }
+        }
+        matched != ALL
+    });
+    matched
+}
+
+/// The actions that begin and end as `pattern` does.
+fn candidates(pattern: &[u8]) -> Actions {
+    let fitting = |byte: Option<&u8>, table: &[Actions; 256]| match byte {
+        None => 0,
+        Some(b'*' | b'?') => ALL,
+        Some(&byte) => table[usize::from(byte)],
+    };
+    fitting(pattern.first(), &FIRST) & fitting(pattern.last(), &LAST)
+}
+
+/// What the patterns of a `Resource` cover.
+fn resources(tape: Tape<'_>, list: Value, scratch: &mut Vec<u8>) -> Resources {
+    let mut found = Resources { all: 0, others: 0 };
+    each_text(tape, list, scratch, |text| {
+        let Some(pattern) = text else { return true };
+        found.others |= on_target(Target::Any);
+        if is_every_resource(pattern) {
+            found = Resources {
+                all: ALL,
+                others: ALL,
+            };
+        } else if names_several(pattern) {
+            for target in [
+                Target::User,
+                Target::Role,
+                Target::Group,
+                Target::ManagedPolicy,
+            ] {
+                let actions = on_target(target);
+                if found.others & actions == 0 && overlaps_identity(pattern, target) {
+                    found.others |= actions;
+                }
+            }
+        }
+        found.all != ALL
+    });
+    // A service that runs code does so on any resource of its own.
+    if found.others != 0 {
+        found.others |= RUNS_CODE;
+    }
+    found
+}
+
+/// What is left by the patterns of a `NotResource`.
+fn resources_but(tape: Tape<'_>, list: Value, scratch: &mut Vec<u8>) -> Resources {
+    let mut left = ALL;
+    each_text(tape, list, scratch, |text| {
+        let Some(pattern) = text else { return true };
+        if is_every_resource(pattern) {
+            left = 0;
+        } else {
+            for (target, unnamed) in UNNAMED_TARGETS {
+                let actions = on_target(target);
+                if left & actions != 0 && matches(pattern, unnamed) {
+                    left &= !actions;
+                }
+            }
+        }
+        left != 0
+    });
+    Resources {
+        all: left,
+        others: left,
+    }
+}
+
+/// Resources that no pattern names, without partition: those of [`ACTIONS`] that decide about unlimited rights.
+const UNNAMED: [&[u8]; 3] = [
+    b"iam::\x01:user/\x01",
+    b"s3:::\x01/\x01",
+    b"ec2:\x01:\x01:instance/\x01",
+];
+
+/// Whether `pattern` matches every ARN, at least of one partition.
+fn is_every_resource(pattern: &[u8]) -> bool {
+    memchr(b'*', pattern).is_some() && UNNAMED.iter().all(|rest| matches(pattern, rest))
+}
+
+/// Whether `pattern` matches an ARN that ends with `rest` after a partition.
+fn matches(pattern: &[u8], rest: &[u8]) -> bool {
+    let partition = pattern.strip_prefix(b"arn:").and_then(|after| {
+        let (partition, after) = after.split_at(memchr(b':', after)?);
+        (partition.starts_with(b"aws") && !has_wildcard(partition)).then_some(&after[1..])
+    });
+    if let Some(after) = partition {
+        return overlaps(after, rest);
+    }
+    let mut arn = [0; 64];
+    let start = b"arn:aws:";
+    let (head, tail) = arn.split_at_mut(start.len());
+    head.copy_from_slice(start);
+    tail[..rest.len()].copy_from_slice(rest);
+    overlaps(pattern, &arn[..start.len() + rest.len()])
+}
+
+/// Whether `pattern` can match several identities, whoever uses the policy: whether there is a wildcard in the name, and
+/// not the variable for the user's own name.
+fn names_several(pattern: &[u8]) -> bool {
+    let name = memrchr(b'/', pattern).map_or(pattern, |slash| &pattern[slash + 1..]);
+    let own_name = b"${aws:username}";
+    has_wildcard(name)
+        && !pattern
+            .windows(own_name.len())
+            .any(|window| window.eq_ignore_ascii_case(own_name))
+}
+
+/// Whether `pattern` can match an identity or policy of some account.
+fn overlaps_identity(pattern: &[u8], target: Target) -> bool {
+    let template: &[u8] = match target {
+        Target::User => b"arn:aws~:iam::############:user/~",
+        Target::Role => b"arn:aws~:iam::############:role/~",
+        Target::Group => b"arn:aws~:iam::############:group/~",
+        Target::ManagedPolicy => b"arn:aws~:iam::############:policy/~",
+        Target::Object | Target::Instance | Target::Any => return false,
+    };
+    overlaps_with_variables(pattern, template)
+}
+
+/// For each target an ARN, without partition, of one that no pattern names, in any account and region.
+#[rustfmt::skip] // One row a target.
+const UNNAMED_TARGETS: [(Target, &[u8]); 6] = [
+    (Target::User, b"iam::############:user/\x01"),
+    (Target::Role, b"iam::############:role/\x01"),
+    (Target::Group, b"iam::############:group/\x01"),
+    (Target::ManagedPolicy, b"iam::############:policy/\x01"),
+    (Target::Object, b"s3:::\x01/\x01"),
+    (Target::Instance, b"ec2:~:############:instance/\x01"),
+];
+
+const fn on_target(target: Target) -> Actions {
+    let mut set = 0;
+    let mut number = 0;
+    while number < ACTIONS.len() {
+        if ACTIONS[number].1 as u8 == target as u8 {
+            set |= 1 << number;
+        }
+        number += 1;
+    }
+    set
+}
+
+const fn with_evidence(evidence: Evidence) -> Actions {
+    let mut set = 0;
+    let mut number = 0;
+    while number < ACTIONS.len() {
+        if ACTIONS[number].2 as u8 == evidence as u8 {
+            set |= 1 << number;
+        }
+        number += 1;
+    }
+    set
+}
+
+const fn by_byte(first: bool) -> [Actions; 256] {
+    let mut table = [0; 256];
+    let mut number = 0;
+    while number < ACTIONS.len() {
+        let name = ACTIONS[number].0.as_bytes();
+        let byte = if first { name[0] } else { name[name.len() - 1] };
+        table[byte as usize] |= 1 << number;
+        number += 1;
+    }
+    table
+}

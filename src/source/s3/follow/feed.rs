@@ -1,0 +1,134 @@
+//! From listed objects to the pipeline, and the start and end of a source with `s3Follow` or `s3State`.
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::positions::{Positions, SavedPositions};
+use super::state::{Saver, StateFile};
+use super::{Follower, Schedule, discovery_interval};
+use crate::error::Error;
+use crate::log::Severity;
+use crate::object::ack::AckHandle;
+use crate::pipeline::ObjectSender;
+use crate::source::fetch::Fetcher;
+use crate::source::s3::prefix::PrefixLister;
+use crate::source::s3::sweep::download;
+use crate::source::s3::{ListedObject, Selection, layout};
+
+/// Listed pages buffered for the downloads.
+const BUFFERED_PAGES: usize = 4;
+
+/// Interval at which the end of a source checks whether it was closed.
+const CHECK_CLOSED: Duration = Duration::from_millis(100);
+
+/// A source that remembers what was read.
+pub(crate) struct Follow {
+    pub(crate) bucket: String,
+    pub(crate) prefix: String,
+    pub(crate) selection: Selection,
+    /// `s3Follow`; `None` reads everything once.
+    pub(crate) interval: Option<Duration>,
+    /// `s3State`.
+    pub(crate) state: Option<StateFile>,
+}
+
+/// What the listings send.
+pub(super) enum Listed {
+    Objects(Vec<(ListedObject, AckHandle)>),
+    /// A prefix cannot be listed.
+    Failed(Error),
+    /// Everything was listed once.
+    End {
+        /// Without an error.
+        complete: bool,
+    },
+}
+
+/// Sends objects to the pipeline until everything was read, or with `s3Follow` until the source is closed. Blocks its
+/// thread; requests run on `runtime`.
+pub(crate) fn follow(runtime: &Handle, fetcher: &Fetcher, mut feed: ObjectSender, follow: Follow) {
+    let mut state = follow.state;
+    let saved = state
+        .as_mut()
+        .map_or_else(SavedPositions::default, StateFile::take_saved);
+    let log = Arc::clone(&fetcher.log);
+    let positions = Positions::new(saved, follow.selection.clone(), Arc::clone(&log));
+    let positions = Arc::new(positions);
+    let saver = match state
+        .map(|file| Saver::start(file, &positions, &log))
+        .transpose()
+    {
+        Ok(saver) => saver,
+        Err(error) => {
+            if let Some(slot) = feed.reserve() {
+                slot.fail(error);
+            }
+            return feed.finish();
+        }
+    };
+    let (pages, mut listed) = mpsc::channel(BUFFERED_PAGES);
+    let follower = Follower {
+        root: layout::classify(&follow.prefix),
+        lister: Arc::new(PrefixLister {
+            clients: fetcher.clients.clone(),
+            bucket: follow.bucket.clone(),
+            selection: follow.selection,
+            discovery: None,
+        }),
+        interval: follow.interval,
+        positions: Arc::clone(&positions),
+        pages,
+        log,
+        dated: BTreeMap::new(),
+        undated: Vec::new(),
+        undated_schedule: Schedule::new(),
+        discovery_due: Instant::now() + discovery_interval(follow.interval.unwrap_or_default()),
+        discovery_requests: 0,
+        incomplete: false,
+    };
+    runtime.spawn(follower.run());
+    while let Some(listed) = listed.blocking_recv() {
+        match listed {
+            Listed::Objects(objects) => {
+                for (object, ack) in objects {
+                    let Some(slot) = feed.reserve() else {
+                        return;
+                    };
+                    let (fetcher, bucket) = (fetcher.clone(), follow.bucket.clone());
+                    runtime.spawn(download(fetcher, slot, bucket, object, Some(ack)));
+                }
+            }
+            Listed::Failed(error) => {
+                fetcher.metrics.errors_list.add(1);
+                fetcher.log.line(Severity::Error, &error);
+                if fetcher.fail_on_error
+                    && let Some(slot) = feed.reserve()
+                {
+                    slot.fail(error);
+                    return feed.finish();
+                }
+            }
+            Listed::End { complete } => {
+                while !positions.wait_settled(CHECK_CLOSED) {
+                    if feed.closed() {
+                        return;
+                    }
+                }
+                if complete
+                    && positions.all_read()
+                    && let Some(saver) = saver
+                {
+                    saver.finish();
+                }
+                return feed.finish();
+            }
+        }
+    }
+    // The source was closed, or the listing panicked: then dropping the sender reports an internal error.
+}

@@ -1,0 +1,370 @@
+//! What was read of a bucket, shared by the lister, the host's acknowledgements and the state file.
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::KeyState;
+use super::dated::DatedPrefix;
+use super::undated::UndatedKeys;
+use crate::log::{Log, Severity};
+use crate::object::ack::{AckHandle, Failure, Settled, ack_handles};
+use crate::source::s3::layout::{self, Level, Prefix};
+use crate::source::s3::{ListedObject, Selection};
+use crate::timestamp;
+
+/// Maximum number of remembered keys of all dated prefixes together: about 40 MiB.
+const MAX_KEYS: usize = 250_000;
+
+/// Keys that each prefix may remember, however many prefixes there are.
+const MIN_PREFIX_KEYS: usize = 20;
+
+/// Maximum number of followed prefixes; bounds memory against a bucket of invented regions.
+pub(super) const MAX_PREFIXES: usize = 50_000;
+
+/// What was read. A key is claimed when it is listed, and read when the host has processed its last event or when it was
+/// reported as lost; the state file holds only what was read.
+pub(super) struct Positions {
+    state: Mutex<State>,
+    /// Signals a new version.
+    changed: Condvar,
+    selection: Selection,
+    log: Arc<Log>,
+}
+
+#[derive(Default)]
+struct State {
+    /// By their text; none is the start of another.
+    dated: BTreeMap<String, DatedPrefix>,
+    undated: UndatedKeys,
+    /// Objects directly below a prefix that holds accounts or regions, which come with the search for these.
+    strays: UndatedKeys,
+    /// Number of claims that are neither read nor released.
+    pending: usize,
+    /// Whether claims were released without being read.
+    released: bool,
+    /// Number of changes of what was read.
+    version: u64,
+    /// The source is closed.
+    closing: bool,
+}
+
+/// Where a key belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum KeyClass {
+    Dated,
+    Undated,
+    Stray,
+}
+
+/// What was read, as it is saved.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct SavedPositions {
+    prefixes: Vec<SavedPrefix>,
+    undated: SavedKeys,
+    strays: SavedKeys,
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct SavedPrefix {
+    prefix: String,
+    start_after: Option<String>,
+    newest: i64,
+    /// Without the prefix.
+    keys: Vec<String>,
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct SavedKeys {
+    since: i64,
+    next_since: i64,
+    after: Option<String>,
+    keys: Vec<(String, i64)>,
+}
+
+impl Positions {
+    pub(super) fn new(saved: SavedPositions, selection: Selection, log: Arc<Log>) -> Positions {
+        let mut state = State::default();
+        for saved in saved.prefixes.into_iter().take(MAX_PREFIXES) {
+            let Some(region) = region_of(&layout::classify(&saved.prefix)) else {
+                continue;
+            };
+            let mut prefix = DatedPrefix::new(region, saved.start_after);
+            prefix.newest = saved.newest;
+            let keys = saved.keys.into_iter();
+            let keys = keys.map(|key| format!("{}{key}", saved.prefix).into_boxed_str());
+            prefix.keys = keys.map(|key| (key, KeyState::Read)).collect();
+            state.dated.insert(saved.prefix, prefix);
+        }
+        state.undated = saved.undated.into();
+        state.strays = saved.strays.into();
+        Positions {
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+            selection,
+            log,
+        }
+    }
+
+    /// Follows these dated prefixes. Forgets others if `complete`, as a prefix without keys is not found; if one gets keys
+    /// again, these are new.
+    pub(super) fn set_prefixes(&self, prefixes: &[Prefix], complete: bool) {
+        let mut state = self.state();
+        if complete {
+            let known = std::mem::take(&mut state.dated);
+            let is_found = |text: &String| {
+                prefixes
+                    .binary_search_by(|prefix| prefix.text.cmp(text))
+                    .is_ok()
+            };
+            state.dated = known
+                .into_iter()
+                .filter(|(text, _)| is_found(text))
+                .collect();
+        }
+        for prefix in prefixes {
+            if let Some(region) = region_of(prefix)
+                && !state.dated.contains_key(&prefix.text)
+            {
+                let start = layout::start_after(&region, &self.selection);
+                let new = DatedPrefix::new(region, start);
+                state.dated.insert(prefix.text.clone(), new);
+            }
+        }
+    }
+
+    /// `StartAfter` of the next listing of a dated prefix.
+    pub(super) fn start_after(&self, prefix: &str) -> Option<String> {
+        self.state().dated.get(prefix)?.start_after.clone()
+    }
+
+    /// Latest time in the name of a key that was read below a dated prefix; 0 if there is none.
+    pub(super) fn newest(&self, prefix: &str) -> i64 {
+        self.state()
+            .dated
+            .get(prefix)
+            .map_or(0, |prefix| prefix.newest)
+    }
+
+    /// Claims the objects of a page that were not read before.
+    pub(super) fn claim(
+        self: &Arc<Self>,
+        class: KeyClass,
+        page: Vec<ListedObject>,
+    ) -> Vec<(ListedObject, AckHandle)> {
+        let mut claimed = Vec::new();
+        let mut state = self.state();
+        for object in page {
+            let is_new = match class {
+                KeyClass::Dated => state
+                    .prefix_of(&object.key)
+                    .is_some_and(|prefix| prefix.claim(&object.key)),
+                KeyClass::Undated => state.undated.claim(&object),
+                KeyClass::Stray => state.strays.claim(&object),
+            };
+            if is_new {
+                state.pending += 1;
+                claimed.push(object);
+            }
+        }
+        drop(state);
+        let with_ack = |object: ListedObject| {
+            let (positions, key) = (Arc::clone(self), object.key.clone());
+            let settle = move |settled| positions.settle(class, &key, &settled);
+            Some((object, ack_handles(1, settle).pop()?))
+        };
+        claimed.into_iter().filter_map(with_ack).collect()
+    }
+
+    /// Records the outcome of a claim.
+    fn settle(&self, class: KeyClass, key: &str, settled: &Settled) {
+        let now = timestamp::now();
+        let mut state = self.state();
+        state.pending -= 1;
+        // An object that can never be read was reported as lost.
+        let is_done = !matches!(settled.failure, Some(Failure::Transient));
+        let limit = (MAX_KEYS / state.dated.len().max(1)).max(MIN_PREFIX_KEYS);
+        let shortened = match (class, is_done) {
+            (KeyClass::Dated, true) => state
+                .prefix_of(key)
+                .is_some_and(|prefix| prefix.read(key, now, limit)),
+            (KeyClass::Undated, true) => state.undated.read(key, now),
+            (KeyClass::Stray, true) => state.strays.read(key, now),
+            (KeyClass::Dated, false) => {
+                if let Some(prefix) = state.prefix_of(key) {
+                    prefix.release(key);
+                }
+                false
+            }
+            (KeyClass::Undated, false) => {
+                state.undated.release(key);
+                false
+            }
+            (KeyClass::Stray, false) => {
+                state.strays.release(key);
+                false
+            }
+        };
+        match is_done {
+            true => state.version += 1,
+            false => state.released = true,
+        }
+        drop(state);
+        self.changed.notify_all();
+        if shortened {
+            self.log.once(
+                "look-back",
+                Severity::Warning,
+                "s3Follow: too many new files to remember those of two hours; one that arrives late may be missed, follow fewer prefixes or use sqs://",
+            );
+        }
+    }
+
+    /// Begins to list undated keys; returns the key to start after. `None` while objects of the last listing are still
+    /// being read.
+    pub(super) fn begin_undated(&self) -> Option<Option<String>> {
+        let mut state = self.state();
+        if state.undated.is_pending() {
+            return None;
+        }
+        state.undated.begin();
+        Some(state.undated.after.clone())
+    }
+
+    /// Begins to collect strays, if those found last were read.
+    pub(super) fn begin_strays(&self) -> bool {
+        let mut state = self.state();
+        let may_begin = !state.strays.is_pending();
+        if may_begin {
+            state.strays.begin();
+        }
+        may_begin
+    }
+
+    /// Ends a round in which all undated keys, or all strays, were listed; without effect until its objects are read.
+    pub(super) fn end_round(&self, class: KeyClass) -> bool {
+        let mut state = self.state();
+        let ended = match class {
+            KeyClass::Undated => state.undated.end(),
+            KeyClass::Stray => state.strays.end(),
+            KeyClass::Dated => false,
+        };
+        state.version += u64::from(ended);
+        drop(state);
+        self.changed.notify_all();
+        ended
+    }
+
+    /// Waits until no claim is pending, or for `limit`; returns whether all claims are settled.
+    pub(super) fn wait_settled(&self, limit: Duration) -> bool {
+        let state = self.state();
+        let waited = self
+            .changed
+            .wait_timeout_while(state, limit, |state| state.pending > 0);
+        waited.unwrap_or_else(PoisonError::into_inner).0.pending == 0
+    }
+
+    /// Whether every claim was read.
+    pub(super) fn all_read(&self) -> bool {
+        let state = self.state();
+        state.pending == 0 && !state.released
+    }
+
+    /// Waits for a version other than `seen`, or for `limit`; returns the current one.
+    pub(super) fn wait_changed(&self, seen: u64, limit: Duration) -> u64 {
+        let state = self.state();
+        let waited = self.changed.wait_timeout_while(state, limit, |state| {
+            state.version == seen && !state.closing
+        });
+        waited.unwrap_or_else(PoisonError::into_inner).0.version
+    }
+
+    /// Ends all waits for a new version, now and later.
+    pub(super) fn end_waits(&self) {
+        self.state().closing = true;
+        self.changed.notify_all();
+    }
+
+    /// What was read, and its version.
+    pub(super) fn snapshot(&self) -> (SavedPositions, u64) {
+        let state = self.state();
+        let prefixes = state.dated.iter().map(|(text, prefix)| {
+            let read = prefix.keys.iter();
+            let read = read.filter(|(_, state)| **state == KeyState::Read);
+            SavedPrefix {
+                prefix: text.clone(),
+                start_after: prefix.start_after.clone(),
+                newest: prefix.newest,
+                keys: read
+                    .filter_map(|(key, _)| key.strip_prefix(text.as_str()))
+                    .map(str::to_owned)
+                    .collect(),
+            }
+        });
+        let saved = SavedPositions {
+            prefixes: prefixes.collect(),
+            undated: (&state.undated).into(),
+            strays: (&state.strays).into(),
+        };
+        (saved, state.version)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// The dated prefix with this key.
+    fn prefix_of(&mut self, key: &str) -> Option<&mut DatedPrefix> {
+        let range = (Bound::Unbounded, Bound::Included(key));
+        let (text, prefix) = self.dated.range_mut::<str, _>(range).next_back()?;
+        key.starts_with(text.as_str()).then_some(prefix)
+    }
+}
+
+impl Default for SavedKeys {
+    fn default() -> SavedKeys {
+        (&UndatedKeys::default()).into()
+    }
+}
+
+impl From<&UndatedKeys> for SavedKeys {
+    fn from(keys: &UndatedKeys) -> SavedKeys {
+        let read = keys.keys.iter();
+        let read = read.filter(|(_, (_, state))| *state == KeyState::Read);
+        SavedKeys {
+            since: keys.since,
+            next_since: keys.next_since,
+            after: keys.after.clone(),
+            keys: read
+                .map(|(key, (modified, _))| (key.clone(), *modified))
+                .collect(),
+        }
+    }
+}
+
+impl From<SavedKeys> for UndatedKeys {
+    fn from(saved: SavedKeys) -> UndatedKeys {
+        let keys = saved.keys.into_iter();
+        UndatedKeys::from_read(
+            saved.since,
+            saved.next_since,
+            saved.after,
+            keys.map(|(key, modified)| (key, (modified, KeyState::Read)))
+                .collect(),
+        )
+    }
+}
+
+/// The region's prefix of a prefix whose keys have their time in their names.
+pub(super) fn region_of(prefix: &Prefix) -> Option<String> {
+    match &prefix.level {
+        Level::Keys(range) => range.region.clone(),
+        _ => None,
+    }
+}

@@ -1,0 +1,524 @@
+#!/usr/bin/env python3
+"""Writes records for the rules: `generated-match.json` raises the rule's alert, `generated-miss.json` raises none.
+
+Run it after a change: `python3 testdata/rules/generate.py`. The records are made up from the API references of the
+services. Each attack has a benign twin that differs in what the rule looks at. `match.json` and `miss.json` are
+written by hand.
+"""
+
+import json
+import pathlib
+import uuid
+
+HERE = pathlib.Path(__file__).parent
+ACCOUNT = "111122223333"
+STRANGER_ACCOUNT = "777788889999"
+
+
+def user(name="dana.mills", key="AKIAF569694A2EXAMPLE", **more):
+    return {"type": "IAMUser", "principalId": "AIDA83745A1A0EXAMPLE", "arn": f"arn:aws:iam::{ACCOUNT}:user/{name}",
+            "accountId": ACCOUNT, "accessKeyId": key, "userName": name, **more}
+
+
+def session(role, name, issuer_path="", **more):
+    context = {"sessionIssuer": {"type": "Role", "principalId": "AROAEXAMPLE0000000001",
+                                 "arn": f"arn:aws:iam::{ACCOUNT}:role/{issuer_path}{role}", "accountId": ACCOUNT,
+                                 "userName": role},
+               "attributes": {"creationDate": "2026-02-03T08:00:00Z", "mfaAuthenticated": "false"}}
+    context.update(more.pop("context", {}))
+    return {"type": "AssumedRole", "principalId": f"AROAEXAMPLE0000000001:{name}",
+            "arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/{role}/{name}", "accountId": ACCOUNT,
+            "accessKeyId": "ASIAEXAMPLE000000001", "sessionContext": context, **more}
+
+
+KEY = user()
+CONSOLE_USER = user(key="ASIAEXAMPLE000000002")
+SSO = session("AWSReservedSSO_Developer_0123456789abcdef", "lee@example.com",
+              "aws-reserved/sso.amazonaws.com/eu-west-1/")
+CI = session("ci", "build-1287")
+PIPELINE = session("github", "GitHubActions", context={"webIdFederationData": {
+    "federatedProvider": f"arn:aws:iam::{ACCOUNT}:oidc-provider/token.actions.githubusercontent.com", "attributes": {}}})
+INSTANCE = session("web", "i-0a1b2c3d4e5f60718", context={"ec2RoleDelivery": "2.0"})
+CLOUDFORMATION = session("deploy", "AWSCloudFormation", invokedBy="cloudformation.amazonaws.com")
+ROOT = {"type": "Root", "principalId": ACCOUNT, "arn": f"arn:aws:iam::{ACCOUNT}:root", "accountId": ACCOUNT,
+        "accessKeyId": "ASIAEXAMPLE000000003"}
+STRANGER = {"type": "AWSAccount", "principalId": "AIDASTRANGEREXAMPLE", "accountId": STRANGER_ACCOUNT}
+SERVICE = {"type": "AWSService", "invokedBy": "backup.amazonaws.com"}
+
+
+def event(service, name, request=None, response=None, who=KEY, error=None, **more):
+    """A record; `more` sets or, with None, leaves out other members."""
+    record = {
+        "eventVersion": "1.11",
+        "userIdentity": who,
+        "eventTime": "2026-02-04T10:00:00Z",
+        "eventSource": f"{service}.amazonaws.com",
+        "eventName": name,
+        "awsRegion": "us-east-1",
+        "sourceIPAddress": who.get("invokedBy", "203.0.113.66"),
+        "userAgent": who.get("invokedBy", "aws-sdk-go-v2/1.30.3 os/linux lang/go#1.22.5"),
+        "requestParameters": request,
+        "responseElements": response,
+        "requestID": "",
+        "eventID": "",
+        "readOnly": name.startswith(("Get", "List", "Describe", "BatchGet", "Head")),
+        "eventType": "AwsApiCall",
+        "managementEvent": True,
+        "recipientAccountId": ACCOUNT,
+        "eventCategory": "Management",
+    }
+    if error:
+        record["errorCode"] = error
+        record["errorMessage"] = "the request was refused"
+    record.update(more)
+    for member in [member for member in more if more[member] is None]:
+        del record[member]
+    return record
+
+
+def iam(name, request=None, response=None, **more):
+    return event("iam", name, request, response, **more)
+
+
+def s3(name, request=None, **more):
+    return event("s3", name, request, **more)
+
+
+def ec2(name, request=None, response=None, **more):
+    return event("ec2", name, request, response, **more)
+
+
+def policy(action="*", resource="*", **more):
+    return json.dumps({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": action, "Resource": resource, **more}]})
+
+
+def trust(principal):
+    return json.dumps({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}]})
+
+
+def bucket_policy(principal, **more):
+    statement = {"Effect": "Allow", "Principal": principal, "Action": ["s3:GetObject", "s3:ListBucket"],
+                 "Resource": ["arn:aws:s3:::reports", "arn:aws:s3:::reports/*"], **more}
+    return {"bucketName": "reports", "Host": "s3.amazonaws.com", "policy": "",
+            "bucketPolicy": {"Version": "2012-10-17", "Statement": [statement]}}
+
+
+def ingress(*permissions):
+    items = []
+    for protocol, first, last, cidr in permissions:
+        ranges = {"ipv6Ranges": {"items": [{"cidrIpv6": cidr}]}, "ipRanges": {}} if ":" in cidr else \
+            {"ipRanges": {"items": [{"cidrIp": cidr}]}, "ipv6Ranges": {}}
+        items.append({"ipProtocol": protocol, "fromPort": first, "toPort": last, "groups": {}, **ranges,
+                      "prefixListIds": {}})
+    return {"groupId": "sg-0123456789abcdef0", "ipPermissions": {"items": items}}
+
+
+def run(kind, count, **more):
+    return {"instancesSet": {"items": [{"imageId": "ami-0123456789abcdef0", "minCount": 1, "maxCount": count}]},
+            "instanceType": kind, "tagSpecificationSet": {"items": [
+                {"resourceType": "instance", "tags": [{"key": "Name", "value": "node"}]}]}, **more}
+
+
+ARN = f"arn:aws:iam::{ACCOUNT}"
+OTHER = {"AWS": f"arn:aws:iam::{STRANGER_ACCOUNT}:root"}
+OWN = {"AWS": f"arn:aws:iam::{ACCOUNT}:role/app"}
+DENIED = "AccessDenied"
+UNAUTHORIZED = "Client.UnauthorizedOperation"
+TERRAFORM = {"userAgent": "APN/1.0 HashiCorp/1.0 Terraform/1.9.5 aws-sdk-go-v2/1.30.3"}
+FROM_CONSOLE = {"sessionCredentialFromConsole": "true"}
+DATA = {"managementEvent": False, "eventCategory": "Data"}
+SIGNIN = {"eventType": "AwsConsoleSignIn"}
+
+
+def sign_in(who, result, mfa="No"):
+    return event("signin", "ConsoleLogin", None, {"ConsoleLogin": result}, who=who,
+                 additionalEventData={"MFAUsed": mfa, "LoginTo": "https://console.aws.amazon.com"}, **SIGNIN)
+
+
+def lifecycle(days, **more):
+    return {"bucketName": "orders", "LifecycleConfiguration": {"Rule": {
+        "ID": "expire", "Status": "Enabled", "Expiration": {"Days": days}, **more}}}
+
+
+def group(*members, key):
+    return {key: {"add": {"items": list(members)}}}
+
+
+def database(**more):
+    return {"dBInstanceIdentifier": "orders", **more}
+
+
+GENERATED = {
+    "Compromised key quarantined": (
+        [iam("AttachUserPolicy", {"userName": "deploy", "policyArn": f"arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantine{v}"},
+             who=user("deploy", invokedBy="AWS Internal")) for v in ("", "V2", "V3")]
+        + [iam("DetachUserPolicy", {"userName": "dana.mills", "policyArn": "arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3"},
+               error=DENIED)],
+        [iam("AttachUserPolicy", {"userName": "deploy", "policyArn": "arn:aws:iam::aws:policy/ReadOnlyAccess"})]),
+    "Console sign-in without MFA": (
+        [sign_in(ROOT, "Success")],
+        [sign_in(SSO, "Success"), sign_in(CONSOLE_USER, "Success", "Yes"), sign_in(CONSOLE_USER, "Failure")]),
+    "Root sign-in failed or password recovered": (
+        [sign_in(ROOT, "Failure"), event("signin", "PasswordRecoveryRequested", who=ROOT, error="Failed", **SIGNIN),
+         event("signin", "PasswordRecoveryCompleted", who=ROOT, **SIGNIN)],
+        [sign_in(CONSOLE_USER, "Failure")]),
+    "Access key of the root user created": (
+        [iam("CreateAccessKey", None, {"accessKey": {"accessKeyId": "AKIAEXAMPLE000000009"}}, who=ROOT)],
+        [iam("CreateAccessKey", None, {"accessKey": {"accessKeyId": "AKIAEXAMPLE000000009"}}, who=CONSOLE_USER)]),
+    "Access key created for another user": (
+        [iam("CreateAccessKey", {"userName": "ci"}, {"accessKey": {"accessKeyId": "AKIAEXAMPLE000000009"}}, who=CI)],
+        [iam("CreateAccessKey", {"userName": "dana.mills"}, who=CONSOLE_USER)]),
+    "Access key created with an access key": (
+        [iam("CreateAccessKey", {"userName": "dana.mills"}, {"accessKey": {"accessKeyId": "AKIAEXAMPLE000000009"}}),
+         iam("CreateAccessKey", None, {"accessKey": {"accessKeyId": "AKIAEXAMPLE000000009"}})],
+        [iam("CreateAccessKey", {"userName": "dana.mills"}, error=DENIED)]),
+    "Console password set for another user": (
+        [iam("CreateLoginProfile", {"userName": "dana.mills", "passwordResetRequired": False}),
+         iam("UpdateLoginProfile", {"userName": "ci"}, who=CI)],
+        [iam("UpdateLoginProfile", {"userName": "dana.mills"}, who=CONSOLE_USER)]),
+    "Service credential or SSH key created": (
+        [iam("CreateServiceSpecificCredential", {"userName": "bedrock-api", "serviceName": "bedrock.amazonaws.com"}),
+         iam("UploadSSHPublicKey", {"userName": "dana.mills"}, who=SSO)],
+        [iam("ListServiceSpecificCredentials", {"userName": "bedrock-api"})]),
+    "MFA device added": (
+        [iam("EnableMFADevice", {"userName": "admin", "serialNumber": f"{ARN}:mfa/x"}, who=SSO),
+         iam("EnableMFADevice", {"userName": "dana.mills", "serialNumber": f"{ARN}:mfa/x"})],
+        [iam("EnableMFADevice", {"userName": "dana.mills", "serialNumber": f"{ARN}:mfa/x"}, who=CONSOLE_USER)]),
+    "Console session opened from credentials": (
+        [event("signin", "GetSigninToken", who=CI, **SIGNIN)],
+        [event("signin", "GetSigninToken", who=SSO, **SIGNIN)]),
+    "Role assumed from an unknown account": (
+        [event("sts", "AssumeRole", {"roleArn": f"{ARN}:role/admin", "roleSessionName": "x"}, who=STRANGER)],
+        [event("sts", "AssumeRole", {"roleArn": f"{ARN}:role/admin", "roleSessionName": "x", "externalId": "e-1"}, who=STRANGER),
+         event("sts", "AssumeRole", {"roleArn": f"{ARN}:role/reader", "roleSessionName": "x"}, who=STRANGER),
+         event("sts", "AssumeRole", {"roleArn": f"{ARN}:role/admin", "roleSessionName": "x", "serialNumber": "arn:aws:iam::777788889999:mfa/lee"}, who=STRANGER),
+         event("sts", "AssumeRole", {"roleArn": f"{ARN}:role/admin", "roleSessionName": "x"},
+               who={**STRANGER, "principalId": "AROASTRANGEREXAMPLE:vendor"})]),
+    "Trust anchor or profile of Roles Anywhere created": (
+        [event("rolesanywhere", "CreateTrustAnchor", {"name": "ca", "enabled": True}),
+         event("rolesanywhere", "CreateProfile", {"name": "p", "roleArns": [f"{ARN}:role/admin"]})],
+        [event("customer-profiles", "CreateProfile", {"name": "p"}), event("rolesanywhere", "ListTrustAnchors")]),
+    "Identity provider changed": (
+        [iam("UpdateSAMLProvider", {"sAMLProviderArn": f"{ARN}:saml-provider/idp"}),
+         iam("CreateOpenIDConnectProvider", {"url": "https://id.example.org"}),
+         event("sso-directory", "UpdateExternalIdPConfigurationForDirectory", {"directoryId": "d-1"})],
+        [iam("GetSAMLProvider", {"sAMLProviderArn": f"{ARN}:saml-provider/idp"}),
+         iam("CreateOpenIDConnectProvider", {"url": "https://id.example.org"}, error=DENIED)]),
+    "IAM user created": (
+        [iam("CreateUser", {"userName": "backup-svc"})],
+        [iam("CreateUser", {"userName": "app"}, who=CLOUDFORMATION),
+         event("identitystore", "CreateUser", {"userName": "lee"}), iam("CreateUser", {"userName": "x"}, error=DENIED)]),
+    "User added to an administrator group": (
+        [iam("AddUserToGroup", {"userName": "dana.mills", "groupName": "Administrators"})],
+        [iam("AddUserToGroup", {"userName": "dana.mills", "groupName": "developers"})]),
+    "Administrator policy attached": (
+        [iam("AttachRolePolicy", {"roleName": "app", "policyArn": "arn:aws-cn:iam::aws:policy/AdministratorAccess"}),
+         iam("AttachGroupPolicy", {"groupName": "dev", "policyArn": "arn:aws-us-gov:iam::aws:policy/IAMFullAccess"}),
+         event("sso", "AttachManagedPolicyToPermissionSet", {"managedPolicyArn": "arn:aws:iam::aws:policy/AdministratorAccess"})],
+        [iam("AttachRolePolicy", {"roleName": "app", "policyArn": "arn:aws:iam::aws:policy/AdministratorAccess-Amplify"}),
+         event("sso", "AttachManagedPolicyToPermissionSet", {"managedPolicyArn": "arn:aws:iam::aws:policy/ViewOnlyAccess"})]),
+    "Policy with unlimited rights written": (
+        [iam("PutUserPolicy", {"userName": "dana.mills", "policyName": "x", "policyDocument": document}) for document in (
+            policy("*"), policy(["s3:List*", "*:*"]), json.dumps({"statement": {"effect": "Allow", "notaction": "iam:DeleteUser", "resource": "*"}}),
+            '{"Statement":[{"Effect":"Allow","Action":"\\u002a","Resource":"*"}]}',
+            '{"Statement":[{"Effect":"Allow","Condition":{"Bool":{"aws:SecureTransport":"true"}},"Action":["*"],"Resource":["*"]}]}')]
+        + [event("sso", "PutInlinePolicyToPermissionSet", {"permissionSetArn": "arn:aws:sso:::permissionSet/x", "inlinePolicy": policy("*")})],
+        [iam("PutUserPolicy", {"userName": "dana.mills", "policyName": "x", "policyDocument": policy("s3:*")}),
+         iam("CreatePolicy", {"policyName": "x", "policyDocument": json.dumps({"Statement": {"Effect": "Deny", "Action": "*", "Resource": "*"}})})]),
+    "Policy with an escalation path written": (
+        [iam("PutRolePolicy", {"roleName": "app", "policyName": "x", "policyDocument": policy(["iam:PassRole", "ec2:RunInstances"])}),
+         iam("PutGroupPolicy", {"groupName": "app", "policyName": "x", "policyDocument": policy("iam:CreateAccessKey")}),
+         iam("PutUserPolicy", {"userName": "dana.mills", "policyName": "x", "policyDocument": policy("IAM:*")}),
+         iam("CreatePolicyVersion", {"policyArn": f"{ARN}:policy/app", "policyDocument": policy("iam:CreatePolicyVersion")})],
+        [iam("PutRolePolicy", {"roleName": "app", "policyName": "x", "policyDocument": policy("iam:CreateAccessKey")}, who=CLOUDFORMATION),
+         iam("PutUserPolicy", {"userName": "dana.mills", "policyName": "own-keys",
+                               "policyDocument": policy("iam:CreateAccessKey", f"{ARN}:user/${{aws:username}}")})]),
+    "Policy too large for CloudTrail": (
+        [iam("PutRolePolicy", {"omitted": True, "originalSize": 120000, "reason": "requestParameters too large"})],
+        [iam("TagRole", {"omitted": True, "originalSize": 120000, "reason": "requestParameters too large"})]),
+    "Default version of a policy changed": (
+        [iam("SetDefaultPolicyVersion", {"policyArn": f"{ARN}:policy/app", "versionId": "v1"})],
+        [iam("CreatePolicyVersion", {"policyArn": f"{ARN}:policy/app", "policyDocument": policy("s3:GetObject"), "setAsDefault": True}, who=who)
+         for who in (CLOUDFORMATION, PIPELINE)]),
+    "Role opened to an unknown account": (
+        [iam("CreateRole", {"roleName": "support", "assumeRolePolicyDocument": trust(OTHER)}),
+         iam("CreateRole", {"roleName": "support", "assumeRolePolicyDocument": trust({"AWS": STRANGER_ACCOUNT})}),
+         iam("UpdateAssumeRolePolicy", {"roleName": "app", "policyDocument": trust("*")}),
+         iam("UpdateAssumeRolePolicy", {"roleName": "app", "policyDocument": trust({"AWS": [f"{ARN}:root", f"arn:aws:iam::{STRANGER_ACCOUNT}:user/x"]})})],
+        [iam("CreateRole", {"roleName": "app", "assumeRolePolicyDocument": trust({"Service": "ec2.amazonaws.com"})}),
+         iam("CreateRole", {"roleName": "app", "assumeRolePolicyDocument": trust(OWN)}),
+         iam("CreateRole", {"roleName": "x", "assumeRolePolicyDocument": trust(OTHER)}, error="EntityAlreadyExists")]),
+    "Trust policy of a role changed": (
+        [iam("UpdateAssumeRolePolicy", {"roleName": "app", "policyDocument": trust(OWN)})],
+        [iam("UpdateAssumeRolePolicy", {"roleName": "app", "policyDocument": trust(OWN)}, who=CLOUDFORMATION)]),
+    "Permissions boundary removed": (
+        [iam("DeleteUserPermissionsBoundary", {"userName": "dana.mills"}), iam("DeleteRolePermissionsBoundary", {"roleName": "app"})],
+        [iam("PutRolePermissionsBoundary", {"roleName": "app", "permissionsBoundary": f"{ARN}:policy/limit"})]),
+    "Instance profile of an instance changed": (
+        [], [ec2("AssociateIamInstanceProfile", {}, who=CLOUDFORMATION)]),
+    "EKS cluster access granted": (
+        [event("eks", "CreateAccessEntry", {"name": "prod", "principalArn": f"{ARN}:user/dana.mills"}),
+         event("eks", "AssociateAccessPolicy", {"name": "prod", "principalArn": f"{ARN}:user/dana.mills",
+               "policyArn": "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"})],
+        [event("eks", "CreateAccessEntry", {"name": "prod", "principalArn": f"{ARN}:role/nodes"}, who={**CI, "invokedBy": "eks.amazonaws.com"})]),
+    "Account enumerated": (
+        [s3("ListBuckets", {"Host": "s3.amazonaws.com"}, who=INSTANCE), iam("GetAccountAuthorizationDetails", who=INSTANCE, error=DENIED),
+         event("guardduty", "ListDetectors", who=INSTANCE), iam("ListUsers", error=DENIED)],
+        [s3("ListBuckets", {"Host": "s3.amazonaws.com"}, who=CONSOLE_USER), iam("ListUsers", who=CONSOLE_USER, error=DENIED),
+         iam("ListRoles"), ec2("DescribeInstances", who=INSTANCE), iam("ListRoles", who=INSTANCE), ec2("DescribeTags", who=INSTANCE, error=UNAUTHORIZED)]),
+    "Identity change by an instance": (
+        [iam("AttachUserPolicy", {"userName": "x", "policyArn": "arn:aws:iam::aws:policy/ReadOnlyAccess"}, who=INSTANCE, error=DENIED),
+         iam("PutRolePolicy", {"roleName": "x", "policyName": "y", "policyDocument": policy("s3:GetObject")}, who=INSTANCE)],
+        [event("sts", "AssumeRole", {"roleArn": f"{ARN}:role/deploy", "roleSessionName": "x"}, who=INSTANCE)]),
+    "Attempt to disable logging denied": (
+        [ec2("DeleteFlowLogs", {"DeleteFlowLogsRequest": {"FlowLogId": "fl-1"}}, error=UNAUTHORIZED)],
+        [event("cloudtrail", "StopLogging", {"name": "main"}, error="TrailNotFoundException")]),
+    "GuardDuty disabled": (
+        [event("guardduty", "UpdateDetector", {"detectorId": "d", **change}) for change in (
+            {"enable": False}, {"features": [{"name": "EKS_AUDIT_LOGS", "status": "DISABLED"}]},
+            {"dataSources": {"s3Logs": {"enable": False}}}, {"dataSources": {"kubernetes": {"auditLogs": {"enable": False}}}})]
+        + [event("guardduty", "UpdateOrganizationConfiguration", {"detectorId": "d", "features": [{"name": "S3_DATA_EVENTS", "autoEnable": "NONE"}]})],
+        [event("guardduty", "UpdateDetector", {"detectorId": "d", "enable": True, "features": [{"name": "EKS_AUDIT_LOGS", "status": "ENABLED"}]}),
+         event("securityhub", "UpdateOrganizationConfiguration", {"autoEnable": False})]),
+    "AWS Config disabled": (
+        [], [event("config", "StopConfigurationRecorder", {"configurationRecorderName": "default"}, who=CLOUDFORMATION)]),
+    "Security findings suppressed": (
+        [event("securityhub", "BatchUpdateFindings", {"Workflow": {"Status": "SUPPRESSED"}, "FindingIdentifiers": []}),
+         event("securityhub", "DeleteInsight", {"InsightArn": "arn:aws:securityhub:us-east-1:111122223333:insight/x"})],
+        [event("securityhub", "BatchUpdateFindings", {"Workflow": {"Status": "RESOLVED"}, "FindingIdentifiers": []})]),
+    "Macie, Inspector, Detective or Access Analyzer disabled": (
+        [event("macie2", "DisableMacie"), event("inspector2", "Disable", {"resourceTypes": ["EC2"]}),
+         event("access-analyzer", "DeleteAnalyzer", {"analyzerName": "org"})],
+        [event("macie2", "EnableMacie"), event("macie2", "DisableMacie", error="AccessDeniedException"),
+         event("elasticloadbalancing", "CreateFilter")]),
+    "Flow or DNS query logs deleted": (
+        [ec2("DeleteFlowLogs", {"DeleteFlowLogsRequest": {"FlowLogId": {"content": "fl-0123456789abcdef0", "tag": 1}}}),
+         event("route53resolver", "DeleteResolverQueryLogConfig", {"resolverQueryLogConfigId": "rqlc-1"}),
+         event("route53resolver", "DisassociateResolverQueryLogConfig", {"resolverQueryLogConfigId": "rqlc-1", "resourceId": "vpc-1"}),
+         event("route53", "DeleteQueryLoggingConfig", {"id": "q"})],
+        [ec2("DeleteFlowLogs", {"DeleteFlowLogsRequest": {"FlowLogId": "fl-1"}}, who=CLOUDFORMATION),
+         ec2("CreateFlowLogs", {}), ec2("DeleteFlowLogs", {}, error="Client.InvalidFlowLogId.NotFound")]),
+    "Logging of a service disabled": (
+        [s3("PutBucketLogging", {"bucketName": "orders", "logging": "", "BucketLoggingStatus": {"xmlns": "http://s3.amazonaws.com/doc/2006-03-01/"}}),
+         event("elasticloadbalancing", "ModifyLoadBalancerAttributes", {"loadBalancerArn": "a", "attributes": [{"key": "access_logs.s3.enabled", "value": "false"}]}),
+         event("wafv2", "DeleteLoggingConfiguration", {"resourceArn": "a"}),
+         event("redshift", "DisableLogging", {"clusterIdentifier": "dw"}),
+         event("eks", "UpdateClusterConfig", {"name": "prod", "logging": {"clusterLogging": [{"types": ["audit"], "enabled": False}]}})],
+        [s3("PutBucketLogging", {"bucketName": "orders", "logging": "", "BucketLoggingStatus": {"LoggingEnabled": {"TargetBucket": "logs"}}}),
+         event("elasticloadbalancing", "ModifyLoadBalancerAttributes", {"attributes": [{"key": "idle_timeout.timeout_seconds", "value": "60"}]}),
+         event("eks", "UpdateClusterConfig", {"name": "prod", "logging": {"clusterLogging": [{"types": ["audit"], "enabled": True}]}}),
+         event("eks", "UpdateClusterConfig", {"name": "prod", "resourcesVpcConfig": {"endpointPublicAccess": True}})]),
+    "Log group, alarm or event rule removed": (
+        [event("logs", "DeleteLogGroup", {"logGroupName": "/aws/lambda/orders"}), event("events", "DisableRule", {"name": "guard"}, who=SSO),
+         event("monitoring", "DeleteAlarms", {"alarmNames": ["root-login"]})],
+        [event("logs", "DeleteLogGroup", {"logGroupName": "x"}, who=CLOUDFORMATION), event("logs", "DeleteLogStream", {}, who=CI),
+         event("elasticloadbalancing", "DeleteRule", {"ruleArn": "x"})]),
+    "Bedrock logging or guardrail removed": (
+        [event("bedrock", "DeleteGuardrail", {"guardrailIdentifier": "g-1"})],
+        [event("bedrock", "GetGuardrail", {"guardrailIdentifier": "g-1"})]),
+    "WAF protection removed": (
+        [event("wafv2", "DisassociateWebACL", {"resourceArn": "a"}), event("wafv2", "DeleteWebACL", {"name": "edge"})],
+        [event("wafv2", "DisassociateWebACL", {"resourceArn": "a"}, who=CLOUDFORMATION), event("guardduty", "DeleteIPSet", {"detectorId": "d"})]),
+    "Account leaves the organization": (
+        [event("organizations", "LeaveOrganization", error="AccessDenied")],
+        [event("organizations", "LeaveOrganization", error="AWSOrganizationsNotInUseException")]),
+    "Organization policy removed": (
+        [event("organizations", "DetachPolicy", {"policyId": "p-1", "targetId": ACCOUNT}),
+         event("organizations", "DisablePolicyType", {"policyType": "SERVICE_CONTROL_POLICY"})],
+        [event("organizations", "AttachPolicy", {"policyId": "p-1"}), iam("DeletePolicy", {"policyArn": f"{ARN}:policy/x"})]),
+    "Account contact changed": (
+        [event("account", "PutAlternateContact", {"alternateContactType": "SECURITY"})],
+        [event("account", "GetAlternateContact", {"alternateContactType": "SECURITY"})]),
+    "Domain transfer allowed": (
+        [event("route53domains", "DisableDomainTransferLock", {"domainName": "example.com"}),
+         event("route53domains", "RetrieveDomainAuthCode", {"domainName": "example.com"})],
+        [event("route53domains", "EnableDomainTransferLock", {"domainName": "example.com"})]),
+    "Bucket or object opened to everyone": (
+        [s3("PutBucketPolicy", bucket_policy(principal)) for principal in ("*", {"AWS": "*"}, {"AWS": ["*"]}, {"aws": [f"{ARN}:root", "*"]})]
+        + [s3("PutBucketPolicy", bucket_policy("*", Condition=condition)) for condition in (
+            {"StringLike": {"aws:PrincipalArn": "*"}}, {"IpAddress": {"aws:SourceIp": "0.0.0.0/0"}}, {"StringEqualsIfExists": {"aws:SourceVpc": "vpc-1"}},
+            {"Bool": {"aws:SecureTransport": "true"}})]
+        + [s3("PutBucketAcl", {"bucketName": "reports", "x-amz-acl": ["public-read-write"]}),
+           s3("PutBucketAcl", {"bucketName": "reports", "AccessControlPolicy": {"AccessControlList": {"Grant": {
+               "Permission": "READ", "Grantee": {"xsi:type": "Group", "URI": "http://acs.amazonaws.com/groups/global/AllUsers"}}}}})],
+        [s3("PutBucketPolicy", bucket_policy("*", Condition=condition)) for condition in (
+            {"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}, {"IpAddress": {"aws:SourceIp": "198.51.100.0/24"}},
+            {"stringequals": {"AWS:sourcevpce": "vpce-0123456789abcdef0"}})]
+        + [s3("PutBucketPolicy", bucket_policy(OWN)), s3("PutBucketPolicy", bucket_policy("*", Effect="Deny")),
+           s3("PutObject", {"bucketName": "site", "key": "logo.png", "x-amz-acl": "public-read"}, who=CI, **DATA)]),
+    "Resource opened to an unknown account": (
+        [s3("PutBucketPolicy", bucket_policy(OTHER)),
+         event("secretsmanager", "PutResourcePolicy", {"secretId": "db", "resourcePolicy": trust(OTHER)}),
+         event("lambda", "AddPermission20150331v2", {"functionName": "pay", "statementId": "s", "action": "lambda:InvokeFunction", "principal": STRANGER_ACCOUNT})],
+        [s3("PutBucketPolicy", bucket_policy(OWN)), s3("PutBucketPolicy", bucket_policy({"AWS": "arn:aws:iam::127311923021:root"})),
+         s3("PutBucketPolicy", bucket_policy(OTHER), error=DENIED)]),
+    "Log bucket changed": (
+        [], [s3("PutBucketPolicy", {**bucket_policy(OWN), "bucketName": "org-cloudtrail"}, who=CLOUDFORMATION)]),
+    "Lifecycle rule expires objects within days": (
+        [s3("PutBucketLifecycle", lifecycle(1)), s3("PutBucketLifecycleConfiguration", lifecycle(3, Filter={"Prefix": ""})),
+         s3("PutBucketLifecycle", {"bucketName": "orders", "LifecycleConfiguration": {"Rule": [
+             {"Status": "Enabled", "Expiration": {"Days": 400}}, {"Status": "Enabled", "Expiration": {"Days": 1}}]}})],
+        [s3("PutBucketLifecycle", lifecycle(90)), s3("PutBucketLifecycle", lifecycle(1, Filter={"Prefix": "tmp/"})),
+         s3("PutBucketLifecycle", {"bucketName": "orders", "LifecycleConfiguration": {"Rule": {"Transition": {"Days": 1, "StorageClass": "GLACIER_IR"}}}})]),
+    "EC2 account protection disabled": (
+        [ec2(name) for name in ("DisableSnapshotBlockPublicAccess", "DisableImageBlockPublicAccess", "DisableEbsEncryptionByDefault", "EnableSerialConsoleAccess")],
+        [ec2("EnableSnapshotBlockPublicAccess"), ec2("EnableSerialConsoleAccess", error=UNAUTHORIZED)]),
+    "Snapshot or image made public": (
+        [event("ssm", "ModifyDocumentPermission", {"name": "doc", "permissionType": "Share", "accountIdsToAdd": ["all"]})],
+        [ec2("ModifySnapshotAttribute", {"snapshotId": "snap-1", "createVolumePermission": {"remove": {"items": [{"group": "all"}]}}})]),
+    "Snapshot or image shared with an unknown account": (
+        [ec2("ModifyImageAttribute", {"imageId": "ami-1", **group({"organizationArn": "arn:aws:organizations::777788889999:organization/o-x"}, key="launchPermission")}),
+         ec2("ModifySnapshotAttribute", {"snapshotId": "snap-1", **group({"userId": ACCOUNT}, {"userId": STRANGER_ACCOUNT}, key="createVolumePermission")}),
+         event("rds", "ModifyDBClusterSnapshotAttribute", {"attributeName": "restore", "valuesToAdd": [STRANGER_ACCOUNT]})],
+        [ec2("ModifyImageAttribute", {"imageId": "ami-1", "launchPermission": {"remove": {"items": [{"userId": STRANGER_ACCOUNT}]}}}),
+         event("rds", "ModifyDBSnapshotAttribute", {"attributeName": "restore", "valuesToRemove": [STRANGER_ACCOUNT]})]),
+    "Snapshot restored or exported": (
+        [event("rds", "RestoreDBInstanceFromDBSnapshot", database(dBSnapshotIdentifier="nightly")),
+         event("rds", "StartExportTask", {"exportTaskIdentifier": "x", "s3BucketName": "elsewhere"})],
+        [event("logs", "StartExportTask"), event("rds", "RestoreDBInstanceFromDBSnapshot", database(), who=CLOUDFORMATION)]),
+    "Resource policy opened to everyone": (
+        [event("kms", "PutKeyPolicy", {"keyId": "k", "policyName": "default", "policy": trust("*")}),
+         event("sqs", "SetQueueAttributes", {"queueUrl": "q", "attributes": {"Policy": trust({"AWS": "*"})}}),
+         event("ecr", "SetRepositoryPolicy", {"repositoryName": "app", "policyText": trust("*")}),
+         event("lambda", "AddPermission20150331v2", {"functionName": "pay", "statementId": "s", "action": "lambda:InvokeFunction", "principal": "*"}),
+         event("codebuild", "UpdateProjectVisibility", {"projectArn": "p", "projectVisibility": "PUBLIC_READ"})],
+        [event("kms", "PutKeyPolicy", {"keyId": "k", "policyName": "default", "policy": trust({"AWS": f"{ARN}:root"})}),
+         event("lambda", "AddPermission20150331v2", {"functionName": "pay", "statementId": "s", "action": "lambda:InvokeFunction", "principal": "s3.amazonaws.com",
+               "sourceArn": "arn:aws:s3:::orders"}),
+         event("codebuild", "UpdateProjectVisibility", {"projectArn": "p", "projectVisibility": "PRIVATE"})]),
+    "Bucket replicated to an unknown account": (
+        [s3("PutBucketReplication", {"bucketName": "orders", "ReplicationConfiguration": {"Rule": {"Destination": {"Bucket": "arn:aws:s3:::x", "Account": STRANGER_ACCOUNT}}}}),
+         s3("PutBucketReplication", {"bucketName": "orders", "ReplicationConfiguration": {"Rule": [{"Destination": {"Bucket": "arn:aws:s3:::x", "Account": STRANGER_ACCOUNT}}]}})],
+        [s3("PutBucketReplication", {"bucketName": "orders", "ReplicationConfiguration": {"Rule": {"Destination": {"Bucket": "arn:aws:s3:::x", "Account": ACCOUNT}}}}),
+         s3("PutBucketReplication", {"bucketName": "orders", "ReplicationConfiguration": {"Rule": {"Destination": {"Bucket": "arn:aws:s3:::x"}}}})]),
+    "Object encrypted with a key of the caller": (
+        [s3("PutObject", {"bucketName": "orders", "key": "1.csv", "x-amz-server-side-encryption-customer-algorithm": "AES256"}, **DATA),
+         s3("CopyObject", {"bucketName": "orders", "key": "2.csv"}, additionalEventData={"SSEApplied": "SSE_C"}, **DATA)],
+        [s3("PutObject", {"bucketName": "orders", "key": "3.csv", "x-amz-server-side-encryption": "AES256"}, additionalEventData={"SSEApplied": "SSE_S3"}, **DATA)]),
+    "Ransom note written": (
+        [s3("PutObject", {"bucketName": "orders", "key": key}, **DATA) for key in ("FILES-DELETED.txt", "a/HOW_TO_RECOVER_FILES.html", "RANSOM_NOTE.txt")],
+        [s3("PutObject", {"bucketName": "orders", "key": "2026/02/report.csv"}, **DATA),
+         s3("GetObject", {"bucketName": "orders", "key": "RANSOM_NOTE.txt"}, **DATA)]),
+    "Objects deleted in bulk": (
+        [s3("DeleteObjects", {"bucketName": "orders", "delete": ""}, **DATA),
+         s3("DeleteObject", {"bucketName": "orders", "key": "1.csv", "versionId": "v1"}, **DATA)],
+        [s3("DeleteObject", {"bucketName": "orders", "key": "1.csv"}, **DATA), s3("DeleteObjects", {"bucketName": "orders", "delete": ""}, who=CI, **DATA)]),
+    "Bucket versioning suspended": (
+        [s3("PutBucketVersioning", {"bucketName": "orders", "VersioningConfiguration": {"Status": "Suspended"}})],
+        [s3("PutBucketVersioning", {"bucketName": "orders", "VersioningConfiguration": {"Status": "Enabled"}})]),
+    "Backup or recovery point destroyed": (
+        [event("backup", "DeleteRecoveryPoint", {"backupVaultName": "main"}), event("dynamodb", "UpdateContinuousBackups", {
+            "tableName": "t", "pointInTimeRecoverySpecification": {"pointInTimeRecoveryEnabled": False}}),
+         event("rds", "ModifyDBInstance", database(backupRetentionPeriod=0)), event("rds", "DeleteDBInstance", database(skipFinalSnapshot=True))],
+        [event("backup", "DeleteRecoveryPoint", {"backupVaultName": "main"}, who=SERVICE), event("rds", "ModifyDBInstance", database(backupRetentionPeriod=14)),
+         event("rds", "DeleteDBInstance", database(skipFinalSnapshot=True), who=CLOUDFORMATION)]),
+    "Database made public or its password set": (
+        [event("rds", "RestoreDBInstanceFromDBSnapshot", database(publiclyAccessible=True)),
+         event("rds", "ModifyDBInstance", database(masterUserPassword="****")),
+         event("rds", "ModifyDBCluster", {"dBClusterIdentifier": "orders", "masterUserPassword": "****"}),
+         event("redshift", "ModifyCluster", {"clusterIdentifier": "dw", "publiclyAccessible": True})],
+        [event("rds", "CreateDBInstance", database(publiclyAccessible=False, masterUserPassword="****")),
+         event("rds", "ModifyDBInstance", database(allocatedStorage=100))]),
+    "Secrets listed": (
+        [event("secretsmanager", "ListSecrets", {"filters": [{"key": "tag-key", "values": ["app"]}]}), event("secretsmanager", "ListSecrets", {}, who=SSO, error="AccessDeniedException")],
+        [event("secretsmanager", "ListSecrets", {}, who=CI), event("secretsmanager", "ListSecrets", {}, who=SSO, **FROM_CONSOLE),
+         event("secretsmanager", "GetSecretValue", {"secretId": "app"})]),
+    "Password of an instance read": (
+        [ec2("GetPasswordData", {"instanceId": "i-0a1b2c3d4e5f60718"}), ec2("GetPasswordData", {"instanceId": "i-0a1b2c3d4e5f60718"}, who=CI, error=UNAUTHORIZED)],
+        [ec2("GetPasswordData", {"instanceId": "i-0a1b2c3d4e5f60718"}, who=CI, **TERRAFORM)]),
+    "User data of an instance read": (
+        [ec2("DescribeInstanceAttribute", {"instanceId": "i-0a1b2c3d4e5f60718", "attribute": "userData"}, who=CI, error=error) for error in (None, UNAUTHORIZED)],
+        [ec2("DescribeInstanceAttribute", {"instanceId": "i-0a1b2c3d4e5f60718", "attribute": "instanceType"}),
+         ec2("DescribeInstanceAttribute", {"instanceId": "i-0a1b2c3d4e5f60718", "attribute": "userData"}, **TERRAFORM),
+         ec2("DescribeInstanceAttribute", {"instanceId": "i-0a1b2c3d4e5f60718", "attribute": "userData"}, who=SSO, **FROM_CONSOLE)]),
+    "Session opened on a machine": (
+        [event("ec2-instance-connect", "SendSerialConsoleSSHPublicKey", {"instanceId": "i-0a1b2c3d4e5f60718"}, error="SerialConsoleAccessDisabledException")],
+        [event("ssm", "StartSession", {"target": "i-0a1b2c3d4e5f60718"}, error="AccessDeniedException")]),
+    "Command run on machines": (
+        [event("ssm", "CreateAssociation", {"name": "AWS-RunShellScript", "targets": [{"key": "InstanceIds", "values": ["*"]}]})],
+        [event("ssm", "CreateAssociation", {"name": "AWS-GatherSoftwareInventory"})]),
+    "Activation of Systems Manager created": (
+        [event("ssm", "CreateActivation", {"iamRole": "service-role/hybrid", "registrationLimit": 5})],
+        [event("ssm", "DeleteActivation", {"activationId": "a"})]),
+    "User data of an instance changed": (
+        [], [ec2("ModifyInstanceAttribute", {"instanceId": "i-1", "userData": "<sensitiveDataRemoved>"}, who=CLOUDFORMATION),
+             ec2("ModifyInstanceAttribute", {"instanceId": "i-1", "instanceType": {"value": "m5.large"}})]),
+    "Security group open to the world": (
+        [ec2("AuthorizeSecurityGroupIngress", ingress(permission)) for permission in (
+            ("tcp", 22, 22, "1.2.3.4/0"), ("tcp", 22, 22, "0:0:0:0:0:0:0:0/0"), ("tcp", 80, 443, "0.0.0.0/0"), ("-1", -1, -1, "128.0.0.0/1"))]
+        + [ec2("AuthorizeSecurityGroupIngress", ingress(("tcp", 443, 443, "0.0.0.0/0"), ("tcp", 22, 22, "0.0.0.0/0"))),
+           ec2("AuthorizeSecurityGroupIngress", {"groupName": "web", "ipProtocol": "tcp", "fromPort": 22, "toPort": 22, "cidrIp": "0.0.0.0/0"}),
+           ec2("ModifyManagedPrefixList", {"ModifyManagedPrefixListRequest": {"PrefixListId": "pl-1", "AddEntry": {"tag": 1, "Cidr": "0.0.0.0/0"}}})],
+        [ec2("AuthorizeSecurityGroupIngress", ingress(("tcp", 80, 80, "0.0.0.0/0"), ("tcp", 443, 443, "::/0"))),
+         ec2("AuthorizeSecurityGroupIngress", ingress(("tcp", 22, 22, "198.51.100.0/24"))), ec2("AuthorizeSecurityGroupIngress", ingress(("tcp", 22, 22, "10.0.0.0/10"))),
+         ec2("AuthorizeSecurityGroupIngress", ingress(("icmp", 8, -1, "0.0.0.0/0"))),
+         ec2("AuthorizeSecurityGroupIngress", {"groupName": "web", "ipProtocol": "tcp", "fromPort": 443, "toPort": 443, "cidrIp": "0.0.0.0/0"})]),
+    "Network ACL open to the world": (
+        [ec2("CreateNetworkAclEntry", {"networkAclId": "acl-1", "ruleNumber": 90, "egress": False, "ruleAction": "allow", "cidrBlock": "0.0.0.0/0", "aclProtocol": "-1"})],
+        [ec2("CreateNetworkAclEntry", {"networkAclId": "acl-1", "ruleNumber": 90, "egress": True, "ruleAction": "allow", "cidrBlock": "0.0.0.0/0"}),
+         ec2("CreateNetworkAclEntry", {"networkAclId": "acl-1", "ruleNumber": 90, "egress": False, "ruleAction": "deny", "cidrBlock": "0.0.0.0/0"}),
+         ec2("CreateNetworkAclEntry", {"networkAclId": "acl-1", "ruleNumber": 90, "egress": False, "ruleAction": "allow", "cidrBlock": "10.0.0.0/8"})]),
+    "Traffic mirrored": (
+        [ec2("CreateTrafficMirrorSession", {"CreateTrafficMirrorSessionRequest": {"NetworkInterfaceId": "eni-1"}})],
+        [ec2("DescribeTrafficMirrorSessions", {})]),
+    "Metadata service open to IMDSv1": (
+        [], [ec2("RunInstances", run("m5.large", 1, metadataOptions={"httpTokens": "optional"}), who={**CI, "invokedBy": "autoscaling.amazonaws.com"})]),
+    "GPU instances started in bulk": (
+        [ec2("RunInstances", run("p2.xlarge", 1), error=UNAUTHORIZED), ec2("RunInstances", run("g5.48xlarge", 10), error="Client.VcpuLimitExceeded")],
+        [ec2("RunInstances", run("g5.xlarge", 4), who={**CI, "invokedBy": "autoscaling.amazonaws.com"}), ec2("RunInstances", run("m5.large", 4))]),
+    "Instances requested in bulk": (
+        [ec2("RunInstances", run("c5.24xlarge", 20)), ec2("RunInstances", run("c5.24xlarge", 20), error="Client.InstanceLimitExceeded")],
+        [ec2("RunInstances", run("m5.large", 20), who={**CI, "invokedBy": "autoscaling.amazonaws.com"}), ec2("RunInstances", run("m5.large", 9))]),
+    "Lambda function callable without authentication": (
+        [event("lambda", "CreateFunctionUrlConfig", {"functionName": "pay", "authType": "NONE"})],
+        [event("lambda", "CreateFunctionUrlConfig", {"functionName": "pay", "authType": "AWS_IAM"})]),
+    "Code of a Lambda function changed": (
+        [], [event("lambda", "UpdateFunctionCode20150331v2", {"functionName": "pay"}, who=who) for who in (CLOUDFORMATION, PIPELINE)]),
+    "Image pushed to ECR": (
+        [event("ecr", "PutImage", {"repositoryName": "app", "imageTag": "latest"}, {"image": {"imageId": {"imageDigest": "sha256:0"}}}, who=SSO)],
+        [event("ecr", "PutImage", {"repositoryName": "app", "imageTag": "latest"}, who=CI)]),
+    "Notebook or development endpoint changed": (
+        [event("sagemaker", "UpdateNotebookInstanceLifecycleConfig", {"notebookInstanceLifecycleConfigName": "x"}),
+         event("glue", "CreateDevEndpoint", {"endpointName": "x", "roleArn": f"{ARN}:role/glue"})],
+        [event("sagemaker", "StartNotebookInstance", {"notebookInstanceName": "x"})]),
+    "Bedrock used with a long-lived key": (
+        [event("bedrock", "InvokeModel", {"modelId": "anthropic.claude-v2"}, error=error) for error in (None, "AccessDeniedException", "ValidationException")],
+        [event("bedrock", "InvokeModel", {"modelId": "anthropic.claude-v2"}, who=CI)]),
+    "SES probed or changed with a long-lived key": (
+        [event("ses", "GetAccount"), event("ses", "GetSendQuota", error="AccessDenied"), event("ses", "UpdateAccountSendingEnabled", {"enabled": True}),
+         event("ses", "ListIdentities", {"identityType": "Domain"})],
+        [event("ses", "GetSendQuota"), event("ses", "ListIdentities", who=SSO), event("sts", "GetAccount")]),
+    "Root user browsed the console": (
+        [event("billing", "GetBillingData", who=ROOT, **FROM_CONSOLE), event("billing", "ListBills", who=ROOT, error=DENIED, **FROM_CONSOLE),
+         ec2("DescribeInstances", {}, who={**ROOT, "invokedBy": "signin.amazonaws.com"}),
+         ec2("DescribeImages", {}, who=ROOT, userAgent="console.ec2.amazonaws.com")],
+        [event("billing", "GetBillingData", who=CONSOLE_USER, **FROM_CONSOLE)]),
+    "Root user activity": (
+        [ec2("DescribeInstances", who=ROOT), iam("TagUser", {"userName": "x"}, who=ROOT), ec2("StopInstances", who={**ROOT, "invokedBy": "signin.amazonaws.com"}), ec2("StopInstances", who=ROOT, error=UNAUTHORIZED),
+         ec2("StopInstances", who=ROOT, eventType=None)],
+        [iam("TagUser", {"userName": "x"}), ec2("DescribeInstances", who={**ROOT, "invokedBy": "support.amazonaws.com"})]),
+    "Change in an unused region": (
+        [ec2("RunInstances", run("t3.micro", 1), awsRegion="me-south-1", eventType=None)],
+        [ec2("RunInstances", run("t3.micro", 1), awsRegion="me-south-1", eventType="AwsServiceEvent"),
+         ec2("DescribeInstances", awsRegion="me-south-1")]),
+}
+
+
+def main():
+    for rule, (matches, misses) in GENERATED.items():
+        folder = HERE / "".join(c if c.isalnum() and c.isascii() else "-" for c in rule.lower())
+        folder.mkdir(exist_ok=True)
+        for kind, records in (("match", matches), ("miss", misses)):
+            if not records:
+                continue
+            for number, record in enumerate(records):
+                for member, what in (("eventID", "event"), ("requestID", "request")):
+                    record[member] = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{rule}/{kind}/{number}/{what}"))
+            lines = ",\n".join(json.dumps(record, separators=(",", ":")) for record in records)
+            (folder / f"generated-{kind}.json").write_text(f'{{"Records":[\n{lines}\n]}}\n')
+
+
+if __name__ == "__main__":
+    main()
