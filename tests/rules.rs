@@ -69,6 +69,16 @@ fn every_rule_has_tags_for_maturity_service_and_attack_technique() {
 }
 
 #[test]
+fn rules_cover_at_least_45_attack_techniques() {
+    let mut techniques = BTreeSet::new();
+    for rule in rules::items_of("rule") {
+        techniques.extend(rule.tags());
+    }
+    techniques.retain(|tag| rules::is_technique(tag));
+    assert!(techniques.len() >= 45, "{techniques:?}");
+}
+
+#[test]
 fn every_field_of_the_rules_exists() {
     let plugin = support::plugin("");
     let mut count = 0;

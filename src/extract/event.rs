@@ -107,7 +107,7 @@ impl SelectedEvent {
 
     /// Sets the precomputed value of a field or hot argument, by its number. Returns `false` if there is none, or the
     /// value must be `located`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn take_precomputed(
         &self,
         number: usize,

@@ -23,30 +23,44 @@ impl Precompute for FieldUsage {
             keys,
         };
         row.fill(|number, values| match FIELDS.get(number) {
-            Some(field) => append(field.extractor, None, view, values),
-            None => match self.argument(number) {
-                Some((extractor, argument)) => append(extractor, Some(argument), view, values),
-                None => Appended::NotComputed,
-            },
+            Some(field) => append(field.extractor, view, values),
+            None => append_with(self, number, view, values),
         });
     }
 }
 
-/// Appends the value of a field.
+/// Appends the value of a field without an argument.
 #[inline]
-fn append(
-    extractor: FieldExtractor,
-    argument: Option<&CompiledArgument>,
+fn append(extractor: FieldExtractor, view: &mut RecordView<'_>, values: &mut Vec<u8>) -> Appended {
+    match fields::extract(extractor, view, values) {
+        FieldValue::List => append_list(extractor, None, view, values),
+        value => append_single(value, view.tape, values),
+    }
+}
+
+/// Appends the value of a field with an argument. Apart from [`append`], whose loop is faster without it.
+#[inline(never)]
+fn append_with(
+    usage: &FieldUsage,
+    number: usize,
     view: &mut RecordView<'_>,
     values: &mut Vec<u8>,
 ) -> Appended {
-    let value = match argument {
-        None => fields::extract(extractor, view, values),
-        Some(argument) => fields::extract_with(extractor, argument, view),
+    let Some((extractor, argument)) = usage.argument(number) else {
+        return Appended::NotComputed;
     };
+    match fields::extract_with(extractor, argument, view) {
+        FieldValue::List => append_list(extractor, Some(argument), view, values),
+        value => append_single(value, view.tape, values),
+    }
+}
+
+/// Appends a value that is no list.
+#[inline(always)]
+fn append_single(value: FieldValue, tape: Tape<'_>, values: &mut Vec<u8>) -> Appended {
     match value {
-        FieldValue::None => Appended::Nothing,
-        FieldValue::Json(value) => match append_value(view.tape, value, values) {
+        FieldValue::None | FieldValue::List => Appended::Nothing,
+        FieldValue::Json(value) => match append_value(tape, value, values) {
             true => Appended::Text,
             false => Appended::Nothing,
         },
@@ -56,21 +70,29 @@ fn append(
             Appended::Text
         }
         FieldValue::Number(number, _) => Appended::Number(number),
-        FieldValue::List => {
-            let mut list = ListWriter::new(values);
-            let tape = view.tape;
-            fields::each_item(extractor, argument, view, &mut |item| {
-                list.push(|values| match item {
-                    ListItem::Json(value) => append_value(tape, value, values),
-                    ListItem::Text(text) => {
-                        values.extend_from_slice(text);
-                        true
-                    }
-                });
-            });
-            list.finish()
-        }
     }
+}
+
+/// Appends the items of a list.
+#[inline(never)]
+fn append_list(
+    extractor: FieldExtractor,
+    argument: Option<&CompiledArgument>,
+    view: &mut RecordView<'_>,
+    values: &mut Vec<u8>,
+) -> Appended {
+    let mut list = ListWriter::new(values);
+    let tape = view.tape;
+    fields::each_item(extractor, argument, view, &mut |item| {
+        list.push(|values| match item {
+            ListItem::Json(value) => append_value(tape, value, values),
+            ListItem::Text(text) => {
+                values.extend_from_slice(text);
+                true
+            }
+        });
+    });
+    list.finish()
 }
 
 /// Appends the text of `value`. Returns `false` if it is null.

@@ -55,7 +55,7 @@ impl From<Option<Value>> for FieldValue {
 }
 
 /// Applies `extractor` to a record. Appends to `out` only for [`FieldValue::Text`].
-#[inline]
+#[inline(always)] // Into the loop over a record's fields.
 pub(crate) fn extract(
     extractor: FieldExtractor,
     record: &mut RecordView<'_>,

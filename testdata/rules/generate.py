@@ -191,9 +191,10 @@ GENERATED = {
         [event("signin", "GetSigninToken", who=SSO, **SIGNIN)]),
     "Role assumed from an unknown account": (
         [event("sts", "AssumeRole", {"roleArn": f"{ARN}:role/admin", "roleSessionName": "x"}, who=STRANGER)],
-        [event("sts", "AssumeRole", {"roleArn": f"{ARN}:role/vendor", "roleSessionName": "x", "externalId": "e-1"}, who=STRANGER),
-         event("sts", "AssumeRole", {"roleArn": f"{ARN}:role/ops", "roleSessionName": "x", "serialNumber": "arn:aws:iam::777788889999:mfa/lee"}, who=STRANGER),
-         event("sts", "AssumeRole", {"roleArn": f"{ARN}:role/vendor", "roleSessionName": "x"},
+        [event("sts", "AssumeRole", {"roleArn": f"{ARN}:role/admin", "roleSessionName": "x", "externalId": "e-1"}, who=STRANGER),
+         event("sts", "AssumeRole", {"roleArn": f"{ARN}:role/reader", "roleSessionName": "x"}, who=STRANGER),
+         event("sts", "AssumeRole", {"roleArn": f"{ARN}:role/admin", "roleSessionName": "x", "serialNumber": "arn:aws:iam::777788889999:mfa/lee"}, who=STRANGER),
+         event("sts", "AssumeRole", {"roleArn": f"{ARN}:role/admin", "roleSessionName": "x"},
                who={**STRANGER, "principalId": "AROASTRANGEREXAMPLE:vendor"})]),
     "Trust anchor or profile of Roles Anywhere created": (
         [event("rolesanywhere", "CreateTrustAnchor", {"name": "ca", "enabled": True}),
@@ -266,7 +267,7 @@ GENERATED = {
         [s3("ListBuckets", {"Host": "s3.amazonaws.com"}, who=INSTANCE), iam("GetAccountAuthorizationDetails", who=INSTANCE, error=DENIED),
          event("guardduty", "ListDetectors", who=INSTANCE), iam("ListUsers", error=DENIED)],
         [s3("ListBuckets", {"Host": "s3.amazonaws.com"}, who=CONSOLE_USER), iam("ListUsers", who=CONSOLE_USER, error=DENIED),
-         iam("ListRoles"), ec2("DescribeInstances", who=INSTANCE), ec2("DescribeTags", who=INSTANCE, error=UNAUTHORIZED)]),
+         iam("ListRoles"), ec2("DescribeInstances", who=INSTANCE), iam("ListRoles", who=INSTANCE), ec2("DescribeTags", who=INSTANCE, error=UNAUTHORIZED)]),
     "Identity change by an instance": (
         [iam("AttachUserPolicy", {"userName": "x", "policyArn": "arn:aws:iam::aws:policy/ReadOnlyAccess"}, who=INSTANCE, error=DENIED),
          iam("PutRolePolicy", {"roleName": "x", "policyName": "y", "policyDocument": policy("s3:GetObject")}, who=INSTANCE)],
@@ -345,7 +346,8 @@ GENERATED = {
         [s3("PutBucketPolicy", bucket_policy("*", Condition=condition)) for condition in (
             {"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}, {"IpAddress": {"aws:SourceIp": "198.51.100.0/24"}},
             {"stringequals": {"AWS:sourcevpce": "vpce-0123456789abcdef0"}})]
-        + [s3("PutBucketPolicy", bucket_policy(OWN)), s3("PutBucketPolicy", bucket_policy("*", Effect="Deny"))]),
+        + [s3("PutBucketPolicy", bucket_policy(OWN)), s3("PutBucketPolicy", bucket_policy("*", Effect="Deny")),
+           s3("PutObject", {"bucketName": "site", "key": "logo.png", "x-amz-acl": "public-read"}, who=CI, **DATA)]),
     "Resource opened to an unknown account": (
         [s3("PutBucketPolicy", bucket_policy(OTHER)),
          event("secretsmanager", "PutResourcePolicy", {"secretId": "db", "resourcePolicy": trust(OTHER)}),
@@ -489,7 +491,9 @@ GENERATED = {
          event("ses", "ListIdentities", {"identityType": "Domain"})],
         [event("ses", "GetSendQuota"), event("ses", "ListIdentities", who=SSO), event("sts", "GetAccount")]),
     "Root user browsed the console": (
-        [event("billing", "GetBillingData", who=ROOT, **FROM_CONSOLE), event("billing", "ListBills", who=ROOT, error=DENIED, **FROM_CONSOLE)],
+        [event("billing", "GetBillingData", who=ROOT, **FROM_CONSOLE), event("billing", "ListBills", who=ROOT, error=DENIED, **FROM_CONSOLE),
+         ec2("DescribeInstances", {}, who={**ROOT, "invokedBy": "signin.amazonaws.com"}),
+         ec2("DescribeImages", {}, who=ROOT, userAgent="console.ec2.amazonaws.com")],
         [event("billing", "GetBillingData", who=CONSOLE_USER, **FROM_CONSOLE)]),
     "Root user activity": (
         [ec2("DescribeInstances", who=ROOT), iam("TagUser", {"userName": "x"}, who=ROOT), ec2("StopInstances", who={**ROOT, "invokedBy": "signin.amazonaws.com"}), ec2("StopInstances", who=ROOT, error=UNAUTHORIZED),

@@ -87,6 +87,7 @@ pub const NAMES: &[&str] = &[
 pub const SOURCES: &[&str] = &[
     "s3.amazonaws.com",
     "ec2.amazonaws.com",
+    "iam.amazonaws.com",
     ".amazonaws.com",
     "amazonaws.com",
     "x.amazonaws.com.amazonaws.com",

@@ -142,7 +142,7 @@ fn statement() -> impl Strategy<Value = Text> {
         proptest::option::weighted(f64::from(weight) / 10.0, (key(name), value))
     };
     let effect = select(vec!["Allow", "Allow", "Allow", "Deny", "allow", "x"])
-        .prop_map(|it| string(it))
+        .prop_map(string)
         .boxed();
     (
         part("Effect", effect, 9),

@@ -185,12 +185,13 @@ impl<'p> Engine<'p> {
     }
 
     fn remembered(&mut self, event: Event, field: usize, known: &mut Known) -> Option<Value> {
-        if !known.contains_key(&field) {
-            self.extractions += 1;
-            let value = self.extract(event, field);
-            known.insert(field, value);
+        if let Some(value) = known.get(&field) {
+            return value.clone();
         }
-        known[&field].clone()
+        self.extractions += 1;
+        let value = self.extract(event, field);
+        known.insert(field, value.clone());
+        value
     }
 
     fn extract(&mut self, event: Event, field: usize) -> Option<Value> {
