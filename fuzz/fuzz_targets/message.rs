@@ -1,5 +1,5 @@
 //! Parsing a message yields the objects that its sender named, in every form and envelope. Any other text yields
-//! only valid bucket names and keys, and JSON what a second implementation finds in it.
+//! only valid bucket names and keys, and strict JSON what a second implementation finds in it.
 //!
 //! Input: a bucket on the first line, keys on the others; or any text.
 #![no_main]
@@ -24,10 +24,8 @@ fuzz_target!(|data: &[u8]| {
                 .all(|(bucket, key, ..)| is_valid(bucket, key))
         );
     }
-    if let Ok(message) = serde_json::from_str::<Value>(text) {
-        // Written again, so that no key stands there twice.
+    if let Some(message) = rewritten(text) {
         let body = message.to_string();
-        let message = serde_json::from_str(&body).expect("it was written as JSON");
         assert_eq!(found(&body), expected(&message), "{body}");
     }
     let mut lines = text.split('\n');
@@ -52,6 +50,19 @@ fuzz_target!(|data: &[u8]| {
         first,
     );
 });
+
+/// The message in this body, written again in every envelope, so that no key stands anywhere twice. `None` if some of it
+/// is not JSON: only brackets and quotes have to balance for the parser, and the second implementation reads no such
+/// text.
+fn rewritten(body: &str) -> Option<Value> {
+    let mut message: Value = serde_json::from_str(body).ok()?;
+    if let Some(Value::String(inner)) = message.get_mut("Message")
+        && inner.trim_start().starts_with(['{', '[', '"'])
+    {
+        *inner = rewritten(inner)?.to_string();
+    }
+    Some(message)
+}
 
 /// Checks that the message yields the valid ones of these objects without an envelope and in up to three.
 fn check(message: Value, bucket: &str, keys: &[&str]) {

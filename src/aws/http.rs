@@ -103,7 +103,7 @@ pub(super) struct DirectClients {
     http_is_proxied: bool,
     https_is_proxied: bool,
     no_proxy: NoProxy,
-    http: OnceLock<DirectClient>,
+    http: OnceLock<Option<DirectClient>>,
     https: OnceLock<Option<DirectClient>>,
 }
 
@@ -121,7 +121,7 @@ impl DirectClients {
         }
         if !secure {
             let client = || direct_client(RootCertStore::empty(), self.idle);
-            return Some(self.http.get_or_init(client).clone());
+            return self.http.get_or_init(client).clone();
         }
         let client = || {
             let mut roots = RootCertStore::empty();
@@ -133,13 +133,17 @@ impl DirectClients {
                     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs)
                 }
             };
-            (!roots.is_empty()).then(|| direct_client(roots, self.idle))
+            match roots.is_empty() {
+                true => None,
+                false => direct_client(roots, self.idle),
+            }
         };
         self.https.get_or_init(client).clone()
     }
 }
 
-fn direct_client(roots: RootCertStore, idle: usize) -> DirectClient {
+/// `None` if TLS cannot be configured.
+fn direct_client(roots: RootCertStore, idle: usize) -> Option<DirectClient> {
     let mut tcp = TcpConnector::new();
     tcp.set_nodelay(true);
     tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
@@ -147,7 +151,7 @@ fn direct_client(roots: RootCertStore, idle: usize) -> DirectClient {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let tls = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .expect("ring has the cipher suites of all protocol versions")
+        .ok()?
         .with_root_certificates(roots)
         .with_no_client_auth();
     let connector = HttpsConnectorBuilder::new()
@@ -155,11 +159,12 @@ fn direct_client(roots: RootCertStore, idle: usize) -> DirectClient {
         .https_or_http()
         .enable_http1()
         .wrap_connector(tcp);
-    HyperClient::builder(TokioExecutor::new())
+    let client = HyperClient::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(IDLE_TIMEOUT)
         .pool_max_idle_per_host(idle)
-        .build(connector)
+        .build(connector);
+    Some(client)
 }
 
 /// A client that connects through `proxy`.

@@ -19,7 +19,7 @@ const NONE: Fingerprint = 0;
 /// Stands for an event that is a duplicate.
 const DUPLICATE: Fingerprint = 1;
 
-/// Key of the hash. With a random key, nobody can write records whose fingerprints collide.
+/// Key of the hash. It is random, so that attackers cannot write records whose fingerprints collide.
 #[derive(Clone, Copy, Debug)]
 pub struct FingerprintKey(u64, u64);
 

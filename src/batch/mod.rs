@@ -69,7 +69,7 @@ pub struct Record<'b> {
 /// What is done with every record; injected, so that delivery does not know fields.
 #[derive(Clone, Debug)]
 pub struct RecordHooks {
-    /// Computes field values ahead of the host's requests.
+    /// Precomputes field values.
     pub precompute: Arc<dyn Precompute>,
     /// Drops records.
     pub filter: Option<Arc<dyn EventFilter>>,

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use super::runtime::{Network, NetworkRuntime};
@@ -162,7 +163,7 @@ fn open_s3(context: &SourceContext, bucket: &str, prefix: &str) -> Result<Opened
     );
     context.log.line(Severity::Info, Escaped(line));
     let fetcher = fetcher(context, clients);
-    let handle = runtime.handle().clone();
+    let handle = Handle::clone(&runtime);
     let (bucket, prefix) = (bucket.to_owned(), prefix.to_owned());
     let interval = config.s3_follow();
     let pipeline = match (interval, state) {

@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::thread_start_error;
@@ -46,7 +46,11 @@ impl Network {
 }
 
 /// A runtime that shuts down with a timeout on drop: Tokio's own drop waits for DNS lookups, which can take half a minute.
-pub(crate) struct NetworkRuntime(Option<Runtime>);
+pub(crate) struct NetworkRuntime {
+    /// Taken on drop.
+    runtime: Option<Runtime>,
+    handle: Handle,
+}
 
 impl NetworkRuntime {
     /// Starts the runtime.
@@ -69,21 +73,24 @@ impl NetworkRuntime {
                 );
                 Error::new(ErrorKind::Resources, line)
             })?;
-        Ok(NetworkRuntime(Some(runtime)))
+        Ok(NetworkRuntime {
+            handle: runtime.handle().clone(),
+            runtime: Some(runtime),
+        })
     }
 }
 
 impl Deref for NetworkRuntime {
-    type Target = Runtime;
+    type Target = Handle;
 
-    fn deref(&self) -> &Runtime {
-        self.0.as_ref().expect("taken only in `drop`")
+    fn deref(&self) -> &Handle {
+        &self.handle
     }
 }
 
 impl Drop for NetworkRuntime {
     fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
+        if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
         }
     }

@@ -90,7 +90,7 @@ pub struct Reading<'f> {
     id: Requests,
     /// The eventIDs so far; empty for a record without one.
     pub ids: Vec<String>,
-    /// The events' payloads, if they are wanted.
+    /// The events' payloads, if the test asks for them.
     pub payloads: Option<Vec<Vec<u8>>>,
     ended: bool,
 }

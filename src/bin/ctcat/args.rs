@@ -177,14 +177,7 @@ pub struct ReadArgs {
     pub single_call: bool,
 
     #[command(flatten)]
-    pub config: ConfigArgs,
-
-    /// Least severe log lines of the plugin to print to stderr
-    #[arg(long, value_enum, value_name = "LEVEL", default_value_t = LogLevel::DEFAULT)]
-    pub log_level: LogLevel,
-
-    #[command(flatten)]
-    pub library: LibraryArgs,
+    pub plugin: PluginArgs,
 }
 
 #[derive(Args)]
@@ -232,14 +225,7 @@ pub struct SummaryArgs {
     pub max_events: Option<u64>,
 
     #[command(flatten)]
-    pub config: ConfigArgs,
-
-    /// Least severe log lines of the plugin to print to stderr
-    #[arg(long, value_enum, value_name = "LEVEL", default_value_t = LogLevel::DEFAULT)]
-    pub log_level: LogLevel,
-
-    #[command(flatten)]
-    pub library: LibraryArgs,
+    pub plugin: PluginArgs,
 }
 
 #[derive(Args)]
@@ -272,6 +258,20 @@ pub struct InfoArgs {
 pub struct ParamsArgs {
     #[command(flatten)]
     pub config: ConfigArgs,
+
+    #[command(flatten)]
+    pub library: LibraryArgs,
+}
+
+/// How the plugin is loaded.
+#[derive(Args)]
+pub struct PluginArgs {
+    #[command(flatten)]
+    pub config: ConfigArgs,
+
+    /// Least severe log lines of the plugin to print to stderr
+    #[arg(long, value_enum, value_name = "LEVEL", default_value_t = LogLevel::DEFAULT)]
+    pub log_level: LogLevel,
 
     #[command(flatten)]
     pub library: LibraryArgs,

@@ -30,9 +30,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use cloudtrail::error::Error;
-use cloudtrail::host::{self, Severity};
+use cloudtrail::host::{self, Plugin, Severity};
 
-use args::{Cli, Command, LibraryArgs};
+use args::{Cli, Command, LibraryArgs, PluginArgs};
+use terminal::ProgressDisplay;
 
 /// Name of the plugin library, without prefix and suffix.
 const PLUGIN: &str = "cloudtrail";
@@ -108,6 +109,22 @@ fn library(args: &LibraryArgs) -> Result<PathBuf, Stop> {
         )));
     }
     Ok(path)
+}
+
+/// Loads and initializes the plugin. Its log goes to stderr, above the progress.
+fn load(args: &PluginArgs, progress: &ProgressDisplay) -> Result<Plugin, Stop> {
+    let config = args.config.load()?;
+    let (bar, level) = (progress.bar(), args.log_level);
+    let log = move |severity, message: &str| {
+        if level.shows(severity) {
+            terminal::log(&bar, severity, message);
+        }
+    };
+    Ok(Plugin::load_with_log(
+        &library(&args.library)?,
+        &config,
+        log,
+    )?)
 }
 
 /// Installs the Ctrl-C handler; without one, Ctrl-C would leave received messages invisible in their queue.

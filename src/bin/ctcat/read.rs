@@ -10,22 +10,12 @@ use crate::args::{self, ReadArgs};
 use crate::print::{Failures, Printer};
 use crate::stats::Stats;
 use crate::terminal::{self, ProgressDisplay};
-use crate::{Stop, handle_interrupts, interrupt, library};
+use crate::{Stop, handle_interrupts, interrupt, load};
 
 /// Runs `ctcat read`.
 pub fn read(args: ReadArgs) -> Result<(), Stop> {
-    let config = args.config.load()?;
     let mut progress = ProgressDisplay::new(!args.count);
-    let (bar, level) = (progress.bar(), args.log_level);
-    let plugin = Plugin::load_with_log(
-        &library(&args.library)?,
-        &config,
-        move |severity, message| {
-            if level.shows(severity) {
-                terminal::log(&bar, severity, message);
-            }
-        },
-    )?;
+    let plugin = load(&args.plugin, &progress)?;
     let requests = requests(&plugin, &args::field_specs(&args.fields))?;
     let printer = Printer::new(
         &plugin,

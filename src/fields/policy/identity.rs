@@ -296,7 +296,7 @@ fn matches(pattern: &[u8], rest: &[u8]) -> bool {
     overlaps(pattern, &arn[..start.len() + rest.len()])
 }
 
-/// Whether `pattern` can match several identities, whoever uses the policy: whether there is a wildcard in the name, and
+/// Whether `pattern` can match several identities, whichever identity has the policy: whether there is a wildcard in the name, and
 /// not the variable for the user's own name.
 fn names_several(pattern: &[u8]) -> bool {
     let name = memrchr(b'/', pattern).map_or(pattern, |slash| &pattern[slash + 1..]);
@@ -331,22 +331,23 @@ const UNNAMED_TARGETS: [(Target, &[u8]); 6] = [
 ];
 
 const fn on_target(target: Target) -> Actions {
-    let mut set = 0;
-    let mut number = 0;
-    while number < ACTIONS.len() {
-        if ACTIONS[number].1 as u8 == target as u8 {
-            set |= 1 << number;
-        }
-        number += 1;
-    }
-    set
+    actions_with(Some(target), None)
 }
 
 const fn with_evidence(evidence: Evidence) -> Actions {
+    actions_with(None, Some(evidence))
+}
+
+/// The actions of this target or this evidence.
+const fn actions_with(target: Option<Target>, evidence: Option<Evidence>) -> Actions {
     let mut set = 0;
     let mut number = 0;
     while number < ACTIONS.len() {
-        if ACTIONS[number].2 as u8 == evidence as u8 {
+        let (_, of_target, with_evidence) = ACTIONS[number];
+        let on_target = matches!(target, Some(target) if of_target as u8 == target as u8);
+        let has_evidence =
+            matches!(evidence, Some(evidence) if with_evidence as u8 == evidence as u8);
+        if on_target || has_evidence {
             set |= 1 << number;
         }
         number += 1;

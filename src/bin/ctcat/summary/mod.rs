@@ -17,8 +17,8 @@ use self::report::Report;
 use self::tally::Tally;
 use self::timeline::Timeline;
 use crate::args::{self, SummaryArgs};
-use crate::terminal::{self, ProgressDisplay};
-use crate::{Stop, handle_interrupts, interrupt, library};
+use crate::terminal::ProgressDisplay;
+use crate::{Stop, handle_interrupts, interrupt, load};
 
 /// Fields that are shown without `--by`.
 const DEFAULT_FIELDS: [&str; 6] = [
@@ -30,7 +30,7 @@ const DEFAULT_FIELDS: [&str; 6] = [
     "ct.region",
 ];
 
-/// Field that tells changes from reads.
+/// Field that distinguishes reads and changes.
 const READ_ONLY: &str = "ct.readonly";
 
 /// Field that failed calls have.
@@ -38,18 +38,8 @@ const ERROR: &str = "ct.error";
 
 /// Runs `ctcat summary`.
 pub fn summary(args: SummaryArgs) -> Result<(), Stop> {
-    let config = args.config.load()?;
     let mut progress = ProgressDisplay::new(false);
-    let (bar, level) = (progress.bar(), args.log_level);
-    let plugin = Plugin::load_with_log(
-        &library(&args.library)?,
-        &config,
-        move |severity, message| {
-            if level.shows(severity) {
-                terminal::log(&bar, severity, message);
-            }
-        },
-    )?;
+    let plugin = load(&args.plugin, &progress)?;
     let mut summary = Summary::new(&plugin, &args)?;
     handle_interrupts()?;
     let mut result = Ok(());
