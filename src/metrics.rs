@@ -64,7 +64,7 @@ metrics! {
     skipped_no_time c"skipped.no_time" true,
     /// Digest files skipped.
     skipped_digest c"skipped.digest" true,
-    /// Objects named by messages and skipped because their key is not that of a CloudTrail log.
+    /// Objects named by messages whose key is not that of a CloudTrail log, and objects with JSON that is no record.
     skipped_not_a_log c"skipped.not_a_log" true,
     /// Objects named by messages and skipped because their account is not in `s3AccountList`.
     skipped_account c"skipped.account" true,
