@@ -189,7 +189,7 @@ fn container_inside_a_record_is_not_opened() {
         let plugin = support::plugin("");
         assert_eq!(
             delivered(&plugin, "formats-inside", content.as_bytes()),
-            [record.clone()]
+            std::slice::from_ref(&record)
         );
     }
 }
@@ -219,7 +219,7 @@ fn time_of_last_resort_is_that_of_the_container() {
     let record = r#"{"eventVersion":"1.08","eventID":"1"}"#.to_owned();
     let logstash = r#"{"@timestamp":"2026-01-14T09:00:00Z","eventID":"1"}"#;
     for content in [
-        envelope(&[record.clone()]),
+        envelope(std::slice::from_ref(&record)),
         format!("2026-01-14T09:00:00Z {record}\n"),
         logstash.to_owned(),
         json!({"Events": [{"EventTime": "2026-01-14T09:00:00+00:00", "CloudTrailEvent": record}]})
