@@ -1,7 +1,7 @@
 //! Fields with an argument, such as `ct.value[/userIdentity/arn]`: a cache of compiled arguments and their values.
 #![forbid(unsafe_code)]
 
-use super::field_usage::UsageCounter;
+use super::field_usage::FieldUsage;
 use super::value::ExtractedField;
 use crate::fields::{CompiledArgument, FIELDS};
 
@@ -82,7 +82,7 @@ impl ArgumentCache {
         &mut self,
         field: usize,
         argument: Argument<'_>,
-        usage: &UsageCounter,
+        usage: &FieldUsage,
     ) -> Option<&mut ArgumentEntry> {
         self.last = match self.position(field, argument) {
             Some(position) => position,
@@ -107,7 +107,7 @@ impl ArgumentCache {
         &mut self,
         field: usize,
         argument: Argument<'_>,
-        usage: &UsageCounter,
+        usage: &FieldUsage,
     ) -> Option<usize> {
         let extractor = FIELDS.get(field)?.extractor;
         let (key, argument) = match argument {

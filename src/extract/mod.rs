@@ -13,6 +13,7 @@ mod event;
 pub mod event_filter;
 pub mod field_usage;
 mod precompute;
+mod usage_counter;
 mod value;
 
 use std::ffi::c_char;
@@ -24,7 +25,8 @@ pub use value::{ExtractedField, ExtractedValue};
 use arena::ARENA_BYTES;
 use argument::ArgumentCache;
 use event::SelectedEvent;
-use field_usage::{FieldUsage, UsageCounter};
+use field_usage::FieldUsage;
+use usage_counter::UsageCounter;
 
 use crate::batch::Batch;
 use crate::fields::{self, FIELDS};
@@ -134,7 +136,9 @@ impl Extractor {
         argument: Argument<'_>,
         located: bool,
     ) -> Option<&ExtractedField> {
-        let entry = self.with_argument.entry(field, argument, &self.usage)?;
+        let entry = self
+            .with_argument
+            .entry(field, argument, self.usage.usage())?;
         if self.event.has(&entry.extracted, located) {
             return Some(&entry.extracted);
         }

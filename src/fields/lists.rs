@@ -1,18 +1,9 @@
 //! Extractors of list fields.
 
-use super::table::ListExtractor;
+use super::field_extractor::{ListExtractor, ListItem};
 use super::value::{RecordView, member, text_of};
 use crate::json::{Value, ValueType};
 use crate::key_table::KnownKey;
-
-/// One item of a list.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum ListItem<'a> {
-    /// A value of the record. Null is no item.
-    Json(Value),
-    /// A computed text without NUL.
-    Text(&'a [u8]),
-}
 
 /// Images of the instances in the response, each at its instance's place. If there is no list of instances, the
 /// image that the request names, at place 0.

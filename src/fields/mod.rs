@@ -8,6 +8,7 @@
 
 mod argument;
 mod extractors;
+mod field_extractor;
 mod lists;
 mod pattern;
 mod pointer;
@@ -18,41 +19,15 @@ mod value;
 mod verbs;
 
 pub(crate) use argument::CompiledArgument;
-pub(crate) use lists::ListItem;
+pub(crate) use field_extractor::{FieldExtractor, FieldValue, ListItem};
 pub use pattern::Pattern;
 pub use pointer::Pointer;
 pub(crate) use policy::{PolicyField, PolicyReader};
 pub(crate) use summary::summary;
-pub(crate) use table::FieldExtractor;
 pub use table::{Arg, FIELDS, Field, FieldType, Property};
 pub(crate) use value::{RecordView, append_text, plain_text};
 
 use std::ffi::CStr;
-
-use crate::json::Value;
-
-/// A field's value for one record, before it is converted for the host.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum FieldValue {
-    /// No value. Also for fields that require an argument and get none, and for those that read policies.
-    None,
-    /// What [`append_text`] makes of this JSON value, which may be null.
-    Json(Value),
-    /// The text that was appended to the output.
-    Text,
-    /// The text `true` or `false`.
-    Bool(bool),
-    /// A number, and the JSON value that it was read from, unless it was computed from several.
-    Number(u64, Option<Value>),
-    /// What [`each_item`] yields, which may be nothing.
-    List,
-}
-
-impl From<Option<Value>> for FieldValue {
-    fn from(value: Option<Value>) -> Self {
-        value.map_or(FieldValue::None, FieldValue::Json)
-    }
-}
 
 /// Applies `extractor` to a record. Appends to `out` only for [`FieldValue::Text`].
 #[inline(always)] // Into the loop over a record's fields.

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::extractors;
-use super::table::TextExtractor;
+use super::field_extractor::TextExtractor;
 use super::value::{RecordView, append_text, member};
 use crate::json::ValueType;
 use crate::key_table::KnownKey;

@@ -3,11 +3,9 @@
 use FieldExtractor::*;
 use KnownKey::*;
 
-use super::lists::{self, ListItem};
+use super::field_extractor::FieldExtractor;
 use super::policy::PolicyField;
-use super::value::RecordView;
-use super::{FieldValue, extractors, summary};
-use crate::json;
+use super::{extractors, lists, summary};
 use crate::key_table::KnownKey;
 
 /// A field's declaration.
@@ -60,39 +58,6 @@ pub enum Property {
     Conversation,
     /// The event's information column.
     Info,
-}
-
-/// Appends a field's text; returns whether there is a value.
-pub(super) type TextExtractor = fn(&mut RecordView<'_>, &mut Vec<u8>) -> bool;
-
-/// Calls a function with the items of a list and their places in it, in ascending order.
-pub(super) type ListExtractor = fn(&mut RecordView<'_>, &mut dyn FnMut(usize, ListItem<'_>));
-
-/// How a field's value is found in a record.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum FieldExtractor {
-    /// It is the value of a key.
-    Key(KnownKey),
-    /// It is the value of a key, as a number of bytes.
-    ByteCount(KnownKey),
-    /// It is one of the record's values, chosen by a function.
-    Value(fn(&mut RecordView<'_>) -> Option<json::Value>),
-    /// It is one of the record's values in some records, and computed in others.
-    Mixed(fn(&mut RecordView<'_>, &mut Vec<u8>) -> FieldValue),
-    /// It is a text made of several values.
-    Text(TextExtractor),
-    /// It is a computed number.
-    Number(fn(&mut RecordView<'_>) -> Option<u64>),
-    /// It is a list, or the item at the place that the argument gives.
-    List(ListExtractor),
-    /// It is the value that the argument, a JSON pointer, refers to.
-    Pointer,
-    /// It is the same value as a number.
-    PointerNumber,
-    /// It is the list of values that the argument, a JSON pointer with wildcards, refers to.
-    PointerList,
-    /// It is what the policies in the request say, which a [`PolicyReader`](super::PolicyReader) reads.
-    Policy(PolicyField),
 }
 
 const fn text(

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use memchr::memmem;
 
-use super::statement::arn_parts;
+use super::arn::arn_parts;
 use super::values::{each_text, unescaped};
 use crate::json::{Tape, Value};
 

@@ -1,11 +1,13 @@
 //! The fields `ct.policy.*`: what the policies in a request allow, and to whom. `docs/policies.md` has the definitions.
 //!
 //! [`PolicyReader::read`] reads all policies of a record at once. `search` finds them, at any depth and also in strings
-//! that hold JSON; `statement` reads one policy, with `condition` and `identity` for the parts that have rules of their
-//! own. Every step is linear in the length of its text, no step recurses, and all memory is kept for the next record.
+//! that hold JSON; `evaluation` evaluates one policy, with `condition` and `identity` for the parts that have rules of
+//! their own. Every step is linear in the length of its text, no step recurses, and all memory is kept for the next record.
 #![forbid(unsafe_code)]
 
+mod arn;
 mod condition;
+mod evaluation;
 mod identity;
 mod pattern;
 mod request;
@@ -15,9 +17,10 @@ mod strict;
 mod values;
 
 use super::value::RecordView;
+use arn::AccountId;
+use evaluation::Evaluation;
 use request::Request;
 use search::Search;
-use statement::Evaluation;
 
 /// The fields that read policies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,9 +60,6 @@ struct NamedAccount {
     position: u32,
 }
 
-/// The 12 digits of an account's ID.
-pub(crate) type AccountId = [u8; 12];
-
 /// Memory that is kept from one record to the next, in bytes for each buffer. Policies are at most 20 KB or so; only a
 /// hostile record needs more.
 const KEPT_BYTES: usize = 1 << 20;
@@ -76,7 +76,8 @@ impl PolicyReader {
             };
             request.read_without_statements(evaluation);
             if request.may_have_policy {
-                self.search.policies(&request, evaluation);
+                self.search
+                    .policies(request.tape, request.parameters, evaluation);
             }
             self.findings.finish(request.own_account());
             self.release();
@@ -139,10 +140,4 @@ impl Findings {
 /// Sets a flag that several policies contribute to: true if one of them is.
 fn merge(flag: &mut Option<bool>, value: bool) {
     *flag = Some(value || *flag == Some(true));
-}
-
-/// `text` as an account ID, if it is one.
-fn account_id(text: &[u8]) -> Option<AccountId> {
-    let id = AccountId::try_from(text).ok()?;
-    id.iter().all(u8::is_ascii_digit).then_some(id)
 }

@@ -2,10 +2,11 @@
 //! statement.
 #![forbid(unsafe_code)]
 
+use super::arn::{AccountId, account_id, account_of, arn_parts};
+use super::evaluation::Evaluation;
 use super::search::may_have_policy;
-use super::statement::{Evaluation, account_of, arn_parts};
 use super::values::{each_text, members, text_of};
-use super::{AccountId, account_id, condition, merge};
+use super::{condition, merge};
 use crate::fields::value::RecordView;
 use crate::json::{Tape, Value, ValueType};
 use crate::key_table::KnownKey;

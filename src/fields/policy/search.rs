@@ -7,8 +7,7 @@
 use memchr::{memchr, memchr3_iter};
 
 use super::KEPT_BYTES;
-use super::request::Request;
-use super::statement::Evaluation;
+use super::evaluation::Evaluation;
 use super::strict::Validator;
 use super::values::unescaped;
 use crate::json::{Scan, Scanner, Tape, TapeBuffer, Value, ValueType, text};
@@ -39,8 +38,13 @@ struct Texts {
 }
 
 impl Search {
-    /// Evaluates the policies of `request`.
-    pub(super) fn policies(&mut self, request: &Request<'_>, evaluation: &mut Evaluation<'_>) {
+    /// Evaluates the policies in the parameters of a request.
+    pub(super) fn policies(
+        &mut self,
+        tape: Tape<'_>,
+        parameters: Value,
+        evaluation: &mut Evaluation<'_>,
+    ) {
         let Search {
             current,
             next,
@@ -48,9 +52,9 @@ impl Search {
             validator,
         } = self;
         next.clear();
-        match request.tape.value_type(request.parameters) {
-            ValueType::String => next.add_string(request.tape, request.parameters),
-            _ => read_containers(request.tape, request.parameters, next, evaluation),
+        match tape.value_type(parameters) {
+            ValueType::String => next.add_string(tape, parameters),
+            _ => read_containers(tape, parameters, next, evaluation),
         }
         for _ in 0..LEVELS {
             if next.ends.is_empty() {
