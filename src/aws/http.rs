@@ -26,8 +26,8 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 
+use super::environment::variable;
 use super::proxy::{NoProxy, Proxies};
-use super::settings::variable;
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::quote::quoted;
 

@@ -14,8 +14,8 @@ use aws_credential_types::provider::{self, future};
 use aws_sdk_s3::config::ProvideCredentials;
 use aws_smithy_runtime_api::client::retries::classifiers::SharedRetryClassifier;
 
+use super::environment::variable;
 use super::error::chain;
-use super::settings::variable;
 
 const REGION_PATH: &str = "/latest/meta-data/placement/region";
 

@@ -18,6 +18,7 @@ mod descriptors;
 mod direct;
 mod download;
 mod endpoint;
+mod environment;
 mod error;
 mod http;
 mod imds;

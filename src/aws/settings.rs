@@ -2,7 +2,6 @@
 //! chain.
 #![forbid(unsafe_code)]
 
-use std::env;
 use std::fs::File;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -27,6 +26,7 @@ use aws_types::os_shim_internal::{Env, Fs};
 use tokio::time::timeout;
 
 use super::credentials::{BuildProvider, RESOLVE_TIMEOUT, RefreshableCredentials};
+use super::environment::variable;
 use super::error::{chain, is_region};
 use super::imds::{self, InstanceCredentials, LastFailure};
 use crate::config::Aws;
@@ -412,11 +412,6 @@ fn of_profile(aws: &Aws) -> String {
         true => variable("AWS_PROFILE"),
     };
     profile.map_or_else(String::new, |name| format!(" of profile {}", quoted(&name)))
-}
-
-/// An environment variable that is set and not blank.
-pub(super) fn variable(name: &str) -> Option<String> {
-    env::var(name).ok().filter(|value| !value.trim().is_empty())
 }
 
 fn config_error(message: String) -> Error {

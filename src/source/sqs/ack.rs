@@ -8,8 +8,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::delivered::ObjectKey;
 use super::in_flight::Entry;
-use super::process::ObjectKey;
 use super::requests::{Deletion, ENTRIES, take_entries};
 use super::{Queue, Redrive};
 use crate::log::{Escaped, Severity};

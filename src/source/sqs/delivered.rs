@@ -5,7 +5,8 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::process::ObjectKey;
+/// Identifies an object among those of a message.
+pub(super) type ObjectKey = u64;
 
 /// Objects that are remembered; the oldest messages are forgotten first.
 const MAX_OBJECTS: usize = 100_000;

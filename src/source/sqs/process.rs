@@ -7,6 +7,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::JoinSet;
 
 use super::ack::Done;
+use super::delivered::ObjectKey;
 use super::in_flight::{OBJECTS, Received, weight};
 use super::notification::{Notification, Parsed, Parser, RecordText};
 use super::records::MessageRecords;
@@ -21,9 +22,6 @@ use crate::object::ack::{AckHandle, Failure, Settled, ack_handles};
 use crate::object::memory_budget::UNORDERED;
 use crate::pipeline::UnorderedSender;
 use crate::source::fetch::{Account, Fetched, Fetcher, Waits};
-
-/// Identifies an object among those of a message.
-pub(super) type ObjectKey = u64;
 
 /// Size up to which a message is believed: a download that reserves more would keep others out for a made-up object.
 const MAX_BELIEVED: u64 = 1 << 20;
