@@ -422,6 +422,7 @@ fn config_error(message: String) -> Error {
 mod tests {
     use super::*;
     use crate::aws::http;
+    use std::env;
     use std::fs;
     use std::path::PathBuf;
 
