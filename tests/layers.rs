@@ -147,9 +147,34 @@ fn every_module_imports_only_what_the_table_allows() {
     }
 }
 
-#[test]
-fn modules_import_each_other_without_a_circle() {
-    let mut graph = graph();
+/// What each file of a folder imports from the others, by the name of its module; the parent module is left out.
+fn siblings(folder: &Path) -> BTreeMap<String, Names> {
+    let mut graph = BTreeMap::<String, Names>::new();
+    for (_, path) in files() {
+        let Ok(inside) = path.strip_prefix(folder) else {
+            continue;
+        };
+        let parts: Vec<_> = inside.iter().map(|part| part.to_string_lossy()).collect();
+        let module = parts[0].trim_end_matches(".rs").to_owned();
+        if module == "mod" {
+            continue;
+        }
+        // A file's parent is the module of its folder; that of `mod.rs` is one further up.
+        let is_root = parts.last().is_some_and(|file| file == "mod.rs");
+        let up = parts.len() - usize::from(is_root);
+        let code = code(&path);
+        let mut imported = imports(&code, &"super::".repeat(up));
+        imported.remove(&module);
+        graph.entry(module).or_default().append(&mut imported);
+    }
+    let modules: Names = graph.keys().cloned().collect();
+    for imported in graph.values_mut() {
+        imported.retain(|name| modules.contains(name));
+    }
+    graph
+}
+
+fn assert_no_circle(mut graph: BTreeMap<String, Names>) {
     while !graph.is_empty() {
         let free = graph.iter().find(|(_, imports)| imports.is_empty());
         let Some(free) = free.map(|(module, _)| module.clone()) else {
@@ -160,6 +185,28 @@ fn modules_import_each_other_without_a_circle() {
             imports.remove(&free);
         }
     }
+}
+
+#[test]
+fn modules_import_each_other_without_a_circle() {
+    assert_no_circle(graph());
+}
+
+#[test]
+fn files_of_a_folder_import_each_other_without_a_circle() {
+    let folders: BTreeSet<_> = files()
+        .into_iter()
+        .filter_map(|(_, path)| Some(path.parent()?.to_owned()))
+        .filter(|folder| folder != source())
+        .collect();
+    assert!(folders.len() > 10, "only {folders:?} found");
+    let mut imports = 0;
+    for folder in folders {
+        let graph = siblings(&folder);
+        imports += graph.values().map(Names::len).sum::<usize>();
+        assert_no_circle(graph);
+    }
+    assert!(imports > 100, "only {imports} imports found");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Lines of CloudWatch Logs export tasks: a time, a space and the record, or another log's text.
 
-use super::reader::{Context, RecordReader, StepResult, Window};
+use super::state::{Context, RecordReader, StepResult, Window};
 use super::{NotALog, RecordSink};
 use crate::timestamp;
 

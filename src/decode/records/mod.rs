@@ -15,14 +15,16 @@
 #![forbid(unsafe_code)]
 
 mod lines;
+mod object;
 mod reader;
 mod resync;
+mod state;
 mod strings;
 #[cfg(test)]
 mod tests;
 mod wrapper;
 
-pub use reader::RecordReader;
+pub use state::RecordReader;
 
 use crate::json::{TapeBuffer, TapeSpan};
 

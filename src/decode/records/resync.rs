@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::reader::{ArrayKind, Context, RecordReader, StepResult, Window};
-use super::wrapper::{ObjectKind, classify, looks_like_record, may_precede_record};
+use super::state::{Context, RecordReader, Resync, StepResult, Window};
+use super::wrapper::{ArrayKind, ObjectKind, classify, looks_like_record, may_precede_record};
 use super::{Damage, MAX_RECORD, RecordSink};
 use crate::json::{Scan, Tape};
 
@@ -20,15 +20,6 @@ const MAX_WASTE: u64 = 2 << 30;
 
 /// Longest record, in bytes, once half of the limit is used up.
 const REDUCED_MAX_RECORD: usize = 512 << 10;
-
-/// A search for the next record that is under way.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Resync {
-    /// What is reported when the search ends.
-    pub(super) damage: Damage,
-    /// Whether a record may start with the next byte, judging by the text before it.
-    may_start: bool,
-}
 
 /// Result of a search for a record.
 pub(super) enum SearchResult {

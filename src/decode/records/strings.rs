@@ -1,6 +1,6 @@
 //! Records that are strings in other JSON: unescaped into a buffer that is reused, then read like any text.
 
-use super::reader::{RecordReader, Window};
+use super::state::{RecordReader, Window};
 use super::{LONG_STRING, NotALog, RecordSink};
 use crate::json::text::unescape_into;
 

@@ -1,9 +1,30 @@
 //! Wrappers and envelopes around records, and how to distinguish a record from other objects.
 
-use super::reader::ArrayKind;
 use crate::json::text::{string_len, unescaped, unescaped_is};
 use crate::json::{Tape, Value, ValueType, scalar_len};
 use crate::timestamp;
+
+/// An array in which records are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ArrayKind {
+    /// Without a wrapper.
+    Bare,
+    /// `{"Records":[…]}`: every object is a record.
+    Records,
+    /// Of objects that have records as strings.
+    Strings,
+}
+
+impl ArrayKind {
+    /// The array that is the value of a wrapper's key.
+    pub(super) fn of_key(key: &[u8]) -> Option<Self> {
+        match key {
+            b"Records" => Some(ArrayKind::Records),
+            b"logEvents" | b"Events" => Some(ArrayKind::Strings),
+            _ => None,
+        }
+    }
+}
 
 /// Whether an object starts with an array of records.
 pub(super) enum WrapperStart {

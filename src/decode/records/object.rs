@@ -1,0 +1,239 @@
+//! What the reader makes of an object: a record, or the records in a wrapper or an envelope.
+
+use std::ops::Range;
+
+use super::resync::SearchResult;
+use super::state::{Context, RecordReader, StepResult, Window};
+use super::wrapper::{
+    ArrayKind, ObjectKind, WrapperStart, array_inside, classify, envelope_start, has_record_key,
+    wrapper_start,
+};
+use super::{Damage, MAX_RECORD, NotALog, RecordSink};
+use crate::json::{Scan, TapeSpan};
+
+/// Highest ratio of text scanned as wrappers to text read, beyond [`FREE_WRAPPERS`]. A wrapper is
+/// scanned with all that it contains before its records are; in nested wrappers that multiplies.
+const WRAPPER_RATIO: u64 = 4;
+
+/// Text that may be scanned as wrappers in any case, in bytes.
+const FREE_WRAPPERS: u64 = 16 << 20;
+
+impl RecordReader {
+    /// Reads a `{`: a record, a wrapper or an envelope.
+    pub(super) fn object(
+        &mut self,
+        window: Window<'_>,
+        at: usize,
+        sink: &mut impl RecordSink,
+    ) -> StepResult {
+        let text = window.text;
+        if let Context::Wrapper {
+            kind,
+            value_follows,
+            ..
+        } = self.context
+        {
+            if value_follows {
+                return self.skip_value(window, at, sink);
+            }
+            // Only a record can be here, after a damaged one that closed the array.
+            self.context = Context::Array(kind);
+        }
+        let mut start = (wrapper_start(&text[at..]), ArrayKind::Records);
+        if self.opens_strings() && matches!(start.0, WrapperStart::No) {
+            start = (envelope_start(&text[at..]), ArrayKind::Strings);
+        }
+        match start {
+            (WrapperStart::Array(offset), kind) => {
+                self.enter(kind);
+                return StepResult::Continue(at + offset);
+            }
+            (WrapperStart::Incomplete, _) if self.needs_more(window, at) => {
+                return StepResult::NeedMore;
+            }
+            _ => {}
+        }
+        match self.scan(text, at, sink) {
+            Scan::Whole {
+                len,
+                tape,
+                separated,
+            } => {
+                if !separated {
+                    // It may balance only because two quotes are missing, with records between.
+                    match self.search(window, at + 1..at + len, false, true, sink) {
+                        SearchResult::Record(_) => {
+                            sink.tapes().discard(tape);
+                            return self.start_resync(text, at, len);
+                        }
+                        SearchResult::Incomplete(_) => {
+                            sink.tapes().discard(tape);
+                            return StepResult::NeedMore;
+                        }
+                        SearchResult::None | SearchResult::LimitReached => {}
+                    }
+                }
+                self.whole_object(&text[at..at + len], at, tape, sink)
+            }
+            Scan::Unfinished if self.needs_more(window, at) => StepResult::NeedMore,
+            scan => {
+                let balanced = match scan {
+                    Scan::Mismatch(len) | Scan::TooManyContainers(len) => &text[at..at + len],
+                    _ => &text[at..],
+                };
+                if self.context == Context::Top
+                    && let Some((offset, kind)) = array_inside(balanced)
+                    && (kind == ArrayKind::Records || self.opens_strings())
+                {
+                    self.enter(kind);
+                    return StepResult::Continue(at + offset);
+                }
+                self.skip_damaged(text, at, &scan)
+            }
+        }
+    }
+
+    /// Delivers an object whose brackets balance, or the record in it, or enters its array of records.
+    fn whole_object(
+        &mut self,
+        object: &[u8],
+        at: usize,
+        span: TapeSpan,
+        sink: &mut impl RecordSink,
+    ) -> StepResult {
+        let end = at + object.len();
+        if object.len() > MAX_RECORD {
+            sink.tapes().discard(span);
+            sink.damage(Damage::TooLong);
+            return StepResult::Continue(end);
+        }
+        let in_records = self.context == Context::Array(ArrayKind::Records);
+        let kind = classify(sink.tapes().tape(span, object));
+        let proceed = match kind {
+            ObjectKind::Record => self.deliver(object, span, sink),
+            ObjectKind::Wrapper(ArrayKind::Strings, _)
+            | ObjectKind::ControlMessage
+            | ObjectKind::Text(_)
+                if in_records =>
+            {
+                self.deliver(object, span, sink)
+            }
+            ObjectKind::Wrapper(kind, offset)
+                if kind == ArrayKind::Records || self.opens_strings() =>
+            {
+                sink.tapes().discard(span);
+                self.wrappers += object.len() as u64;
+                let read = self.consumed + end as u64;
+                if self.wrappers > WRAPPER_RATIO * read + FREE_WRAPPERS {
+                    return self.give_up(end, sink);
+                }
+                self.enter(kind);
+                return StepResult::Continue(at + offset + 1);
+            }
+            // In an array of records, an object with a key `Records` is a record.
+            ObjectKind::NoArray { .. } if matches!(self.context, Context::Array(_)) => {
+                self.deliver_if_record(object, span, sink)
+            }
+            ObjectKind::NoArray { null } => {
+                sink.tapes().discard(span);
+                if !null {
+                    sink.damage(Damage::NotAnObject);
+                }
+                true
+            }
+            ObjectKind::Detail(offset, len) => {
+                self.detail(object, span, offset..offset + len, sink)
+            }
+            ObjectKind::ControlMessage => {
+                sink.tapes().discard(span);
+                true
+            }
+            ObjectKind::Text(place) if self.opens_strings() => {
+                sink.tapes().discard(span);
+                let inside = &object[place.start..place.start + place.len];
+                self.string_record(inside, place.time.or(self.line_time), sink)
+            }
+            ObjectKind::Wrapper(..) | ObjectKind::Text(_) | ObjectKind::Other => {
+                self.deliver_if_record(object, span, sink)
+            }
+        };
+        self.line_time = None;
+        match proceed {
+            true => StepResult::Continue(end),
+            false => StepResult::Stop,
+        }
+    }
+
+    /// Delivers the record in an EventBridge envelope.
+    fn detail(
+        &mut self,
+        envelope: &[u8],
+        span: TapeSpan,
+        detail: Range<usize>,
+        sink: &mut impl RecordSink,
+    ) -> bool {
+        let detail = &envelope[detail];
+        match self.scanner.scan(detail, sink.tapes()) {
+            Scan::Whole { tape, .. } if has_record_key(sink.tapes().tape(tape, detail)) => {
+                self.deliver(detail, tape, sink)
+            }
+            Scan::Whole { tape, .. } => {
+                sink.tapes().discard(tape);
+                self.deliver_if_record(envelope, span, sink)
+            }
+            _ => self.deliver_if_record(envelope, span, sink),
+        }
+    }
+
+    /// Delivers an object that is in a list of records, or has a record's key.
+    fn deliver_if_record(
+        &mut self,
+        object: &[u8],
+        span: TapeSpan,
+        sink: &mut impl RecordSink,
+    ) -> bool {
+        let in_records = self.context == Context::Array(ArrayKind::Records);
+        if in_records || has_record_key(sink.tapes().tape(span, object)) {
+            return self.deliver(object, span, sink);
+        }
+        sink.not_a_log(NotALog::Object(object, span));
+        sink.tapes().discard(span);
+        true
+    }
+
+    fn deliver(&mut self, record: &[u8], span: TapeSpan, sink: &mut impl RecordSink) -> bool {
+        self.found = true;
+        if self.values > 0 {
+            self.report_values(sink);
+        }
+        sink.record(record, span, self.line_time.or(self.text_time))
+    }
+
+    /// Reports the values before the first record: in a log they are damage.
+    #[cold]
+    fn report_values(&mut self, sink: &mut impl RecordSink) {
+        for _ in 0..std::mem::take(&mut self.values) {
+            sink.damage(Damage::NotAnObject);
+        }
+    }
+
+    /// Skips an object or array that is the value of another key of the wrapper.
+    pub(super) fn skip_value(
+        &mut self,
+        window: Window<'_>,
+        at: usize,
+        sink: &mut impl RecordSink,
+    ) -> StepResult {
+        match self.scan(window.text, at, sink) {
+            Scan::Whole { len, tape, .. } => {
+                sink.tapes().discard(tape);
+                if let Context::Wrapper { kind, .. } = self.context {
+                    self.context = Context::between_members(kind);
+                }
+                StepResult::Continue(at + len)
+            }
+            Scan::Unfinished if self.needs_more(window, at) => StepResult::NeedMore,
+            scan => self.skip_damaged(window.text, at, &scan),
+        }
+    }
+}
