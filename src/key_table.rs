@@ -27,24 +27,24 @@ macro_rules! known_keys {
             const COUNT: usize = [$($record_key,)* $($($key,)*)*].len();
             const NAMES: [&'static str; Self::COUNT] = [$($record_key,)* $($($key,)*)*];
             const ALL: [KnownKey; Self::COUNT] = [$(KnownKey::$record,)* $($(KnownKey::$variant,)*)*];
-            const GROUPS: [Group; Self::COUNT] = [
-                $({ let _ = $record_key; Group::Record },)*
-                $($({ let _ = $key; Group::$group },)*)*
+            const GROUPS: [KeyGroup; Self::COUNT] = [
+                $({ let _ = $record_key; KeyGroup::Record },)*
+                $($({ let _ = $key; KeyGroup::$group },)*)*
             ];
         }
 
         /// The known keys of one JSON object: of the record, or of the value of the key with the group's name.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[repr(u8)]
-        enum Group { Record, $($group,)* }
+        enum KeyGroup { Record, $($group,)* }
 
-        const GROUPS: usize = [Group::Record, $(Group::$group,)*].len();
+        const GROUPS: usize = [KeyGroup::Record, $(KeyGroup::$group,)*].len();
 
         /// The key whose value is each group's object; `None` for the record itself.
         static PARENTS: [Option<KnownKey>; GROUPS] = [None, $(Some(KnownKey::$group),)*];
 
         static HASHES: [PerfectHash; GROUPS] =
-            [PerfectHash::new(Group::Record), $(PerfectHash::new(Group::$group),)*];
+            [PerfectHash::new(KeyGroup::Record), $(PerfectHash::new(KeyGroup::$group),)*];
     };
 }
 
@@ -234,7 +234,7 @@ impl KnownKey {
 }
 
 /// Number of known keys of the record itself.
-const RECORD_KEYS: usize = PerfectHash::range(Group::Record).1;
+const RECORD_KEYS: usize = PerfectHash::range(KeyGroup::Record).1;
 
 /// The values of a record's own known keys, without those of objects inside it.
 #[derive(Clone, Copy, Debug)]
@@ -244,7 +244,7 @@ impl RecordIndex {
     /// Finds the values in one pass over the record.
     pub fn of(tape: Tape<'_>) -> Self {
         let mut entries = [MISSING; RECORD_KEYS];
-        find_values(tape, Value::ROOT, Group::Record, &mut entries);
+        find_values(tape, Value::ROOT, KeyGroup::Record, &mut entries);
         RecordIndex(entries)
     }
 
@@ -278,7 +278,7 @@ impl KeyTable {
     #[inline]
     pub(crate) fn reset(&mut self, index: &RecordIndex) {
         self.entries[..RECORD_KEYS].copy_from_slice(&index.0);
-        self.filled = 1 << Group::Record as u32;
+        self.filled = 1 << KeyGroup::Record as u32;
     }
 
     /// The value of `key`, which may be null. `tape` is that of the record last given to
@@ -293,7 +293,7 @@ impl KeyTable {
     }
 
     #[inline(never)]
-    fn fill_group(&mut self, tape: Tape<'_>, group: Group) {
+    fn fill_group(&mut self, tape: Tape<'_>, group: KeyGroup) {
         let object = match PARENTS[group as usize] {
             Some(parent) => self.value(tape, parent),
             None => Some(Value::ROOT),
@@ -315,7 +315,7 @@ fn to_value(entry: u32) -> Option<Value> {
 /// Writes the entries of the values of the group's keys in `object`. Of two members with the same
 /// key, the first counts.
 #[inline]
-fn find_values(tape: Tape<'_>, object: Value, group: Group, entries: &mut [u32]) {
+fn find_values(tape: Tape<'_>, object: Value, group: KeyGroup, entries: &mut [u32]) {
     let hash = &HASHES[group as usize];
     for (name, value) in tape.members(object) {
         let number = match hash.find(name) {
@@ -354,7 +354,7 @@ impl PerfectHash {
     const EMPTY: u8 = u8::MAX;
 
     /// Tries multipliers until no two keys of the group have the same hash.
-    const fn new(group: Group) -> Self {
+    const fn new(group: KeyGroup) -> Self {
         let (first, end) = Self::range(group);
         let mut multiplier = 0x9e37_79b1_u32;
         'multipliers: loop {
@@ -380,7 +380,7 @@ impl PerfectHash {
     }
 
     /// The group's first key, and one past its last.
-    const fn range(group: Group) -> (usize, usize) {
+    const fn range(group: KeyGroup) -> (usize, usize) {
         let mut first = 0;
         while KnownKey::GROUPS[first] as u8 != group as u8 {
             first += 1;

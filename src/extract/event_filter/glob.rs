@@ -10,14 +10,14 @@ use memchr::memmem::Finder;
 pub(super) struct Globs {
     /// Texts without `*`, sorted.
     exact: Box<[Box<[u8]>]>,
-    patterns: Box<[Pattern]>,
+    patterns: Box<[Glob]>,
     /// All of them, as configured.
     texts: Box<[Box<str>]>,
 }
 
 /// A text with at least one `*`.
 #[derive(Debug)]
-struct Pattern {
+struct Glob {
     /// Before the first `*`.
     start: Box<[u8]>,
     /// Between two of them, without the empty ones.
@@ -35,7 +35,7 @@ impl Globs {
         exact.dedup();
         Globs {
             exact: exact.into(),
-            patterns: patterns.iter().map(|text| Pattern::new(text)).collect(),
+            patterns: patterns.iter().map(|text| Glob::new(text)).collect(),
             texts: texts.into_iter().map(String::into_boxed_str).collect(),
         }
     }
@@ -64,12 +64,12 @@ impl Globs {
     }
 }
 
-impl Pattern {
-    fn new(text: &str) -> Pattern {
+impl Glob {
+    fn new(text: &str) -> Glob {
         let (start, rest) = text.split_once('*').unwrap_or((text, ""));
         let (middle, end) = rest.rsplit_once('*').unwrap_or(("", rest));
         let middle = middle.split('*').filter(|part| !part.is_empty());
-        Pattern {
+        Glob {
             start: start.as_bytes().into(),
             middle: middle
                 .map(|part| Finder::new(part.as_bytes()).into_owned())

@@ -17,7 +17,7 @@ type Actions = u64;
 /// What an action works on, as far as it matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-enum Target {
+enum ActionTarget {
     User,
     Role,
     Group,
@@ -45,48 +45,48 @@ enum Evidence {
 
 /// The actions that decide, in lower case.
 #[rustfmt::skip] // One row an action.
-const ACTIONS: [(&str, Target, Evidence); 41] = [
-    ("iam:createuser", Target::User, Evidence::Unlimited),
-    ("s3:getobject", Target::Object, Evidence::Unlimited),
-    ("ec2:runinstances", Target::Instance, Evidence::UnlimitedAndRunsCode),
-    ("iam:attachuserpolicy", Target::User, Evidence::Escalation),
-    ("iam:putuserpolicy", Target::User, Evidence::Escalation),
-    ("iam:attachrolepolicy", Target::Role, Evidence::Escalation),
-    ("iam:putrolepolicy", Target::Role, Evidence::Escalation),
-    ("iam:attachgrouppolicy", Target::Group, Evidence::Escalation),
-    ("iam:putgrouppolicy", Target::Group, Evidence::Escalation),
-    ("iam:createpolicyversion", Target::ManagedPolicy, Evidence::Escalation),
-    ("iam:setdefaultpolicyversion", Target::ManagedPolicy, Evidence::Escalation),
-    ("iam:createaccesskey", Target::User, Evidence::Escalation),
-    ("iam:createloginprofile", Target::User, Evidence::Escalation),
-    ("iam:updateloginprofile", Target::User, Evidence::Escalation),
-    ("iam:updateassumerolepolicy", Target::Role, Evidence::Escalation),
-    ("iam:addusertogroup", Target::Group, Evidence::Escalation),
-    ("iam:passrole", Target::Role, Evidence::PassRole),
-    ("lambda:createfunction", Target::Any, Evidence::RunsCode),
-    ("ec2:requestspotinstances", Target::Any, Evidence::RunsCode),
-    ("ec2:requestspotfleet", Target::Any, Evidence::RunsCode),
-    ("ecs:runtask", Target::Any, Evidence::RunsCode),
-    ("ecs:starttask", Target::Any, Evidence::RunsCode),
-    ("ecs:createservice", Target::Any, Evidence::RunsCode),
-    ("ecs:registertaskdefinition", Target::Any, Evidence::RunsCode),
-    ("cloudformation:createstack", Target::Any, Evidence::RunsCode),
-    ("cloudformation:createstackset", Target::Any, Evidence::RunsCode),
-    ("glue:createdevendpoint", Target::Any, Evidence::RunsCode),
-    ("glue:createjob", Target::Any, Evidence::RunsCode),
-    ("glue:updatejob", Target::Any, Evidence::RunsCode),
-    ("sagemaker:createnotebookinstance", Target::Any, Evidence::RunsCode),
-    ("sagemaker:createtrainingjob", Target::Any, Evidence::RunsCode),
-    ("sagemaker:createprocessingjob", Target::Any, Evidence::RunsCode),
-    ("codebuild:createproject", Target::Any, Evidence::RunsCode),
-    ("codebuild:updateproject", Target::Any, Evidence::RunsCode),
-    ("datapipeline:createpipeline", Target::Any, Evidence::RunsCode),
-    ("apprunner:createservice", Target::Any, Evidence::RunsCode),
-    ("batch:registerjobdefinition", Target::Any, Evidence::RunsCode),
-    ("elasticmapreduce:runjobflow", Target::Any, Evidence::RunsCode),
-    ("states:createstatemachine", Target::Any, Evidence::RunsCode),
-    ("autoscaling:createautoscalinggroup", Target::Any, Evidence::RunsCode),
-    ("ssm:startautomationexecution", Target::Any, Evidence::RunsCode),
+const ACTIONS: [(&str, ActionTarget, Evidence); 41] = [
+    ("iam:createuser", ActionTarget::User, Evidence::Unlimited),
+    ("s3:getobject", ActionTarget::Object, Evidence::Unlimited),
+    ("ec2:runinstances", ActionTarget::Instance, Evidence::UnlimitedAndRunsCode),
+    ("iam:attachuserpolicy", ActionTarget::User, Evidence::Escalation),
+    ("iam:putuserpolicy", ActionTarget::User, Evidence::Escalation),
+    ("iam:attachrolepolicy", ActionTarget::Role, Evidence::Escalation),
+    ("iam:putrolepolicy", ActionTarget::Role, Evidence::Escalation),
+    ("iam:attachgrouppolicy", ActionTarget::Group, Evidence::Escalation),
+    ("iam:putgrouppolicy", ActionTarget::Group, Evidence::Escalation),
+    ("iam:createpolicyversion", ActionTarget::ManagedPolicy, Evidence::Escalation),
+    ("iam:setdefaultpolicyversion", ActionTarget::ManagedPolicy, Evidence::Escalation),
+    ("iam:createaccesskey", ActionTarget::User, Evidence::Escalation),
+    ("iam:createloginprofile", ActionTarget::User, Evidence::Escalation),
+    ("iam:updateloginprofile", ActionTarget::User, Evidence::Escalation),
+    ("iam:updateassumerolepolicy", ActionTarget::Role, Evidence::Escalation),
+    ("iam:addusertogroup", ActionTarget::Group, Evidence::Escalation),
+    ("iam:passrole", ActionTarget::Role, Evidence::PassRole),
+    ("lambda:createfunction", ActionTarget::Any, Evidence::RunsCode),
+    ("ec2:requestspotinstances", ActionTarget::Any, Evidence::RunsCode),
+    ("ec2:requestspotfleet", ActionTarget::Any, Evidence::RunsCode),
+    ("ecs:runtask", ActionTarget::Any, Evidence::RunsCode),
+    ("ecs:starttask", ActionTarget::Any, Evidence::RunsCode),
+    ("ecs:createservice", ActionTarget::Any, Evidence::RunsCode),
+    ("ecs:registertaskdefinition", ActionTarget::Any, Evidence::RunsCode),
+    ("cloudformation:createstack", ActionTarget::Any, Evidence::RunsCode),
+    ("cloudformation:createstackset", ActionTarget::Any, Evidence::RunsCode),
+    ("glue:createdevendpoint", ActionTarget::Any, Evidence::RunsCode),
+    ("glue:createjob", ActionTarget::Any, Evidence::RunsCode),
+    ("glue:updatejob", ActionTarget::Any, Evidence::RunsCode),
+    ("sagemaker:createnotebookinstance", ActionTarget::Any, Evidence::RunsCode),
+    ("sagemaker:createtrainingjob", ActionTarget::Any, Evidence::RunsCode),
+    ("sagemaker:createprocessingjob", ActionTarget::Any, Evidence::RunsCode),
+    ("codebuild:createproject", ActionTarget::Any, Evidence::RunsCode),
+    ("codebuild:updateproject", ActionTarget::Any, Evidence::RunsCode),
+    ("datapipeline:createpipeline", ActionTarget::Any, Evidence::RunsCode),
+    ("apprunner:createservice", ActionTarget::Any, Evidence::RunsCode),
+    ("batch:registerjobdefinition", ActionTarget::Any, Evidence::RunsCode),
+    ("elasticmapreduce:runjobflow", ActionTarget::Any, Evidence::RunsCode),
+    ("states:createstatemachine", ActionTarget::Any, Evidence::RunsCode),
+    ("autoscaling:createautoscalinggroup", ActionTarget::Any, Evidence::RunsCode),
+    ("ssm:startautomationexecution", ActionTarget::Any, Evidence::RunsCode),
 ];
 
 const ALL: Actions = (1 << ACTIONS.len()) - 1;
@@ -216,7 +216,7 @@ fn resources(tape: Tape<'_>, list: Value, scratch: &mut Vec<u8>) -> Resources {
     let mut found = Resources { all: 0, others: 0 };
     each_text(tape, list, scratch, |text| {
         let Some(pattern) = text else { return true };
-        found.others |= on_target(Target::Any);
+        found.others |= on_target(ActionTarget::Any);
         if is_every_resource(pattern) {
             found = Resources {
                 all: ALL,
@@ -224,10 +224,10 @@ fn resources(tape: Tape<'_>, list: Value, scratch: &mut Vec<u8>) -> Resources {
             };
         } else if names_several(pattern) {
             for target in [
-                Target::User,
-                Target::Role,
-                Target::Group,
-                Target::ManagedPolicy,
+                ActionTarget::User,
+                ActionTarget::Role,
+                ActionTarget::Group,
+                ActionTarget::ManagedPolicy,
             ] {
                 let actions = on_target(target);
                 if found.others & actions == 0 && overlaps_identity(pattern, target) {
@@ -308,29 +308,29 @@ fn names_several(pattern: &[u8]) -> bool {
 }
 
 /// Whether `pattern` can match an identity or policy of some account.
-fn overlaps_identity(pattern: &[u8], target: Target) -> bool {
+fn overlaps_identity(pattern: &[u8], target: ActionTarget) -> bool {
     let template: &[u8] = match target {
-        Target::User => b"arn:aws~:iam::############:user/~",
-        Target::Role => b"arn:aws~:iam::############:role/~",
-        Target::Group => b"arn:aws~:iam::############:group/~",
-        Target::ManagedPolicy => b"arn:aws~:iam::############:policy/~",
-        Target::Object | Target::Instance | Target::Any => return false,
+        ActionTarget::User => b"arn:aws~:iam::############:user/~",
+        ActionTarget::Role => b"arn:aws~:iam::############:role/~",
+        ActionTarget::Group => b"arn:aws~:iam::############:group/~",
+        ActionTarget::ManagedPolicy => b"arn:aws~:iam::############:policy/~",
+        ActionTarget::Object | ActionTarget::Instance | ActionTarget::Any => return false,
     };
     overlaps_with_variables(pattern, template)
 }
 
 /// For each target an ARN, without partition, of one that no pattern names, in any account and region.
 #[rustfmt::skip] // One row a target.
-const UNNAMED_TARGETS: [(Target, &[u8]); 6] = [
-    (Target::User, b"iam::############:user/\x01"),
-    (Target::Role, b"iam::############:role/\x01"),
-    (Target::Group, b"iam::############:group/\x01"),
-    (Target::ManagedPolicy, b"iam::############:policy/\x01"),
-    (Target::Object, b"s3:::\x01/\x01"),
-    (Target::Instance, b"ec2:~:############:instance/\x01"),
+const UNNAMED_TARGETS: [(ActionTarget, &[u8]); 6] = [
+    (ActionTarget::User, b"iam::############:user/\x01"),
+    (ActionTarget::Role, b"iam::############:role/\x01"),
+    (ActionTarget::Group, b"iam::############:group/\x01"),
+    (ActionTarget::ManagedPolicy, b"iam::############:policy/\x01"),
+    (ActionTarget::Object, b"s3:::\x01/\x01"),
+    (ActionTarget::Instance, b"ec2:~:############:instance/\x01"),
 ];
 
-const fn on_target(target: Target) -> Actions {
+const fn on_target(target: ActionTarget) -> Actions {
     actions_with(Some(target), None)
 }
 
@@ -339,7 +339,7 @@ const fn with_evidence(evidence: Evidence) -> Actions {
 }
 
 /// The actions of this target or this evidence.
-const fn actions_with(target: Option<Target>, evidence: Option<Evidence>) -> Actions {
+const fn actions_with(target: Option<ActionTarget>, evidence: Option<Evidence>) -> Actions {
     let mut set = 0;
     let mut number = 0;
     while number < ACTIONS.len() {

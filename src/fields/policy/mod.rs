@@ -19,7 +19,7 @@ mod values;
 use super::value::RecordView;
 use arn::AccountId;
 use evaluation::Evaluation;
-use request::Request;
+use request::PolicyRequest;
 use search::Search;
 
 /// The fields that read policies.
@@ -68,7 +68,7 @@ impl PolicyReader {
     /// Reads the policies of `record`.
     pub(crate) fn read(&mut self, record: &mut RecordView<'_>) {
         self.findings.clear();
-        if let Some(request) = Request::of(record, &mut self.scratch) {
+        if let Some(request) = PolicyRequest::of(record, &mut self.scratch) {
             let evaluation = &mut Evaluation {
                 findings: &mut self.findings,
                 scratch: &mut self.scratch,

@@ -13,7 +13,7 @@ use crate::key_table::KnownKey;
 
 /// The parameters of a request that may have policies.
 #[derive(Debug)]
-pub(super) struct Request<'r> {
+pub(super) struct PolicyRequest<'r> {
     pub(super) tape: Tape<'r>,
     pub(super) parameters: Value,
     pub(super) may_have_policy: bool,
@@ -33,10 +33,13 @@ enum Kind {
     Other,
 }
 
-impl<'r> Request<'r> {
+impl<'r> PolicyRequest<'r> {
     /// The request of `record`; `None` if no field has a value.
     #[inline]
-    pub(super) fn of(record: &mut RecordView<'r>, scratch: &mut Vec<u8>) -> Option<Request<'r>> {
+    pub(super) fn of(
+        record: &mut RecordView<'r>,
+        scratch: &mut Vec<u8>,
+    ) -> Option<PolicyRequest<'r>> {
         let tape = record.tape;
         let parameters = record.value(KnownKey::RequestParameters)?;
         let kind = Kind::of(record, scratch);
@@ -48,7 +51,7 @@ impl<'r> Request<'r> {
             return None;
         }
         let own = record.either(KnownKey::RecipientAccountId, KnownKey::AggregatedAccountId);
-        Some(Request {
+        Some(PolicyRequest {
             tape,
             parameters,
             may_have_policy,

@@ -8,7 +8,7 @@ use memchr::{memchr, memchr3_iter};
 
 use super::KEPT_BYTES;
 use super::evaluation::Evaluation;
-use super::strict::Validator;
+use super::strict::JsonValidator;
 use super::values::unescaped;
 use crate::json::{Scan, Scanner, Tape, TapeBuffer, Value, ValueType, text};
 
@@ -27,7 +27,7 @@ pub(super) struct Search {
     /// Texts of the next level.
     next: Texts,
     tapes: TapeBuffer,
-    validator: Validator,
+    validator: JsonValidator,
 }
 
 /// Texts, one after the other.

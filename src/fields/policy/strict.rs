@@ -5,12 +5,12 @@ use super::KEPT_BYTES;
 
 /// Checks texts without recursion.
 #[derive(Debug, Default)]
-pub(super) struct Validator {
+pub(super) struct JsonValidator {
     /// Brackets of the containers that are open.
     open: Vec<u8>,
 }
 
-impl Validator {
+impl JsonValidator {
     /// `text` without white space around it, if it is a JSON object, array or string.
     pub(super) fn json<'t>(&mut self, text: &'t [u8]) -> Option<&'t [u8]> {
         let end = text.iter().rposition(|&byte| !is_space(byte))?;
@@ -29,27 +29,27 @@ impl Validator {
 
     fn is_json(&mut self, text: &[u8]) -> bool {
         self.open.clear();
-        let cursor = &mut Cursor(text);
-        self.value(cursor).is_some_and(|()| cursor.0.is_empty())
+        let unread = &mut Unread(text);
+        self.value(unread).is_some_and(|()| unread.0.is_empty())
     }
 
     /// Passes over one value; `None` if it is malformed.
-    fn value(&mut self, cursor: &mut Cursor<'_>) -> Option<()> {
+    fn value(&mut self, unread: &mut Unread<'_>) -> Option<()> {
         loop {
-            let first = cursor.token()?;
+            let first = unread.token()?;
             let empty = match first {
                 b'{' | b'[' => {
                     // In ASCII a closing bracket is its opening one plus 2.
                     let close = first + 2;
                     self.open.push(close);
-                    let empty = cursor.skip_if(close);
+                    let empty = unread.skip_if(close);
                     if !empty && first == b'{' {
-                        cursor.key()?;
+                        unread.key()?;
                     }
                     empty
                 }
                 _ => {
-                    cursor.scalar(first)?;
+                    unread.scalar(first)?;
                     true
                 }
             };
@@ -64,8 +64,8 @@ impl Validator {
                 let Some(&close) = self.open.last() else {
                     return Some(());
                 };
-                match cursor.token()? {
-                    b',' if close == b'}' => break cursor.key()?,
+                match unread.token()? {
+                    b',' if close == b'}' => break unread.key()?,
                     b',' => break,
                     end if end == close => self.open.pop(),
                     _ => return None,
@@ -76,9 +76,9 @@ impl Validator {
 }
 
 /// The text that is left.
-struct Cursor<'t>(&'t [u8]);
+struct Unread<'t>(&'t [u8]);
 
-impl Cursor<'_> {
+impl Unread<'_> {
     /// The next byte that is not white space.
     fn token(&mut self) -> Option<u8> {
         let at = self.0.iter().position(|&byte| !is_space(byte))?;
@@ -241,7 +241,7 @@ mod tests {
             r#"{"a":{"b":[{"c":[]}]}}"#,
             "[nul",
         ];
-        let mut validator = Validator::default();
+        let mut validator = JsonValidator::default();
         for text in texts {
             let expected = serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
             assert_eq!(

@@ -78,11 +78,11 @@ pub(super) enum Child {
 /// The receiver of the events is gone.
 pub(super) struct Cancelled;
 
-type Listed = std::result::Result<(), Cancelled>;
+type SendResult = std::result::Result<(), Cancelled>;
 
 impl PrefixLister {
     /// Lists `prefix` and sends its events.
-    pub(super) async fn list(&self, prefix: Prefix, events: &Sender<ListEvent>) -> Listed {
+    pub(super) async fn list(&self, prefix: Prefix, events: &Sender<ListEvent>) -> SendResult {
         match &prefix.level {
             Level::AboveLogs => self.find_logs(&prefix, events).await?,
             Level::Accounts { .. } if !self.selection.accounts.is_empty() => {
@@ -112,7 +112,7 @@ impl PrefixLister {
     }
 
     /// Looks for `AWSLogs` and organizations directly below a prefix; without them, lists all of its keys.
-    async fn find_logs(&self, prefix: &Prefix, events: &Sender<ListEvent>) -> Listed {
+    async fn find_logs(&self, prefix: &Prefix, events: &Sender<ListEvent>) -> SendResult {
         let request = PageRequest {
             prefix: &prefix.text,
             delimited: true,
@@ -143,7 +143,7 @@ impl PrefixLister {
         start: &str,
         filter: impl Fn(&Prefix) -> bool,
         events: &Sender<ListEvent>,
-    ) -> Listed {
+    ) -> SendResult {
         let mut request = PageRequest {
             prefix: start,
             delimited: true,
@@ -179,7 +179,7 @@ impl PrefixLister {
         prefix: &str,
         range: &KeyRange,
         events: &Sender<ListEvent>,
-    ) -> Listed {
+    ) -> SendResult {
         let region = range.region.as_deref();
         let first_day = region.and_then(|region| layout::start_after(region, &self.selection));
         let later_days = region.and_then(|region| layout::days_after_end(region, &self.selection));
@@ -357,6 +357,6 @@ fn children(prefixes: Vec<Prefix>) -> ListEvent {
     ListEvent::Children(prefixes.into_iter().map(Child::Prefix).collect())
 }
 
-async fn send(events: &Sender<ListEvent>, event: ListEvent) -> Listed {
+async fn send(events: &Sender<ListEvent>, event: ListEvent) -> SendResult {
     events.send(event).await.map_err(|_| Cancelled)
 }
