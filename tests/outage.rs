@@ -22,6 +22,8 @@ mod give_up;
 mod harness;
 #[path = "outage/listing.rs"]
 mod listing;
+#[path = "outage/mixed.rs"]
+mod mixed;
 #[path = "outage/naming.rs"]
 mod naming;
 #[path = "outage/ordinary.rs"]
@@ -102,6 +104,9 @@ harness::scenarios! {
     records_of_insights_need_the_option: records::of_insights_need_the_option,
     records_wait_for_memory: records::wait_for_memory,
     records_are_delivered_while_s3_is_down: records::are_delivered_while_s3_is_down,
+    mixed_records_and_files_are_delivered_once_with_a_window: mixed::are_delivered_once_with_a_window,
+    mixed_records_and_files_are_delivered_in_every_copy_without_a_window: mixed::are_delivered_in_every_copy_without_a_window,
+    mixed_records_and_files_are_not_lost_when_readers_are_killed: mixed::are_not_lost_when_readers_are_killed,
     buckets_that_are_not_allowed_fail_their_messages: selection::buckets_that_are_not_allowed_fail_their_messages,
     objects_of_other_accounts_are_skipped: selection::objects_of_other_accounts_are_skipped,
     objects_that_are_too_old_are_skipped: selection::objects_that_are_too_old_are_skipped,
