@@ -72,6 +72,8 @@ harness::scenarios! {
     sweep_names_500_denied_objects: naming::sweep_names_500_denied_objects,
     follow_finds_each_object_once_over_restarts: follow::finds_each_object_once_over_restarts,
     follow_finds_late_files_new_regions_and_other_layouts: follow::finds_late_files_new_regions_and_other_layouts,
+    follow_of_servers_without_last_modified: follow::servers_without_last_modified_are_followed,
+    follow_lists_as_often_as_the_line_at_open_says: follow::lists_as_often_as_the_line_at_open_says,
     follow_waits_out_failing_listings: follow::waits_out_failing_listings,
     follow_reports_requests_and_closes_promptly: follow::reports_requests_and_closes_promptly,
     follow_sweep_with_a_state_continues_after_sigkill_and_removes_the_file: follow::sweep_with_a_state_continues_after_sigkill_and_removes_the_file,

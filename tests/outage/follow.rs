@@ -221,6 +221,75 @@ pub fn finds_late_files_new_regions_and_other_layouts() {
     assert_eq!(complaints(&feed), [""; 0]);
 }
 
+/// Objects of other layouts are told from those that were read by their keys, over a restart too.
+pub fn servers_without_last_modified_are_followed() {
+    let scratch = Scratch::new("follow-no-times");
+    let server = bucket(0);
+    server.s3(|store| store.omit_last_modified());
+    let feed = Feed::new(&with_state(
+        settings(&server).with("s3Follow", "1s"),
+        &scratch,
+    ));
+    let source = format!("s3://{NAME}");
+    let mut all: Vec<String> = Vec::new();
+    let mut read = Vec::new();
+    for run in 0..2 {
+        let mut reading = feed.open(&source);
+        for step in 0..3 {
+            let number = run * 3 + step;
+            let keys = [
+                format!("exports/{}.json.gz", (b'm' - number as u8) as char),
+                format!("exports/z/{number}.json.gz"),
+                format!("AWSLogs/{number}.json.gz"),
+                key(ACCOUNTS[0], "CloudTrail", "us-east-1", 60 - number, number),
+            ];
+            put(&server, &keys);
+            all.extend(keys);
+            let unread = all.len() - read.len();
+            assert!(
+                reading.until(RECOVERY, |ids| ids.len() >= unread),
+                "{:?}",
+                reading.ids
+            );
+        }
+        reading.during(Duration::from_secs(3));
+        read.append(&mut reading.ids);
+    }
+    assert_once(&read, &ids(&all));
+    assert_eq!(complaints(&feed), [""; 0]);
+}
+
+/// The line at open states the LIST requests of an hour; they are counted for some intervals.
+pub fn lists_as_often_as_the_line_at_open_says() {
+    const SECONDS: u64 = 10;
+    let server = bucket(0);
+    put(&server, &keys(400));
+    let feed = Feed::new(&settings(&server).with("s3Follow", "1s"));
+    let mut reading = feed.open(&format!("s3://{NAME}/AWSLogs/"));
+    assert!(reading.until(RECOVERY, |ids| ids.len() == 400));
+    let lines = feed.logged(Severity::Info);
+    let line = lines
+        .iter()
+        .find(|line| line.contains("LIST requests an hour"));
+    let line = line.expect("a line that states the requests");
+    let after = |text: &str| {
+        let rest = line.split_once(text).expect("the text").1;
+        let number = rest.split_whitespace().next().expect("a number");
+        number.parse::<usize>().expect("a number")
+    };
+    let prefixes = after(": ");
+    let most = after("at most ") * SECONDS as usize / 3600;
+    assert_eq!(prefixes, 18);
+    let listed = server.count("ListObjectsV2");
+    reading.during(Duration::from_secs(SECONDS));
+    let listed = server.count("ListObjectsV2") - listed;
+    // One interval and one search more or less, and a busy machine lists later.
+    assert!(
+        listed <= most + prefixes + 10 && listed >= most / 2,
+        "{listed} requests in {SECONDS} s, stated are at most {most}"
+    );
+}
+
 pub fn waits_out_failing_listings() {
     let server = bucket(0);
     let keys = keys(60);
