@@ -324,3 +324,26 @@ fn damaged_log_event_costs_only_itself() {
         }
     }
 }
+
+/// A file that is read in windows, with each place of an envelope at the boundary of two.
+#[test]
+fn envelope_at_the_boundary_of_two_windows_is_read() {
+    const WINDOW: usize = 1 << 20;
+    let scratch = Scratch::new("formats-boundary");
+    let records = records(4);
+    let text = envelope(&records).repeat(2);
+    let plugin = support::plugin("");
+    for before in (1..text.len()).step_by(11) {
+        let space = vec![b' '; WINDOW - before];
+        // Several members are read in windows.
+        let content = [gzip(&space), gzip(text.as_bytes())].concat();
+        let path = scratch.write("log.json.gz", &content);
+        let given = support::payloads(&plugin, &path);
+        let expected = records.iter().chain(&records).map(String::as_bytes);
+        assert!(
+            given.iter().eq(expected),
+            "{before} bytes before the boundary"
+        );
+    }
+    assert_undamaged(&plugin);
+}
