@@ -1,8 +1,14 @@
 //! Containers in which records are strings, and texts that hold no record, through the built library.
 #![forbid(unsafe_code)]
 
+mod generator;
 mod oracle;
 mod support;
+
+#[path = "formats/adversarial.rs"]
+mod adversarial;
+#[path = "formats/envelope_file.rs"]
+mod envelope_file;
 
 use cloudtrail::host::Plugin;
 use serde_json::{Value, json};

@@ -22,6 +22,8 @@ mod give_up;
 mod harness;
 #[path = "outage/listing.rs"]
 mod listing;
+#[path = "outage/mixed.rs"]
+mod mixed;
 #[path = "outage/naming.rs"]
 mod naming;
 #[path = "outage/ordinary.rs"]
@@ -70,6 +72,8 @@ harness::scenarios! {
     sweep_names_500_denied_objects: naming::sweep_names_500_denied_objects,
     follow_finds_each_object_once_over_restarts: follow::finds_each_object_once_over_restarts,
     follow_finds_late_files_new_regions_and_other_layouts: follow::finds_late_files_new_regions_and_other_layouts,
+    follow_of_servers_without_last_modified: follow::servers_without_last_modified_are_followed,
+    follow_lists_as_often_as_the_line_at_open_says: follow::lists_as_often_as_the_line_at_open_says,
     follow_waits_out_failing_listings: follow::waits_out_failing_listings,
     follow_reports_requests_and_closes_promptly: follow::reports_requests_and_closes_promptly,
     follow_sweep_with_a_state_continues_after_sigkill_and_removes_the_file: follow::sweep_with_a_state_continues_after_sigkill_and_removes_the_file,
@@ -102,6 +106,9 @@ harness::scenarios! {
     records_of_insights_need_the_option: records::of_insights_need_the_option,
     records_wait_for_memory: records::wait_for_memory,
     records_are_delivered_while_s3_is_down: records::are_delivered_while_s3_is_down,
+    mixed_records_and_files_are_delivered_once_with_a_window: mixed::are_delivered_once_with_a_window,
+    mixed_records_and_files_are_delivered_in_every_copy_without_a_window: mixed::are_delivered_in_every_copy_without_a_window,
+    mixed_records_and_files_are_not_lost_when_readers_are_killed: mixed::are_not_lost_when_readers_are_killed,
     buckets_that_are_not_allowed_fail_their_messages: selection::buckets_that_are_not_allowed_fail_their_messages,
     objects_of_other_accounts_are_skipped: selection::objects_of_other_accounts_are_skipped,
     objects_that_are_too_old_are_skipped: selection::objects_that_are_too_old_are_skipped,

@@ -6,7 +6,9 @@ use cloudtrail::testing::{
     FieldUsage, FingerprintKey, Log, Metrics, Next, Object, Pipeline, RecordHooks, Settings,
     compile_filter,
 };
+use flate2::write::GzEncoder;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -111,6 +113,67 @@ fn decoding_allocates_per_file_and_not_per_event() {
             "allocations for 200 and for 2000 events of one file, packed: {packed}"
         );
         assert!(many < 20, "{many} allocations for one file");
+    }
+}
+
+/// Writes a file of CloudWatch Logs envelopes, of 20 records each, that is packed as often as this.
+fn envelope_file(records: usize, packed: usize) -> PathBuf {
+    let log = corpus::log_file(1, records).text;
+    let log: serde_json::Value = serde_json::from_str(&log).expect("a log");
+    let messages: Vec<String> = log["Records"]
+        .as_array()
+        .expect("records")
+        .iter()
+        .map(|record| {
+            serde_json::json!({"id": "1", "timestamp": 1, "message": record.to_string()})
+                .to_string()
+        })
+        .collect();
+    let envelopes: Vec<String> = messages
+        .chunks(20)
+        .map(|events| {
+            format!(
+                r#"{{"messageType":"DATA_MESSAGE","owner":"1","logGroup":"g","logEvents":[{}]}}"#,
+                events.join(",")
+            )
+        })
+        .collect();
+    let mut content = envelopes.concat().into_bytes();
+    for _ in 0..packed {
+        let mut writer = GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        writer.write_all(&content).expect("memory");
+        content = writer.finish().expect("memory");
+    }
+    let name = format!("allocations-envelopes-{records}-{packed}.json");
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::write(&path, content).expect("room for a file");
+    path
+}
+
+#[test]
+fn decoding_of_cloudwatch_envelopes_allocates_per_file_and_not_per_event() {
+    let _lock = lock_counters();
+    let (metrics, log) = (Metrics::default(), Log::default());
+    for packed in 0..3 {
+        let mut decoder = Decoder::new(LIMITS, &metrics, &log, Batch::default());
+        let mut decode = |records| {
+            let object = object(&envelope_file(records, packed));
+            let mut drain = Drain::default();
+            let allocations = own_allocations(|| {
+                decoder.decode(&object, &mut drain).expect("a sound file");
+                drain.flush(&mut decoder.batch);
+            });
+            assert_eq!(drain.events, records);
+            allocations
+        };
+        // The first run grows the buffers.
+        decode(2000);
+        let (few, many) = (decode(200), decode(2000));
+        assert_eq!(
+            few, many,
+            "allocations for 200 and for 2000 events, packed {packed} times"
+        );
+        assert!(many < 40, "{many} allocations for one file");
     }
 }
 

@@ -98,6 +98,18 @@ fn one_record(filler: &str, times: usize) -> Vec<u8> {
     ])
 }
 
+/// A CloudWatch Logs envelope with `count` messages, which are records of this length.
+fn envelope(count: usize, bytes: usize) -> Vec<u8> {
+    let message = format!(
+        r#""message":"{{\"eventTime\":\"2026-01-14T08:50:00Z\",\"userAgent\":\"{}\"}}""#,
+        r#"\\\"x"#.repeat(bytes / 6)
+    );
+    let start = br#"{"messageType":"DATA_MESSAGE","logEvents":["#.to_vec();
+    let events = (0..count).map(|_| format!("{{{message}}},").into_bytes());
+    let end = format!("{{{message}}}]}}").into_bytes();
+    gzip([start].into_iter().chain(events).chain([end]))
+}
+
 #[test]
 fn three_ordinary_10_mib_files_fit_into_32_mib_at_once() {
     let _lock = lock_counters();
@@ -125,6 +137,11 @@ fn one_object_allocates_its_budget_and_a_fixed_part_at_most() {
             "one streamed record",
             one_record("\"some text\",", 50 * MIB / 12),
         ),
+        ("envelope, 10 MiB", envelope(5 * MIB / 1000, 2000)),
+        ("envelope, 100 MiB", envelope(50 * MIB / 1000, 2000)),
+        ("messages of 500 KiB", envelope(30, MIB / 2)),
+        ("message of 10 MiB", envelope(0, 10 * MIB)),
+        ("two streamed messages", envelope(1, 20 * MIB)),
     ] {
         let memory = decode(stored);
         assert!(memory.events > 0, "{name}");

@@ -1,5 +1,10 @@
 //! Strategies for records as raw text: realistic ones, damaged in every way that keeps braces balanced.
 #![forbid(unsafe_code)]
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "each test binary uses its own part"
+)]
 
 mod container;
 mod text;

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use cloudtrail::host::{Severity, Status};
+use serde_json::Value;
 
 use crate::aws::child::{self, Ctcat};
 use crate::aws::feed::Feed;
@@ -16,6 +17,7 @@ use crate::server::fault::{ServerFault, ServerRule};
 use crate::server::random::Random;
 use crate::setup::{
     NAME, RECOVERY, assert_all, assert_line, assert_once, bucket, complaints, object, settings,
+    wait_for,
 };
 use crate::support::scratch::Scratch;
 
@@ -75,50 +77,83 @@ fn with_state(settings: Settings, scratch: &Scratch) -> Settings {
     settings.with("s3State", path.to_str().expect("UTF-8"))
 }
 
-/// Objects appear while readers are killed and started again. What was delivered some seconds before a kill is saved and
-/// never read again; the rest is read again at most.
+/// The keys that a state file holds as read.
+struct SavedState(Value);
+
+impl SavedState {
+    /// `None` if there is no file yet.
+    fn read(scratch: &Scratch) -> Option<SavedState> {
+        let text = fs::read_to_string(state_path(scratch)).ok()?;
+        let positions = text.lines().nth(1).expect("a header and the positions");
+        Some(SavedState(serde_json::from_str(positions).expect("JSON")))
+    }
+
+    fn has(&self, key: &str) -> bool {
+        let prefixes = self.0["prefixes"].as_array().expect("an array");
+        prefixes.iter().any(|prefix| {
+            let text = prefix["prefix"].as_str().expect("a text");
+            let keys = prefix["keys"].as_array().expect("an array");
+            let is_known = |rest: &str| keys.iter().any(|known| known == rest);
+            let is_passed = prefix["start_after"]
+                .as_str()
+                .is_some_and(|start| key <= start);
+            key.strip_prefix(text)
+                .is_some_and(|rest| is_passed || is_known(rest))
+        })
+    }
+}
+
+/// Objects appear in random order while readers are killed and started again. What a state file holds was delivered, and
+/// is never read again.
 pub fn finds_each_object_once_over_restarts() {
-    const ROUNDS: usize = 4;
+    const OBJECTS: usize = 5000;
     let scratch = Scratch::new("follow-restarts");
     let server = bucket(0);
-    let keys = keys(600);
+    let keys = keys(OBJECTS);
     let settings = with_state(settings(&server).with("s3Follow", "1s"), &scratch);
     let source = format!("s3://{NAME}/AWSLogs/");
     let (mut read, mut saved) = (HashSet::new(), HashSet::new());
-    let mut put_so_far = Vec::new();
     let assert_new = |ids: &[String], saved: &HashSet<String>, run: &str| {
         let unique: HashSet<&String> = ids.iter().collect();
         assert_eq!(unique.len(), ids.len(), "{run}: twice in one run");
         let again: Vec<_> = ids.iter().filter(|id| saved.contains(*id)).collect();
         assert!(again.is_empty(), "{run}: read again: {again:#?}");
     };
-    for (round, part) in keys.chunks(keys.len() / ROUNDS).enumerate() {
+    // The first run is killed while new objects arrive, the others while they are still reading.
+    let rounds = [(1500, usize::MAX), (1800, 700), (1700, 400)];
+    let mut all = keys.iter();
+    for (round, (count, until)) in rounds.into_iter().enumerate() {
+        let part: Vec<String> = all.by_ref().take(count).cloned().collect();
         let mut reader = Ctcat::start(&settings, &source);
-        let (early, late) = part.split_at(part.len() * 2 / 3);
-        for keys in early.chunks(10) {
+        let (early, late) = part.split_at(part.len() * 4 / 5);
+        for keys in early.chunks(120) {
             put(&server, keys);
-            std::thread::sleep(Duration::from_millis(100));
+            std::thread::sleep(Duration::from_millis(50));
         }
-        put_so_far.extend(ids(early));
-        // What an earlier run delivered in its last moments may have been saved.
-        let is_read = |ids: &[String]| {
-            let ids: HashSet<&String> = ids.iter().collect();
-            let mut put = put_so_far.iter();
-            put.all(|id| ids.contains(id) || read.contains(id))
-        };
-        let all_read = reader.until(is_read);
+        let expected = until.min(early.len());
+        let all_read = reader.until(|ids| ids.len() >= expected);
         assert!(all_read, "round {round}: {} events", reader.ids().len());
-        // Acknowledged and saved by then.
-        std::thread::sleep(Duration::from_secs(5));
-        let certain = reader.ids();
-        put(&server, late);
-        put_so_far.extend(ids(late));
-        std::thread::sleep(Duration::from_millis(900));
+        if until > early.len() {
+            let is_saved = || {
+                let state = SavedState::read(&scratch);
+                state.is_some_and(|state| early.iter().all(|key| state.has(key)))
+            };
+            wait_for("a save of all that was read", RECOVERY, is_saved);
+            put(&server, late);
+            std::thread::sleep(Duration::from_millis(1100));
+        } else {
+            put(&server, late);
+        }
         reader.kill();
         let printed = reader.ids();
         assert_new(&printed, &saved, &format!("round {round}"));
-        saved.extend(certain);
         read.extend(printed);
+        if let Some(state) = SavedState::read(&scratch) {
+            let in_file = keys.iter().filter(|key| state.has(key));
+            saved = ids(in_file).into_iter().collect();
+        }
+        let unread: Vec<_> = saved.difference(&read).collect();
+        assert!(unread.is_empty(), "saved and not delivered: {unread:#?}");
     }
     let feed = Feed::new(&settings);
     let mut reading = feed.open(&source);
@@ -131,7 +166,7 @@ pub fn finds_each_object_once_over_restarts() {
         "{} events",
         reading.ids.len()
     );
-    reading.during(Duration::from_secs(3));
+    reading.during(Duration::from_secs(2));
     assert_new(&reading.ids, &saved, "the last run");
     read.extend(reading.ids.iter().cloned());
     let read: Vec<String> = read.into_iter().collect();
@@ -184,6 +219,75 @@ pub fn finds_late_files_new_regions_and_other_layouts() {
     reading.during(Duration::from_secs(3));
     assert_once(&reading.ids, &ids(&all));
     assert_eq!(complaints(&feed), [""; 0]);
+}
+
+/// Objects of other layouts are told from those that were read by their keys, over a restart too.
+pub fn servers_without_last_modified_are_followed() {
+    let scratch = Scratch::new("follow-no-times");
+    let server = bucket(0);
+    server.s3(|store| store.omit_last_modified());
+    let feed = Feed::new(&with_state(
+        settings(&server).with("s3Follow", "1s"),
+        &scratch,
+    ));
+    let source = format!("s3://{NAME}");
+    let mut all: Vec<String> = Vec::new();
+    let mut read = Vec::new();
+    for run in 0..2 {
+        let mut reading = feed.open(&source);
+        for step in 0..3 {
+            let number = run * 3 + step;
+            let keys = [
+                format!("exports/{}.json.gz", (b'm' - number as u8) as char),
+                format!("exports/z/{number}.json.gz"),
+                format!("AWSLogs/{number}.json.gz"),
+                key(ACCOUNTS[0], "CloudTrail", "us-east-1", 60 - number, number),
+            ];
+            put(&server, &keys);
+            all.extend(keys);
+            let unread = all.len() - read.len();
+            assert!(
+                reading.until(RECOVERY, |ids| ids.len() >= unread),
+                "{:?}",
+                reading.ids
+            );
+        }
+        reading.during(Duration::from_secs(3));
+        read.append(&mut reading.ids);
+    }
+    assert_once(&read, &ids(&all));
+    assert_eq!(complaints(&feed), [""; 0]);
+}
+
+/// The line at open states the LIST requests of an hour; they are counted for some intervals.
+pub fn lists_as_often_as_the_line_at_open_says() {
+    const SECONDS: u64 = 10;
+    let server = bucket(0);
+    put(&server, &keys(400));
+    let feed = Feed::new(&settings(&server).with("s3Follow", "1s"));
+    let mut reading = feed.open(&format!("s3://{NAME}/AWSLogs/"));
+    assert!(reading.until(RECOVERY, |ids| ids.len() == 400));
+    let lines = feed.logged(Severity::Info);
+    let line = lines
+        .iter()
+        .find(|line| line.contains("LIST requests an hour"));
+    let line = line.expect("a line that states the requests");
+    let after = |text: &str| {
+        let rest = line.split_once(text).expect("the text").1;
+        let number = rest.split_whitespace().next().expect("a number");
+        number.parse::<usize>().expect("a number")
+    };
+    let prefixes = after(": ");
+    let most = after("at most ") * SECONDS as usize / 3600;
+    assert_eq!(prefixes, 18);
+    let listed = server.count("ListObjectsV2");
+    reading.during(Duration::from_secs(SECONDS));
+    let listed = server.count("ListObjectsV2") - listed;
+    // One interval and one search more or less, and a busy machine lists later.
+    assert!(
+        listed <= most + prefixes + 10 && listed >= most / 2,
+        "{listed} requests in {SECONDS} s, stated are at most {most}"
+    );
 }
 
 pub fn waits_out_failing_listings() {

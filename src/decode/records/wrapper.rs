@@ -203,10 +203,20 @@ pub(super) struct TextPlace {
 }
 
 /// Classifies an object.
+#[inline]
 pub(super) fn classify(tape: Tape<'_>) -> ObjectKind {
+    // The first key of AWS's records is one of theirs.
+    let first = tape.members(Value::ROOT).next();
+    match first.is_some_and(|(key, _)| is_record_key(key)) {
+        true => ObjectKind::Record,
+        false => classify_by_all_keys(tape),
+    }
+}
+
+#[inline(never)]
+fn classify_by_all_keys(tape: Tape<'_>) -> ObjectKind {
     let mut values = [None; WrapperKey::ALL.len()];
     for (key, value) in tape.members(Value::ROOT) {
-        // In CloudTrail's records the first key is one of them, which ends the loop.
         if is_record_key(key) {
             return ObjectKind::Record;
         }

@@ -13,6 +13,9 @@ use super::random::Random;
 /// The region of every bucket.
 pub const REGION: &str = "us-east-1";
 
+/// The time of every object in a listing.
+const LAST_MODIFIED: &str = "<LastModified>2026-01-14T12:00:00.000Z</LastModified>";
+
 /// All buckets.
 #[derive(Debug)]
 pub struct Store {
@@ -21,6 +24,8 @@ pub struct Store {
     tokens: HashMap<String, Token>,
     random: Random,
     page_size: usize,
+    /// Listings have no `LastModified`.
+    omits_last_modified: bool,
     /// Body bytes sent, by `/bucket/key`.
     pub served: HashMap<String, u64>,
 }
@@ -72,6 +77,7 @@ impl Store {
             tokens: HashMap::new(),
             random: Random::seeded(7),
             page_size: 1000,
+            omits_last_modified: false,
             served: HashMap::new(),
         }
     }
@@ -79,6 +85,11 @@ impl Store {
     /// Every page of a listing has at most this many keys and prefixes.
     pub fn set_page_size(&mut self, keys: usize) {
         self.page_size = keys;
+    }
+
+    /// Omits `LastModified` in listings.
+    pub fn omit_last_modified(&mut self) {
+        self.omits_last_modified = true;
     }
 
     pub fn create_bucket(&mut self, bucket: &str) {
@@ -222,6 +233,9 @@ impl Store {
             next.as_deref(),
             fault,
         );
+        if self.omits_last_modified {
+            xml = xml.replace(LAST_MODIFIED, "");
+        }
         if fault == Some(PageFault::Truncated) {
             xml.truncate(xml.len() / 2);
         }
@@ -317,7 +331,7 @@ impl Page {
         xml += &format!("<IsTruncated>{truncated}</IsTruncated>");
         for (key, size, etag) in &self.keys {
             xml += &format!(
-                "<Contents><Key>{}</Key><LastModified>2026-01-14T12:00:00.000Z</LastModified><ETag>{}</ETag><Size>{size}</Size><StorageClass>STANDARD</StorageClass></Contents>",
+                "<Contents><Key>{}</Key>{LAST_MODIFIED}<ETag>{}</ETag><Size>{size}</Size><StorageClass>STANDARD</StorageClass></Contents>",
                 name(key),
                 escaped(etag)
             );

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::KeyState;
 use super::dated::DatedPrefix;
-use super::undated::UndatedKeys;
-use crate::log::{Log, Severity};
+use super::undated::{UndatedKey, UndatedKeys};
+use crate::log::{Escaped, Log, Severity};
 use crate::object::ack::{AckHandle, Failure, Settled, ack_handles};
 use crate::source::s3::layout::{self, Level, Prefix};
 use crate::source::s3::{ListedObject, Selection};
@@ -84,6 +84,8 @@ struct SavedKeys {
     next_since: i64,
     after: Option<String>,
     keys: Vec<(String, i64)>,
+    #[serde(default)]
+    overflowed: bool,
 }
 
 impl Positions {
@@ -157,14 +159,23 @@ impl Positions {
         page: Vec<ListedObject>,
     ) -> Vec<(ListedObject, AckHandle)> {
         let mut claimed = Vec::new();
+        let mut unknown = None;
         let mut state = self.state();
         for object in page {
             let is_new = match class {
                 KeyClass::Dated => state
                     .prefix_of(&object.key)
                     .is_some_and(|prefix| prefix.claim(&object.key)),
-                KeyClass::Undated => state.undated.claim(&object),
-                KeyClass::Stray => state.strays.claim(&object),
+                KeyClass::Undated | KeyClass::Stray => {
+                    let keys = match class {
+                        KeyClass::Stray => &mut state.strays,
+                        _ => &mut state.undated,
+                    };
+                    if keys.cannot_judge(&object) {
+                        unknown.get_or_insert_with(|| object.key.clone());
+                    }
+                    keys.claim(&object)
+                }
             };
             if is_new {
                 state.pending += 1;
@@ -172,6 +183,13 @@ impl Positions {
             }
         }
         drop(state);
+        if let Some(key) = unknown {
+            let key = Escaped(key);
+            let line = format!(
+                "s3Follow: {key}: too many objects without LastModified to tell new ones; such objects are not read any more, use a prefix with fewer objects"
+            );
+            self.log.once("unknown objects", Severity::Error, line);
+        }
         let with_ack = |object: ListedObject| {
             let (positions, key) = (Arc::clone(self), object.key.clone());
             let settle = move |settled| positions.settle(class, &key, &settled);
@@ -335,15 +353,15 @@ impl Default for SavedKeys {
 
 impl From<&UndatedKeys> for SavedKeys {
     fn from(keys: &UndatedKeys) -> SavedKeys {
-        let read = keys.keys.iter();
-        let read = read.filter(|(_, (_, state))| *state == KeyState::Read);
+        let read = keys.keys.iter().filter(|(_, key)| key.is_read());
         SavedKeys {
             since: keys.since,
             next_since: keys.next_since,
             after: keys.after.clone(),
             keys: read
-                .map(|(key, (modified, _))| (key.clone(), *modified))
+                .map(|(name, key)| (name.clone(), key.modified))
                 .collect(),
+            overflowed: keys.overflowed,
         }
     }
 }
@@ -351,13 +369,11 @@ impl From<&UndatedKeys> for SavedKeys {
 impl From<SavedKeys> for UndatedKeys {
     fn from(saved: SavedKeys) -> UndatedKeys {
         let keys = saved.keys.into_iter();
-        UndatedKeys::from_read(
-            saved.since,
-            saved.next_since,
-            saved.after,
-            keys.map(|(key, modified)| (key, (modified, KeyState::Read)))
-                .collect(),
-        )
+        let keys = keys.map(|(name, modified)| (name, UndatedKey::read(modified)));
+        let mut all =
+            UndatedKeys::from_read(saved.since, saved.next_since, saved.after, keys.collect());
+        all.overflowed = saved.overflowed;
+        all
     }
 }
 

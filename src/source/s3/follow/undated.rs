@@ -14,6 +14,9 @@ const MAX_KEYS: usize = 200_000;
 const PRUNE_KEYS: usize = 4096;
 
 /// Keys of one or several prefixes that are listed in rounds, each time in key order.
+///
+/// A server may omit `LastModified`. Then all keys of the last round are remembered, and one that is not among them is
+/// new.
 #[derive(Debug)]
 pub(super) struct UndatedKeys {
     /// An object with an earlier `LastModified` was read, or existed before the last complete round.
@@ -22,24 +25,49 @@ pub(super) struct UndatedKeys {
     pub(super) next_since: i64,
     /// All keys of this round up to this one were read.
     pub(super) after: Option<String>,
-    /// Keys that were claimed, with their `LastModified`, unless that is earlier than `since`.
-    pub(super) keys: HashMap<String, (i64, KeyState)>,
+    /// Keys that were claimed, unless they are older than `since`.
+    pub(super) keys: HashMap<String, UndatedKey>,
+    /// There were too many objects without `LastModified` to remember, so new ones are not known.
+    pub(super) overflowed: bool,
+    /// Keys of this round without `LastModified` were forgotten.
+    overflows: bool,
     /// Claimed keys of this round after `after`, in key order, and whether each one was read.
     claimed: VecDeque<(String, bool)>,
+    /// Number of the listing, and the key after which it began.
+    listing: u32,
+    began_after: Option<String>,
     /// Number of keys at which to prune.
     prune_at: usize,
 }
 
+/// A key that was claimed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct UndatedKey {
+    /// `LastModified` in seconds since the epoch; 0 if the server omits it.
+    pub(super) modified: i64,
+    state: KeyState,
+    /// The listing that found it last.
+    listing: u32,
+}
+
+impl UndatedKey {
+    /// A key that was read before the source was opened.
+    pub(super) fn read(modified: i64) -> UndatedKey {
+        UndatedKey {
+            modified,
+            state: KeyState::Read,
+            listing: 0,
+        }
+    }
+
+    pub(super) fn is_read(&self) -> bool {
+        self.state == KeyState::Read
+    }
+}
+
 impl Default for UndatedKeys {
     fn default() -> UndatedKeys {
-        UndatedKeys {
-            since: i64::MIN,
-            next_since: i64::MIN,
-            after: None,
-            keys: HashMap::new(),
-            claimed: VecDeque::new(),
-            prune_at: PRUNE_KEYS,
-        }
+        UndatedKeys::from_read(i64::MIN, i64::MIN, None, HashMap::new())
     }
 }
 
@@ -49,7 +77,7 @@ impl UndatedKeys {
         since: i64,
         next_since: i64,
         after: Option<String>,
-        keys: HashMap<String, (i64, KeyState)>,
+        keys: HashMap<String, UndatedKey>,
     ) -> UndatedKeys {
         UndatedKeys {
             since,
@@ -57,47 +85,69 @@ impl UndatedKeys {
             after,
             prune_at: (2 * keys.len()).clamp(PRUNE_KEYS, MAX_KEYS + 1),
             keys,
+            overflowed: false,
+            overflows: false,
             claimed: VecDeque::new(),
+            listing: 0,
+            began_after: None,
         }
     }
 
     /// Claims an object for reading; returns `false` if it was claimed or read before. A replaced object is new.
     pub(super) fn claim(&mut self, object: &ListedObject) -> bool {
-        if object.modified < self.since {
+        let modified = time_of(object);
+        if self.cannot_judge(object) || (modified != 0 && modified < self.since) {
             return false;
         }
+        let new = UndatedKey {
+            modified,
+            state: KeyState::Pending,
+            listing: self.listing,
+        };
         match self.keys.get_mut(&object.key) {
-            Some((modified, KeyState::Pending | KeyState::Read))
-                if *modified == object.modified =>
-            {
-                return false;
+            Some(key) => {
+                key.listing = self.listing;
+                let is_new = match key.state {
+                    // One claim for each key at a time: a replacement is claimed in the next round.
+                    KeyState::Pending => false,
+                    KeyState::Read => key.modified != modified,
+                    KeyState::Retry => true,
+                };
+                if !is_new {
+                    return false;
+                }
+                *key = new;
             }
-            // One claim for each key at a time: the replacement is claimed in the next round.
-            Some((_, KeyState::Pending)) => return false,
-            Some(entry) => *entry = (object.modified, KeyState::Pending),
-            None => {
-                let entry = (object.modified, KeyState::Pending);
-                self.keys.insert(object.key.clone(), entry);
-            }
+            None => drop(self.keys.insert(object.key.clone(), new)),
         }
         self.claimed.push_back((object.key.clone(), false));
         true
     }
 
+    /// Whether it is unknown if the object is new: it has no `LastModified`, and there were too many of these.
+    pub(super) fn cannot_judge(&self, object: &ListedObject) -> bool {
+        self.overflowed && time_of(object) == 0
+    }
+
     /// Releases a claim without having read the object.
     pub(super) fn release(&mut self, key: &str) {
-        if let Some((_, state)) = self.keys.get_mut(key) {
-            *state = KeyState::Retry;
+        if let Some(key) = self.keys.get_mut(key) {
+            key.state = KeyState::Retry;
         }
     }
 
     /// Records that the object was read. Returns whether the number of keys forced the look-back to be shortened.
     pub(super) fn read(&mut self, key: &str, now: i64) -> bool {
-        let Some((modified, state)) = self.keys.get_mut(key) else {
+        let Some(UndatedKey {
+            modified, state, ..
+        }) = self.keys.get_mut(key)
+        else {
             return false;
         };
         *state = KeyState::Read;
-        self.next_since = self.next_since.max((*modified).min(now) - LOOK_BACK);
+        if *modified != 0 {
+            self.next_since = self.next_since.max((*modified).min(now) - LOOK_BACK);
+        }
         if let Ok(at) = self
             .claimed
             .binary_search_by(|(other, _)| other.as_str().cmp(key))
@@ -111,10 +161,7 @@ impl UndatedKeys {
             return false;
         }
         self.prune();
-        let shortened = self.keys.len() > MAX_KEYS;
-        if shortened {
-            self.shorten();
-        }
+        let shortened = self.keys.len() > MAX_KEYS && self.shorten();
         self.prune_at = (2 * self.keys.len()).clamp(PRUNE_KEYS, MAX_KEYS + 1);
         shortened
     }
@@ -122,32 +169,35 @@ impl UndatedKeys {
     /// Whether objects are claimed and neither read nor released.
     pub(super) fn is_pending(&self) -> bool {
         // `claimed` ends with the last one, unless some were released.
-        !self.claimed.is_empty()
-            && self
-                .keys
-                .values()
-                .any(|(_, state)| *state == KeyState::Pending)
+        !self.claimed.is_empty() && self.keys.values().any(|key| key.state == KeyState::Pending)
     }
 
     /// Starts to list the rest of a round, or the next one.
     pub(super) fn begin(&mut self) {
         self.claimed.clear();
+        self.listing = self.listing.wrapping_add(1);
+        self.began_after.clone_from(&self.after);
     }
 
     /// Ends a round in which all keys were listed, if all of its objects were read. Returns whether it ended.
     pub(super) fn end(&mut self) -> bool {
-        if self
-            .keys
-            .values()
-            .any(|(_, state)| *state != KeyState::Read)
-        {
+        if !self.keys.values().all(UndatedKey::is_read) {
             return false;
         }
         self.since = self.since.max(self.next_since);
+        self.overflowed |= std::mem::take(&mut self.overflows);
         self.after = None;
         self.claimed.clear();
-        let since = self.since;
-        self.keys.retain(|_, (modified, _)| *modified >= since);
+        let (since, overflowed, listing) = (self.since, self.overflowed, self.listing);
+        let began_after = self.began_after.take();
+        self.keys.retain(|name, key| match key.modified {
+            // The object exists still, as far as this listing shows.
+            0 => {
+                let is_listed = Some(name) > began_after.as_ref();
+                !overflowed && (key.listing == listing || !is_listed)
+            }
+            modified => modified >= since,
+        });
         self.prune_at = (2 * self.keys.len()).clamp(PRUNE_KEYS, MAX_KEYS + 1);
         true
     }
@@ -155,19 +205,38 @@ impl UndatedKeys {
     /// Forgets keys that this round does not list again and the next one regards as old.
     fn prune(&mut self) {
         let (since, after) = (self.next_since, self.after.as_deref());
-        self.keys.retain(|key, (modified, state)| {
-            *modified >= since || *state != KeyState::Read || Some(key.as_str()) > after
+        self.keys.retain(|name, key| {
+            key.modified == 0
+                || key.modified >= since
+                || !key.is_read()
+                || Some(name.as_str()) > after
         });
     }
 
-    /// Raises `next_since` so that half of the keys are forgotten.
-    fn shorten(&mut self) {
-        let mut times: Vec<i64> = self.keys.values().map(|(modified, _)| *modified).collect();
+    /// Forgets keys although the next round does not regard them as old: all without `LastModified` if they are most of
+    /// them, otherwise half of the others. Returns whether that shortened the look-back.
+    fn shorten(&mut self) -> bool {
+        let times = self.keys.values().map(|key| key.modified);
+        let mut times: Vec<i64> = times.filter(|time| *time != 0).collect();
+        if times.len() <= MAX_KEYS / 2 {
+            self.overflows = true;
+            let after = self.after.as_deref();
+            self.keys.retain(|name, key| {
+                key.modified != 0 || !key.is_read() || Some(name.as_str()) > after
+            });
+            return false;
+        }
         let middle = times.len() / 2;
         let (_, median, _) = times.select_nth_unstable(middle);
         self.next_since = self.next_since.max(median.saturating_add(1));
         self.prune();
+        true
     }
+}
+
+/// `LastModified`; 0 if the server omits it or gives the zero of a clock.
+fn time_of(object: &ListedObject) -> i64 {
+    object.modified.max(0)
 }
 
 #[cfg(test)]
@@ -249,5 +318,65 @@ mod tests {
             !keys.claim(&object("0000001", NOW - 7000)),
             "forgotten, and regarded as old"
         );
+    }
+
+    #[test]
+    fn object_without_last_modified_is_read_once_while_it_exists() {
+        let mut keys = UndatedKeys::default();
+        for round in 0..3 {
+            keys.begin();
+            for key in ["a", "b", "c"] {
+                assert_eq!(keys.claim(&object(key, 0)), round == 0, "{key}");
+                keys.read(key, NOW);
+            }
+            // A clock that was never set.
+            assert_eq!(keys.claim(&object("d", -62_135_596_800)), round == 0);
+            keys.read("d", NOW);
+            assert!(keys.end());
+        }
+        assert_eq!(keys.keys.len(), 4);
+        // `LastModified` of others says nothing about these.
+        keys.begin();
+        read(&mut keys, "e", NOW);
+        read(&mut keys, "f", 0);
+        assert!(!keys.claim(&object("b", 0)));
+        assert!(keys.end());
+        assert_eq!(keys.keys.len(), 3, "`a`, `c` and `d` are gone");
+        keys.begin();
+        assert!(keys.claim(&object("a", 0)), "it is there again");
+    }
+
+    #[test]
+    fn object_without_last_modified_stays_known_when_a_listing_is_interrupted() {
+        let mut keys = UndatedKeys::default();
+        keys.begin();
+        read(&mut keys, "a", 0);
+        assert!(keys.claim(&object("b", 0)));
+        keys.release("b");
+        assert!(!keys.end());
+        keys.begin();
+        read(&mut keys, "b", 0);
+        assert!(keys.end());
+        keys.begin();
+        assert!(!keys.claim(&object("a", 0)) && !keys.claim(&object("b", 0)));
+    }
+
+    #[test]
+    fn too_many_objects_without_last_modified_are_read_once_and_then_none() {
+        let mut keys = UndatedKeys::default();
+        keys.begin();
+        for number in 0..MAX_KEYS + 10 {
+            let key = format!("{number:07}");
+            assert!(keys.claim(&object(&key, 0)));
+            assert!(!keys.read(&key, NOW));
+        }
+        assert!(keys.keys.len() <= MAX_KEYS && !keys.cannot_judge(&object("x", 0)));
+        assert!(keys.end());
+        keys.begin();
+        for key in ["0000001", "new"] {
+            assert!(keys.cannot_judge(&object(key, 0)) && !keys.claim(&object(key, 0)));
+        }
+        assert!(keys.claim(&object("new", NOW)));
+        assert_eq!(keys.keys.len(), 1);
     }
 }
