@@ -497,6 +497,39 @@ fn chart_installs_this_versions_artifacts_by_full_reference() {
         );
     }
     assert_eq!(references.len(), 2);
+    let readme = Document::read("README.md");
+    let command = format!("falcoctl artifact install {}\n", references.join(" "));
+    assert!(readme.text.contains(&command), "README.md lacks {command}");
+}
+
+#[test]
+fn package_needs_the_rust_that_its_dependencies_need() {
+    let metadata = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--locked", "--offline"])
+        .current_dir(root())
+        .output()
+        .expect("cargo runs");
+    assert!(metadata.status.success(), "{metadata:?}");
+    let metadata: Value = serde_json::from_slice(&metadata.stdout).expect("JSON");
+    let version = |text: &str| -> Vec<u64> {
+        let parts = text.split('.');
+        parts.map(|part| part.parse().expect("a number")).collect()
+    };
+    let packages = metadata["packages"].as_array().expect("packages");
+    let needed = packages
+        .iter()
+        .filter(|package| package["name"] != "cloudtrail")
+        .filter_map(|package| package["rust_version"].as_str())
+        .max_by_key(|text| version(text))
+        .expect("a package names one");
+    let own = env!("CARGO_PKG_RUST_VERSION");
+    assert_eq!(own, needed, "Cargo.toml: rust-version");
+    let readme = Document::read("README.md");
+    assert!(readme.text.contains(&format!("Rust {own} or newer")));
+    let dockerfile = read("docker/Dockerfile");
+    let (_, built_with) = dockerfile.split_once("RUST_VERSION=").expect("a version");
+    let built_with = built_with.lines().next().expect("a line");
+    assert!(version(built_with) >= version(own), "{built_with}");
 }
 
 /// A file below `deploy/`.
