@@ -66,7 +66,7 @@ def main():
     tags = release_tags(version)
     plugin_layout(dist / "oci" / "plugin", version, tags, libraries)
     rules_layout(dist / "oci" / "rulesfile", version, tags, rules_archive, engine_version(rules.decode()))
-    (dist / "index.yaml").write_text(falcoctl_index(arguments.repository))
+    (dist / "index.yaml").write_text(falcoctl_index(arguments.repository), encoding="utf-8")
 
 
 def dependencies():
@@ -103,7 +103,7 @@ def third_party_notices(packages):
         files = sorted(path for path in directory.iterdir() if re.match(r"(?i)licen[cs]e|copying|notice|unlicense", path.name))
         for path in files:
             if path.is_file():
-                text = path.read_text(errors="replace").replace("\r\n", "\n").strip()
+                text = path.read_text(encoding="utf-8", errors="replace").replace("\r\n", "\n").strip()
                 texts.setdefault(text, []).append(f"{package['name']} {package['version']}")
     lines = ["This software contains the following packages.", ""]
     lines += [f"{package['name']} {package['version']}: {package['license'] or 'see its license file'}" for package in packages]
@@ -116,7 +116,7 @@ def bill_of_materials(version, packages):
     checksums = dict(
         ((name, number), checksum)
         for name, number, checksum in re.findall(
-            r'name = "([^"]+)"\nversion = "([^"]+)"\nsource = "[^"]+"\nchecksum = "([^"]+)"', Path("Cargo.lock").read_text()
+            r'name = "([^"]+)"\nversion = "([^"]+)"\nsource = "[^"]+"\nchecksum = "([^"]+)"', Path("Cargo.lock").read_text(encoding="utf-8")
         )
     )
     components = []

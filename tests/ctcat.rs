@@ -397,3 +397,28 @@ fn examples_in_the_help_are_valid_command_lines() {
         );
     }
 }
+
+#[test]
+fn program_without_a_library_beside_it_looks_where_falco_does() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("ctcat-alone");
+    fs::create_dir_all(&folder).expect("a folder");
+    let program = folder.join("ctcat");
+    let _ = fs::remove_file(&program);
+    fs::hard_link(env!("CARGO_BIN_EXE_ctcat"), &program).expect("the program can be linked");
+    let output = Command::new(&program)
+        .arg("info")
+        .output()
+        .expect("it runs");
+    fs::remove_dir_all(&folder).expect("the folder can be removed");
+    let installed = Path::new("/usr/share/falco/plugins").join("libcloudtrail.so");
+    match installed.exists() {
+        true => assert!(output.status.success(), "{output:?}"),
+        false => {
+            let error = stderr(&output);
+            for place in [folder.to_str(), installed.parent().and_then(Path::to_str)] {
+                assert!(error.contains(place.expect("UTF-8")), "{error}");
+            }
+            assert!(error.contains("--library"), "{error}");
+        }
+    }
+}

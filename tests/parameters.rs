@@ -5,6 +5,7 @@ mod oracle;
 mod support;
 
 use cloudtrail::host::{OwnedValue as Value, Plugin, Severity};
+use serde_json::json;
 use support::scratch::{Scratch, gzip, plain_log};
 
 #[test]
@@ -159,6 +160,40 @@ fn insights_are_delivered_on_request_only() {
     assert_eq!(without.iter().filter(is_insight).count(), 0);
     assert_eq!(with.iter().filter(is_insight).count(), 1);
     assert_eq!(with.len(), without.len() + 1);
+}
+
+/// Stratoshark passes what its dialog shows: zeros and empty texts, where nothing was entered.
+#[test]
+fn zeros_and_empty_texts_of_a_saved_dialog_are_accepted() {
+    let library = support::library();
+    let schema = Plugin::init_schema(&library)
+        .expect("the library loads")
+        .expect("the plugin has a schema");
+    let schema: serde_json::Value = serde_json::from_str(&schema).expect("JSON");
+    let mut config = json!({"aws": {}});
+    let mut count = 0;
+    for place in ["/properties", "/properties/aws/properties"] {
+        let keys = schema.pointer(place).and_then(serde_json::Value::as_object);
+        for (key, schema) in keys.expect("an object's keys") {
+            let value = match schema["type"].as_str() {
+                Some("integer") if schema["minimum"] == 0 => json!(0),
+                Some("string") if schema["enum"].is_null() => json!(""),
+                Some("boolean") => json!(false),
+                _ => continue,
+            };
+            let object = match place.contains("aws") {
+                true => &mut config["aws"],
+                false => &mut config,
+            };
+            object[key] = value;
+            count += 1;
+        }
+    }
+    assert!(count > 25, "{config}");
+    assert_eq!(config["decodeThreads"], 0);
+    assert_eq!(config["sqsVisibilityTimeout"], 0);
+    let plugin = support::plugin(&config.to_string());
+    assert!(!support::payloads(&plugin, &support::testdata("logs")).is_empty());
 }
 
 #[test]

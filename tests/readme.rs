@@ -385,7 +385,15 @@ fn paths_in_documents_exist() {
         let layout = document.blocks("text").concat();
         let layout = layout.lines().flat_map(|line| line.split("  "));
         for path in code_spans(&prose).chain(layout) {
-            let folders = ["src/", "tests/", "testdata/", "benches/", "docs/", "rules/"];
+            let folders = [
+                "src/",
+                "tests/",
+                "testdata/",
+                "benches/",
+                "docs/",
+                "rules/",
+                "deploy/",
+            ];
             if !folders.iter().any(|folder| path.starts_with(folder)) || path.contains(' ') {
                 continue;
             }

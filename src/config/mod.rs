@@ -4,16 +4,16 @@
 mod effect;
 pub mod interval;
 mod json;
+mod schema;
 mod validate;
 
 pub use self::effect::SourceKind;
+pub use self::schema::schema;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use schemars::generate::SchemaSettings;
-use schemars::transform::{Transform, transform_subschemas};
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -31,66 +31,86 @@ const DEFAULT_RETRY_FOR: &str = "30m";
 #[serde(rename_all = "camelCase", default)]
 pub struct Config {
     /// Delete messages from the queue once they are processed. false: messages become visible again and are processed again.
+    #[schemars(title = "Delete messages")]
     pub sqs_delete: bool,
     /// When to delete a message: after Falco received all records of its objects (delivered: at least once), or as soon as it is received (received: at most once).
+    #[schemars(title = "When to delete messages")]
     pub sqs_delete_when: SqsDeleteWhen,
     /// ID of the AWS account that owns the queue. Empty: the account of the credentials.
+    #[schemars(title = "Account of the queue")]
     pub sqs_owner_account: String,
     /// Long-poll time in seconds: how long a receive request waits for messages.
-    #[schemars(range(min = 0, max = 20))]
+    #[schemars(title = "Long-poll time (s)", range(min = 0, max = 20))]
     pub sqs_wait_seconds: u32,
     /// Visibility timeout in seconds: how long a received message is hidden from other consumers. Extended while its objects are being read. 0: the queue's own setting.
-    #[schemars(range(min = 0, max = 43200))]
+    #[schemars(title = "Visibility timeout (s)", range(min = 0, max = 43200))]
     pub sqs_visibility_timeout: u32,
     /// Number of receives after which a message that fails permanently is deleted with an error. Without effect if the queue has a redrive policy.
-    #[schemars(range(min = 1, max = 1_000_000))]
+    #[schemars(title = "Receives before giving up", range(min = 1, max = 1_000_000))]
     pub sqs_max_receives: u32,
     /// Accept CloudTrail records in messages, as EventBridge sends them. false: such a message counts as unknown and fails permanently.
+    #[schemars(title = "Accept records in messages")]
     pub sqs_records: bool,
     /// Buckets that a message may have objects read from: names or globs, in which * stands for any characters and ? for one. An object in another bucket is a permanent failure of its message. Empty: all buckets.
+    #[schemars(title = "Allowed buckets")]
     pub sqs_allowed_buckets: Vec<String>,
     /// Age above which an object that a message names is skipped, by the time in its name: a number and a unit (w, d, h, m or s), such as 12h or 7d; at least 1m. Empty: no limit.
+    #[schemars(title = "Maximum age of objects")]
     pub sqs_max_age: String,
     /// Accepted for compatibility, without effect: the format of a notification is recognized from the message.
     #[serde(rename = "useS3SNS")]
+    #[schemars(title = "S3 notifications (no effect)")]
     pub use_s3_sns: bool,
     /// Maximum number of concurrent downloads, and of concurrent listings.
-    #[schemars(range(min = 1, max = 1024))]
+    #[schemars(title = "Concurrent downloads", range(min = 1, max = 1024))]
     pub s3_download_concurrency: u32,
     /// Interval of log files to read, by the time in their names: 5d (the last five days), 5d-2d, 2023-04-05T06:00:00Z, or a start and an end of either kind joined by a dash. Units are w, d, h, m and s. Empty: all files.
+    #[schemars(title = "Interval of log files")]
     pub s3_interval: String,
     /// Account IDs to read from the bucket of an organization trail, separated by commas; for sqs:// by the account in the object's key. Empty: all accounts.
+    #[schemars(title = "Accounts")]
     pub s3_account_list: String,
     /// What to do with an object that cannot be read after all retries: log and count it and read on (skip), or end the source with an error (fail).
+    #[schemars(title = "After a lost object")]
     pub s3_on_error: OnError,
-    /// How long to retry an object or a listing of an s3:// source after transient failures, before s3OnError applies: a number and a unit (w, d, h, m or s), such as 90s, 30m or 2h; from 1s to 7d.
+    /// How long to retry an object or a listing of an s3:// source after transient failures, before s3OnError applies: a number and a unit (w, d, h, m or s), such as 90s, 30m or 2h; from 1s to 7d. Empty: 30m.
+    #[schemars(title = "Time limit for retries")]
     pub s3_retry_for: String,
     /// Follow an s3:// source or a local folder: it never ends and is listed again at this interval, a number and a unit (w, d, h, m or s), such as 60s; from 1s to 1d. Empty: read once.
+    #[schemars(title = "Follow interval")]
     pub s3_follow: String,
     /// Path of a file that keeps the position of an s3:// source over restarts. Empty: no file.
+    #[schemars(title = "State file")]
     pub s3_state: String,
     /// Accepted for compatibility, without effect: fields are extracted on demand.
+    #[schemars(title = "Asynchronous extraction (no effect)")]
     pub use_async: bool,
     /// Deliver CloudTrail Insights records too.
+    #[schemars(title = "Include Insights records")]
     pub include_insights: bool,
     /// Number of threads that decompress and parse. 0: one less than the number of processor cores, at least one.
-    #[schemars(range(min = 0, max = 64))]
+    #[schemars(title = "Decode threads", range(min = 0, max = 64))]
     pub decode_threads: u32,
     /// Memory budget in bytes for compressed and decompressed data that waits for Falco. Reading pauses when it is used up; a single larger object is still read.
-    #[schemars(range(min = 1))]
+    #[schemars(title = "Memory budget (bytes)", range(min = 1))]
     pub max_buffered_bytes: u64,
     /// Maximum size of an object in bytes after decompression. A larger object is rejected, logged and counted.
-    #[schemars(range(min = 1))]
+    #[schemars(title = "Maximum object size (bytes)", range(min = 1))]
     pub max_object_bytes: u64,
     /// Path of a file that records every lost object and its cause, one JSON line each; log lines about lost objects are then rate-limited. Empty: no file, and every lost object is logged.
+    #[schemars(title = "File of lost objects")]
     pub lost_log: String,
     /// Events that Falco never sees, to save its time: objects of field names and values. An event is dropped if all keys of an object match. A value is a text in which * stands for any text, a list of texts, or null for no value. Each object needs ct.src or ct.shortsrc, and one of ct.name, ct.readonly, ct.eventcategory and ct.managementevent; it drops failed requests only if it has ct.error.
-    #[schemars(schema_with = "drop_events_schema")]
+    #[schemars(title = "Events to drop", schema_with = "schema::drop_events")]
     pub drop_events: Vec<BTreeMap<String, Value>>,
     /// Number of events that are remembered, so that Falco gets each once: an event with the eventID and eventTime of one of them is skipped. Takes up to 32 bytes of memory for each. 0: duplicates are delivered.
-    #[schemars(range(min = 0, max = 100_000_000))]
+    #[schemars(
+        title = "Deduplication window (events)",
+        range(min = 0, max = 100_000_000)
+    )]
     pub dedup_window: u32,
     /// How to connect to AWS. Settings that are not set here come from the AWS SDK's default chain: environment, shared files, container and instance roles.
+    #[schemars(title = "AWS")]
     pub aws: Aws,
     /// Keys that the init configuration sets; those of inner objects as `outer.inner`.
     #[serde(skip)]
@@ -102,24 +122,34 @@ pub struct Config {
 #[serde(rename_all = "camelCase", default)]
 pub struct Aws {
     /// Profile in the shared files.
+    #[schemars(title = "Profile")]
     pub profile: String,
     /// Region of the queue, and of buckets whose region cannot be detected.
+    #[schemars(title = "Region")]
     pub region: String,
     /// Path of the shared config file, instead of ~/.aws/config.
+    #[schemars(title = "Shared config file")]
     pub config: String,
     /// Path of the shared credentials file, instead of ~/.aws/credentials.
+    #[schemars(title = "Shared credentials file")]
     pub credentials: String,
     /// Endpoint URL for S3 and SQS, such as http://localhost:4566, with path-style addressing of buckets.
+    #[schemars(title = "Endpoint URL")]
     pub endpoint: String,
     /// ARN of a role to assume.
+    #[schemars(title = "Role to assume")]
     pub role_arn: String,
     /// External ID that the role's trust policy requires.
+    #[schemars(title = "External ID")]
     pub external_id: String,
     /// Name of the role session, as CloudTrail records it.
+    #[schemars(title = "Role session name")]
     pub role_session_name: String,
     /// Use AWS's FIPS endpoints.
+    #[schemars(title = "FIPS endpoints")]
     pub use_fips: bool,
     /// Use AWS's dual-stack endpoints (IPv4 and IPv6).
+    #[schemars(title = "Dual-stack endpoints")]
     pub use_dualstack: bool,
 }
 
@@ -233,7 +263,7 @@ impl Config {
 pub fn parse(text: &str) -> Result<(Config, Vec<String>)> {
     let mut warnings = Vec::new();
     let members = json::parse_object(text)?;
-    let config = validate::config(members, &schema_value(), &mut warnings)?;
+    let config = validate::config(members, &schema::value(), &mut warnings)?;
     let interval = Interval::parse(&config.s3_interval, timestamp::now())?;
     check_follow(&config, interval)?;
     check_accounts(&config.s3_account_list)?;
@@ -244,62 +274,14 @@ pub fn parse(text: &str) -> Result<(Config, Vec<String>)> {
     Ok((config, warnings))
 }
 
-/// The JSON schema (draft 7) of the init configuration, generated from [`Config`].
-pub fn schema() -> String {
-    let mut schema = schema_value();
-    accept_null(&mut schema);
-    format!("{schema:#}")
-}
-
-fn schema_value() -> Value {
-    SchemaSettings::draft07()
-        .with(|settings| settings.inline_subschemas = true)
-        .with_transform(PlainKeywords)
-        .into_generator()
-        .into_root_schema_for::<Config>()
-        .to_value()
-}
-
-/// Schema of `dropEvents`, whose keys are the names of fields: the extraction side knows them, this module does not.
-fn drop_events_schema(_: &mut SchemaGenerator) -> Schema {
-    let texts = ["string", "boolean", "integer"];
-    json_schema!({
-        "type": "array",
-        "items": {
-            "type": "object",
-            "additionalProperties": {
-                "type": ["string", "boolean", "integer", "null", "array"],
-                "items": { "type": texts },
-            },
-        },
-    })
-}
-
-/// Accepts `null`: Falco passes it for an empty YAML mapping, after validating it against the schema.
-fn accept_null(schema: &mut Value) {
-    schema["type"] = serde_json::json!(["object", "null"]);
-}
-
-/// Rewrites keywords that Falco's validator may not support: choices become an `enum`, and formats such as `uint32` are
-/// removed.
-#[derive(Clone)]
-struct PlainKeywords;
-
-impl Transform for PlainKeywords {
-    fn transform(&mut self, schema: &mut schemars::Schema) {
-        schema.remove("format");
-        if let Some(Value::Array(choices)) = schema.remove("oneOf") {
-            let names = choices.iter().filter_map(|choice| choice.get("const"));
-            schema.insert("enum".into(), names.cloned().collect());
-            schema.insert("type".into(), "string".into());
-        }
-        transform_subschemas(self, schema);
-    }
-}
-
-/// The duration of `s3RetryFor`; `None` if it is malformed or out of range.
+/// The duration of `s3RetryFor`, of its default if it is empty; `None` if it is malformed or out of range.
 fn retry_for(text: &str) -> Option<Duration> {
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    let text = if text.is_empty() {
+        DEFAULT_RETRY_FOR
+    } else {
+        text
+    };
     let range = Duration::from_secs(1)..=7 * DAY;
     interval::duration(text).filter(|duration| range.contains(duration))
 }

@@ -19,7 +19,7 @@ fn rejection(text: &str) -> String {
 }
 
 fn property(path: &str) -> Value {
-    let schema = schema_value();
+    let schema = schema::value();
     let found = schema.pointer(&format!(
         "/properties/{}",
         path.replace('.', "/properties/")
@@ -377,7 +377,7 @@ fn invalid_value_is_an_error_with_key_value_and_allowed_values() {
             r#"{"s3RetryFor": "half an hour"}"#,
             ["s3RetryFor: \"half an hour\" ", "\"30m\""],
         ),
-        (r#"{"s3RetryFor": ""}"#, ["s3RetryFor: \"\" ", "\"30m\""]),
+        (r#"{"s3RetryFor": " "}"#, ["s3RetryFor: \" \" ", "\"30m\""]),
         (
             r#"{"s3RetryFor": 90}"#,
             ["s3RetryFor: 90 ", "a string, in quotes"],
@@ -532,7 +532,7 @@ fn the_schema_uses_plain_keywords_only() {
 
 #[test]
 fn schema_has_types_ranges_and_defaults() {
-    let schema = schema_value();
+    let schema = schema::value();
     let keys: Vec<&String> = schema["properties"]
         .as_object()
         .expect("keys")
@@ -596,7 +596,7 @@ fn schema_has_types_ranges_and_defaults() {
 
 #[test]
 fn the_defaults_in_the_schema_are_accepted() {
-    let schema = schema_value();
+    let schema = schema::value();
     let defaults = schema["properties"].as_object().expect("keys").iter();
     let defaults: serde_json::Map<String, Value> = defaults
         .filter_map(|(key, property)| Some((key.clone(), property.get("default")?.clone())))
@@ -611,6 +611,79 @@ fn the_defaults_in_the_schema_are_accepted() {
             ..Config::default()
         }
     );
+}
+
+/// Keys of the exported schema, those of inner objects as `outer.inner`.
+fn exported_keys() -> Vec<(String, Value)> {
+    fn collect(prefix: &str, schema: &Value, keys: &mut Vec<(String, Value)>) {
+        for (name, key) in schema["properties"].as_object().expect("keys") {
+            let path = format!("{prefix}{name}");
+            match key["properties"].is_object() {
+                true => collect(&format!("{path}."), key, keys),
+                false => keys.push((path, key.clone())),
+            }
+        }
+    }
+    let exported: Value = serde_json::from_str(&schema()).expect("JSON");
+    let mut keys = Vec::new();
+    collect("", &exported, &mut keys);
+    keys
+}
+
+#[test]
+fn schema_has_titles_and_texts_that_a_dialog_can_show() {
+    let mut titles = std::collections::BTreeSet::new();
+    let keys = exported_keys();
+    assert_eq!(keys.len(), 35);
+    for (path, key) in keys {
+        let title = key["title"].as_str().expect(&path);
+        assert!((2..40).contains(&title.len()), "{path}: {title}");
+        assert!(titles.insert(title.to_owned()), "{path}: {title} again");
+        for text in [title, key["description"].as_str().expect(&path)] {
+            // falcodump prints them as `{tooltip=…}`, and does not undo JSON's escapes.
+            assert!(
+                !text.contains(['{', '}', '"', '\\', '\n']),
+                "{path}: {text}"
+            );
+        }
+    }
+}
+
+#[test]
+fn falcodump_reads_the_real_default_of_every_key_that_its_dialog_shows() {
+    let real = serde_json::to_value(Config::default()).expect("JSON");
+    let mut shown = 0;
+    for (path, key) in exported_keys() {
+        // falcodump's type of a key is the first text that is called so.
+        let json = key.to_string();
+        let kind = json.split("\"type\":\"").nth(1).expect(&path);
+        let kind = kind.split('"').next().expect("a first part");
+        if !["boolean", "integer", "string"].contains(&kind) {
+            assert_eq!(key["type"], "array", "{path}: {kind}");
+            continue;
+        }
+        let default = match key["default"].as_str() {
+            Some(default) => default,
+            None => {
+                let description = key["description"].as_str().expect(&path);
+                let (_, default) = description.rsplit_once(" (Default: ").expect(&path);
+                default.strip_suffix(')').expect(&path)
+            }
+        };
+        let real = &real[path.split('.').next().expect("a first part")];
+        let real = match path.split_once('.') {
+            Some((_, inner)) => &real[inner],
+            None => real,
+        };
+        let real = real.as_str().map_or(real.to_string(), str::to_owned);
+        assert_eq!(default, real, "{path}");
+        // Of a choice, the dialog shows the first.
+        if let Some(choices) = key["enum"].as_array() {
+            assert_eq!(choices[0], real.as_str(), "{path}");
+        }
+        shown += 1;
+    }
+    assert_eq!(shown, 33);
 }
 
 proptest! {

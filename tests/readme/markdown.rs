@@ -1,5 +1,6 @@
 //! The project's Markdown documents, read as far as the tests need it.
 #![forbid(unsafe_code)]
+#![allow(dead_code, reason = "each test binary uses its own part")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,7 +20,7 @@ pub fn root() -> &'static Path {
 pub fn documents() -> Vec<Document> {
     let mut paths: Vec<PathBuf> = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "PERF.md"]
         .into_iter()
-        .chain(["SECURITY.md", "fuzz/README.md"])
+        .chain(["SECURITY.md", "deploy/README.md", "fuzz/README.md"])
         .map(PathBuf::from)
         .collect();
     let folder = fs::read_dir(root().join("docs")).expect("docs is a folder");

@@ -110,7 +110,7 @@ fn key_of(line: &str) -> Option<(&str, &str)> {
         .or_else(|| Some((line.strip_suffix(':')?, "")))?;
     let is_key = key
         .chars()
-        .all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c));
+        .all(|c| c.is_ascii_alphanumeric() || "_.-/".contains(c));
     (is_key && !key.is_empty()).then_some((key, rest.trim()))
 }
 

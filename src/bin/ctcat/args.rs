@@ -288,7 +288,7 @@ pub struct ConfigArgs {
 
 #[derive(Args)]
 pub struct LibraryArgs {
-    /// Plugin library [default: the one built or installed with this program]
+    /// Plugin library [default: the one built or installed with this program, else that of Falco]
     ///
     /// Loading a library runs its code: name only libraries that you trust.
     #[arg(short, long, value_name = "PATH")]

@@ -94,21 +94,30 @@ fn fail(message: &str, code: u8) -> ExitCode {
     ExitCode::from(code)
 }
 
-/// Path of the plugin library: `--library`, or the one that was built or installed with this program.
+/// Folder from which Falco loads plugins.
+const FALCO_PLUGINS: &str = "/usr/share/falco/plugins";
+
+/// Path of the plugin library: `--library`, or the one that was built or installed with this program, or the one that Falco
+/// loads.
 fn library(args: &LibraryArgs) -> Result<PathBuf, Stop> {
     if let Some(path) = &args.library {
         return Ok(path.clone());
     }
     let exe = env::current_exe().unwrap_or_default();
     let path = host::library_beside(&exe, PLUGIN);
-    if !path.exists() {
-        let file = path.file_name().map(Path::new).unwrap_or(&path).display();
-        return Err(Stop::Error(format!(
-            "no {file} next to {}: build it with `cargo build --release` or name one with --library",
-            exe.display()
-        )));
+    if path.exists() {
+        return Ok(path);
     }
-    Ok(path)
+    let file = path.file_name().map(Path::new).unwrap_or(&path);
+    let installed = Path::new(FALCO_PLUGINS).join(file);
+    if installed.exists() {
+        return Ok(installed);
+    }
+    Err(Stop::Error(format!(
+        "no {} next to {} or in {FALCO_PLUGINS}: build it with `cargo build --release` or name one with --library",
+        file.display(),
+        exe.display()
+    )))
 }
 
 /// Loads and initializes the plugin. Its log goes to stderr, above the progress.
