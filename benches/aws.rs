@@ -4,6 +4,7 @@
 //! ```sh
 //! cargo bench --bench aws                  # throughput with 1 and 32 concurrent downloads
 //! cargo bench --bench aws -- cost [ROUNDS] # CPU and context switches of an object, beside bare clients
+//! cargo bench --bench aws -- records       # records in messages: time to the event, CPU of 10,000 a minute
 //! cargo bench --bench aws -- soak          # idle queue, time to close, memory; takes two minutes
 //! ```
 //! The server shares the CPUs with the plugin; its CPU time is measured separately and subtracted. `cost` runs what it
@@ -17,6 +18,8 @@ mod client;
 mod cost;
 #[path = "aws/queue.rs"]
 mod queue;
+#[path = "aws/records.rs"]
+mod records;
 #[path = "aws/run.rs"]
 mod run;
 #[path = "aws/server.rs"]
@@ -77,6 +80,10 @@ fn main() {
     ];
     let buckets = buckets.map(|(name, bucket)| (name, Arc::new(bucket)));
     let server = Server::start(buckets, None).expect("a port of 127.0.0.1");
+    if arguments.contains(&"records") {
+        records::run(&server);
+        return;
+    }
     if arguments.contains(&"soak") {
         soak::run(&server);
         return;

@@ -24,6 +24,8 @@ struct State {
     /// Number of the next message.
     next: usize,
     messages: usize,
+    /// The messages are EventBridge records.
+    records: bool,
     /// Numbers of the messages that were received and not deleted.
     in_flight: HashSet<usize>,
     seen: Seen,
@@ -54,6 +56,23 @@ impl Queue {
             messages,
             ..State::default()
         };
+        self.changed.notify_all();
+    }
+
+    /// Empties the queue, for [`Queue::push_record`].
+    pub fn empty(&self) {
+        let mut state = self.state();
+        *state = State {
+            generation: state.generation + 1,
+            records: true,
+            ..State::default()
+        };
+        self.changed.notify_all();
+    }
+
+    /// Adds a message with an EventBridge record.
+    pub fn push_record(&self) {
+        self.state().messages += 1;
         self.changed.notify_all();
     }
 
@@ -96,11 +115,15 @@ impl Queue {
             true => state.messages.min(first + max),
             false => first,
         };
-        let Some((name, bucket)) = &state.bucket else {
-            return json!({});
+        let body = |number| match &state.bucket {
+            Some((name, bucket)) => notification(number, name, bucket),
+            None => record(number),
         };
+        if state.bucket.is_none() && !state.records {
+            return json!({});
+        }
         let messages: Vec<Value> = (first..end)
-            .map(|number| message(number, name, bucket))
+            .map(|number| message(number, &body(number)))
             .collect();
         state.in_flight.extend(first..end);
         state.next = end;
@@ -127,21 +150,46 @@ impl Queue {
     }
 }
 
-/// A message with CloudTrail's notification, delivered by SNS.
-fn message(number: usize, bucket_name: &str, bucket: &Bucket) -> Value {
+/// CloudTrail's notification, delivered by SNS.
+fn notification(number: usize, bucket_name: &str, bucket: &Bucket) -> String {
     let inner = json!({"s3Bucket": bucket_name, "s3ObjectKey": [bucket.key(number)]});
-    let body = json!({
+    json!({
         "Type": "Notification",
         "MessageId": format!("00000000-0000-4000-8000-{number:012x}"),
         "TopicArn": "arn:aws:sns:us-east-1:111122223333:trail",
         "Message": inner.to_string(),
         "Timestamp": "2026-01-14T12:00:00.000Z",
         "SignatureVersion": "1",
-    });
+    })
+    .to_string()
+}
+
+/// An event of EventBridge with a record.
+fn record(number: usize) -> String {
+    let time = "2026-01-14T12:00:00Z";
+    json!({
+        "version": "0", "id": number.to_string(), "detail-type": "AWS API Call via CloudTrail", "source": "aws.s3",
+        "account": "111122223333", "time": time, "region": "us-east-1", "resources": [],
+        "detail": {
+            "eventVersion": "1.11", "eventTime": time, "eventID": number.to_string(), "eventType": "AwsApiCall",
+            "eventSource": "s3.amazonaws.com", "eventName": "PutBucketPolicy", "awsRegion": "us-east-1",
+            "sourceIPAddress": "192.0.2.1", "userAgent": "aws-cli/2.31 md/Botocore#1.40 ua/2.1 os/linux",
+            "userIdentity": {
+                "type": "AssumedRole", "arn": "arn:aws:sts::111122223333:assumed-role/admin/alice",
+                "accountId": "111122223333",
+                "sessionContext": {"attributes": {"mfaAuthenticated": "true", "creationDate": time}},
+            },
+            "requestParameters": {"bucketName": "example", "bucketPolicy": {"Statement": ["x".repeat(500)]}},
+        },
+    })
+    .to_string()
+}
+
+fn message(number: usize, body: &str) -> Value {
     json!({
         "MessageId": format!("10000000-0000-4000-8000-{number:012x}"),
         "ReceiptHandle": number.to_string(),
-        "Body": body.to_string(),
+        "Body": body,
         "Attributes": {"ApproximateReceiveCount": "1"},
     })
 }

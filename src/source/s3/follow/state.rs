@@ -60,7 +60,7 @@ struct Header {
     /// Start and end of the interval when the file was created, in seconds since the epoch.
     start: Option<i64>,
     end: Option<i64>,
-    /// CRC-32 of the second line.
+    /// CRC-32 of both lines, with 0 in this place.
     crc32: u32,
 }
 
@@ -141,18 +141,14 @@ impl StateFile {
 
     /// Replaces the content of the file.
     fn write(&self, saved: &SavedPositions) -> io::Result<()> {
-        let body = serde_json::to_vec(saved)?;
         let header = Header {
             s3_state: VERSION,
             binding: self.binding.clone(),
             start: self.interval.0,
             end: self.interval.1,
-            crc32: crc32fast::hash(&body),
+            crc32: 0,
         };
-        let mut text = serde_json::to_vec(&header)?;
-        text.push(b'\n');
-        text.extend(body);
-        text.push(b'\n');
+        let text = encode(header, saved)?;
         let draft = beside(&self.path, ".tmp");
         let mut file =
             private(OpenOptions::new().write(true).create(true).truncate(true)).open(&draft)?;
@@ -307,13 +303,33 @@ fn save_until(
     }
 }
 
+/// The content of a file.
+fn encode(mut header: Header, saved: &SavedPositions) -> io::Result<Vec<u8>> {
+    let body = serde_json::to_vec(saved)?;
+    header.crc32 = checksum(&mut header, &body)?;
+    let mut text = serde_json::to_vec(&header)?;
+    text.push(b'\n');
+    text.extend(body);
+    text.push(b'\n');
+    Ok(text)
+}
+
+/// The checksum of a file. A damaged key of the header would otherwise be a missing one.
+fn checksum(header: &mut Header, body: &[u8]) -> io::Result<u32> {
+    header.crc32 = 0;
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&serde_json::to_vec(header)?);
+    hasher.update(body);
+    Ok(hasher.finalize())
+}
+
 fn parse(bytes: &[u8]) -> std::result::Result<(Header, SavedPositions), String> {
     let mut lines = bytes.splitn(2, |byte| *byte == b'\n');
     let (head, body) = (
         lines.next().unwrap_or_default(),
         lines.next().unwrap_or_default(),
     );
-    let header: Header = serde_json::from_slice(head)
+    let mut header: Header = serde_json::from_slice(head)
         .map_err(|error| format!("its first line is no header ({error})"))?;
     if header.s3_state != VERSION {
         let version = header.s3_state;
@@ -322,7 +338,8 @@ fn parse(bytes: &[u8]) -> std::result::Result<(Header, SavedPositions), String> 
         ));
     }
     let body = body.strip_suffix(b"\n").unwrap_or(body);
-    if crc32fast::hash(body) != header.crc32 {
+    let stated = header.crc32;
+    if checksum(&mut header, body).ok() != Some(stated) {
         return Err("its checksum does not match".to_owned());
     }
     let saved = serde_json::from_slice(body).map_err(|error| error.to_string())?;
@@ -398,4 +415,46 @@ fn sync_folder(path: &Path) -> io::Result<()> {
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());
     File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn content() -> Vec<u8> {
+        let header = Header {
+            s3_state: VERSION,
+            binding: StateBinding {
+                bucket: "trail".to_owned(),
+                prefix: "AWSLogs/".to_owned(),
+                accounts: vec!["111122223333".to_owned()],
+                interval: "1d".to_owned(),
+            },
+            start: Some(1_768_381_200),
+            end: None,
+            crc32: 0,
+        };
+        encode(header, &SavedPositions::default()).expect("memory")
+    }
+
+    #[test]
+    fn damaged_byte_is_noticed_or_changes_nothing() {
+        let content = content();
+        let (_, saved) = parse(&content).expect("a sound file");
+        assert_eq!(saved, SavedPositions::default());
+        // The last byte is the end of the last line, which may be missing.
+        for at in 0..content.len() - 1 {
+            for bit in 0..8 {
+                let mut damaged = content.clone();
+                damaged[at] ^= 1 << bit;
+                let shown = String::from_utf8_lossy(&damaged);
+                if let Ok((header, saved)) = parse(&damaged) {
+                    // The key of a member that is null anyway.
+                    let same = encode(header, &saved).expect("memory");
+                    assert!(same == content, "byte {at}: {shown}");
+                }
+            }
+            assert!(parse(&content[..at]).is_err(), "cut at {at}");
+        }
+    }
 }
