@@ -7,6 +7,7 @@ mod oracle;
 mod support;
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -282,6 +283,53 @@ fn metrics_are_served_for_prometheus() {
             "{name} is not in:\n{page}"
         );
     }
+}
+
+#[test]
+fn drop_in_of_the_deployment_examples_wins_over_the_packages_engine() {
+    let service = Service::at(ministack().address);
+    service.create_queue("falco-drop-in", json!({}));
+    let scratch = Scratch::new("falco-drop-in");
+    let web = closed_address();
+    let settings: Value =
+        serde_json::from_str(&Settings::at(ministack().address).json()).expect("JSON");
+    let drop_in = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/systemd/zz-cloudtrail.yaml");
+    let mut drop_in = fs::read_to_string(drop_in).expect("the example is there");
+    // What is another on this machine. JSON is YAML.
+    let window = "dedupWindow: 1000000";
+    for (example, here) in [
+        (
+            window,
+            &*format!("{window}\n      aws: {}", settings["aws"]),
+        ),
+        ("libcloudtrail.so", text(&support::library())),
+        (
+            "/var/lib/falco-cloudtrail/lost.jsonl",
+            text(&scratch.path().join("lost")),
+        ),
+        ("sqs://cloudtrail", "sqs://falco-drop-in"),
+        ("/etc/falco/cloudtrail_rules.yaml", text(&rules::file())),
+        ("8765", &web.port().to_string()),
+    ] {
+        assert!(drop_in.contains(example), "{example}");
+        drop_in = drop_in.replace(example, here);
+    }
+    // As falcoctl names it. Without a driver, Falco fails with this engine.
+    scratch.write(
+        "config.d/engine-kind-falcoctl.yaml",
+        b"engine:\n  kind: kmod\n",
+    );
+    scratch.write("config.d/zz-cloudtrail.yaml", drop_in.as_bytes());
+    let mut config = falco::config("");
+    for key in ["plugins", "load_plugins", "rules_files"] {
+        config[key] = json!([]);
+    }
+    config["config_files"] = json!([scratch.path().join("config.d")]);
+    let mut falco = Falco::start_with(&scratch, &config, &[]);
+    falco.until("the metrics", |_| {
+        page(web, "/metrics")
+            .is_some_and(|page| page.contains("falcosecurity_plugins_cloudtrail_events_total"))
+    });
 }
 
 /// A configuration that follows a queue of the server at `address`.
