@@ -20,6 +20,9 @@ use super::usage::Resources;
 /// Name, objects, and records of an object. The number of records stands in the name, where clients read it.
 const BUCKETS: [(&str, usize, usize); 2] = [("small-5", 4_000, 5), ("large-1000", 50, 1_000)];
 
+/// Environment variable with a command under which clients run, such as `perf record -o /tmp/perf.data`.
+const PROFILER: &str = "CLOUDTRAIL_PROFILER";
+
 /// What is measured at a server.
 const CLIENTS: [&str; 4] = ["hyper + aws-sigv4", "aws-sdk-s3", "s3://", "sqs://"];
 
@@ -146,7 +149,7 @@ impl<'a> Case<'a> {
                 let child = command.spawn().expect("gzip");
                 return Cost::each(Resources::of_child(child), objects);
             }
-            _ => Command::new(std::env::current_exe().expect("the path of this bench")),
+            _ => self.command(),
         };
         if let Some((kind, server)) = self.server {
             server.set_latency(self.latency);
@@ -188,6 +191,23 @@ impl<'a> Case<'a> {
             switches,
         };
         Cost::each(used, objects)
+    }
+}
+
+impl Case<'_> {
+    /// The process of the client, under the profiler that the environment names for clients of a server.
+    fn command(&self) -> Command {
+        let bench = std::env::current_exe().expect("the path of this bench");
+        let profiler = std::env::var(PROFILER).unwrap_or_default();
+        let mut words = profiler.split_whitespace();
+        match words.next().filter(|_| self.server.is_some()) {
+            Some(program) => {
+                let mut command = Command::new(program);
+                command.args(words).arg(bench);
+                command
+            }
+            None => Command::new(bench),
+        }
     }
 }
 

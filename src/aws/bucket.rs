@@ -136,7 +136,8 @@ impl Clients {
             Err(failure) if failure.cause == ErrorCause::WrongRegion => failure,
             other => return other,
         };
-        match self.switch_region(bucket, &failure).await {
+        // Boxed, as every request would have room for it otherwise.
+        match Box::pin(self.switch_region(bucket, &failure)).await {
             true => request(self.client_of(bucket)).await,
             false => Err(failure),
         }

@@ -113,6 +113,15 @@ impl RefreshableCredentials {
         {
             return Ok(credentials.clone());
         }
+        // Boxed, as every request would have room for it otherwise.
+        Box::pin(self.resolve(state)).await
+    }
+
+    /// Resolves credentials, unless that was tried a moment ago.
+    async fn resolve(
+        &self,
+        mut state: tokio::sync::MutexGuard<'_, CacheState>,
+    ) -> provider::Result {
         if let Some((at, failure)) = &state.last
             && at.elapsed() < MIN_INTERVAL
         {

@@ -64,10 +64,21 @@ pub(super) struct Get<'a> {
 
 impl Clients {
     /// Requests an object from the region of `client`.
+    ///
+    /// What is seldom needed is boxed: the SDK's futures are ten times as large as the others, and every download would
+    /// be moved and allocated with room for them.
     pub(super) async fn get(&self, client: Client, get: Get<'_>) -> Result<Answer, AwsError> {
-        if let Some(route) = self.route(&client, get.bucket).await? {
-            return self.get_over(&route, get).await;
+        let route = match self.known_route(&client, get.bucket) {
+            Some(route) => route,
+            None => Box::pin(self.resolve_route(&client, get.bucket)).await?,
+        };
+        match route {
+            Some(route) => self.get_over(&route, get).await,
+            None => Box::pin(self.get_over_sdk(client, get)).await,
         }
+    }
+
+    async fn get_over_sdk(&self, client: Client, get: Get<'_>) -> Result<Answer, AwsError> {
         let mut request = client
             .get_object()
             .bucket(get.bucket)
@@ -80,16 +91,23 @@ impl Clients {
         Answer::of_sdk(answer.map_err(|error| super::describe(&error))?)
     }
 
-    /// The route to `bucket` in the region of `client`; `None` if the SDK has to make its requests.
-    async fn route(&self, client: &Client, bucket: &str) -> Result<Option<Arc<Route>>, AwsError> {
+    /// The route to `bucket` in the region of `client`, if it was resolved before.
+    fn known_route(&self, client: &Client, bucket: &str) -> Option<Option<Arc<Route>>> {
+        let region = client.config().region()?;
+        let routes = self.routes();
+        let (of_region, route) = routes.get(bucket)?;
+        (of_region == region.as_ref()).then(|| route.clone())
+    }
+
+    /// Resolves the route to `bucket` in the region of `client`; `None` if the SDK has to make its requests.
+    async fn resolve_route(
+        &self,
+        client: &Client,
+        bucket: &str,
+    ) -> Result<Option<Arc<Route>>, AwsError> {
         let Some(region) = client.config().region() else {
             return Ok(None);
         };
-        if let Some((of_region, route)) = self.routes().get(bucket)
-            && of_region == region.as_ref()
-        {
-            return Ok(route.clone());
-        }
         let endpoint = Endpoint::resolve(&self.shared.uncounted, region.clone(), bucket).await?;
         let route = endpoint.and_then(|endpoint| {
             let http = self.shared.http.of(&endpoint.url("/")?)?;
@@ -115,8 +133,11 @@ impl Clients {
             let (head, body) = answer.into_parts();
             return Answer::direct(&head.headers, body, route.endpoint.checksums);
         }
-        let answer = collected(answer).await?;
-        Answer::of_sdk(parsed_by_sdk(&self.shared.uncounted, get.bucket, answer).await?)
+        let parsed = async {
+            let answer = collected(answer).await?;
+            parsed_by_sdk(&self.shared.uncounted, get.bucket, answer).await
+        };
+        Answer::of_sdk(Box::pin(parsed).await?)
     }
 
     async fn signed(&self, route: &Route, get: Get<'_>) -> Result<Request<Empty<Bytes>>, AwsError> {

@@ -291,7 +291,11 @@ pub struct Escaped<T>(pub T);
 
 impl<T: AsRef<str>> fmt::Display for Escaped<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for character in self.0.as_ref().chars() {
+        let text = self.0.as_ref();
+        if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+            return f.write_str(text);
+        }
+        for character in text.chars() {
             match character.is_control() {
                 true => write!(f, "{}", character.escape_default())?,
                 false => f.write_char(character)?,

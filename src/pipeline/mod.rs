@@ -5,6 +5,7 @@
 //! keeps the order while several threads decode. The host returns batches to a pool.
 #![forbid(unsafe_code)]
 
+mod channel;
 mod dedup_window;
 mod sender;
 mod shared;
@@ -17,8 +18,6 @@ use std::sync::atomic::{Ordering, fence};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, unbounded};
-
 pub use dedup_window::DedupWindow;
 pub use sender::{ObjectSender, OutputSlot, UnorderedSender};
 
@@ -29,6 +28,7 @@ use crate::log::Log;
 use crate::metrics::Metrics;
 use crate::object::memory_budget::UNORDERED;
 use crate::timestamp;
+use channel::{Nothing, Receiver, unbounded};
 use shared::{JobOutput, PipelineState};
 
 /// Settings of a pipeline.
@@ -40,8 +40,10 @@ pub struct Settings {
     pub jobs: usize,
     /// Jobs that end before a source that waits for a free place is woken.
     pub jobs_gap: usize,
-    /// How long a decode thread that had to wait for an object lets others arrive.
+    /// How long a decode thread that had to wait for an object lets others arrive, and how many are enough.
     pub gather: Duration,
+    /// See `gather`.
+    pub gather_objects: usize,
     /// Bytes that wait, at most: a quarter as stored, the rest as batches for the host. Decode threads may use as many again
     /// for large objects, and each its own small memory; `decode` says how much one object uses.
     pub max_buffered_bytes: u64,
@@ -154,8 +156,8 @@ impl Pipeline {
                         self.shared.set_head(job.number);
                         self.current = Some(job);
                     }
-                    Err(RecvTimeoutError::Timeout) => return Ok(Next::Timeout),
-                    Err(RecvTimeoutError::Disconnected) => return self.shared.end(),
+                    Err(Nothing::Yet) => return Ok(Next::Timeout),
+                    Err(Nothing::More) => return self.shared.end(),
                 }
                 continue;
             };
@@ -187,8 +189,8 @@ impl Pipeline {
                     return Ok(Next::Batch(batch));
                 }
                 Ok(Err(error)) => return Err(error),
-                Err(RecvTimeoutError::Timeout) => return Ok(Next::Timeout),
-                Err(RecvTimeoutError::Disconnected) => self.current = None,
+                Err(Nothing::Yet) => return Ok(Next::Timeout),
+                Err(Nothing::More) => self.current = None,
             }
         }
     }

@@ -4,8 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 
-use crossbeam_channel::{Sender, bounded};
-
+use super::channel::{Sender, bounded};
 use super::shared::{Job, JobOutput, PipelineState, QueuedBatch};
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::Severity;
@@ -140,6 +139,7 @@ impl UnorderedSender {
             objects: receiver,
             batches: self.batches.clone(),
         };
+        self.shared.gathering.arrived();
         sender.send(objects).is_ok() && self.work.send(job).is_ok()
     }
 
@@ -169,6 +169,7 @@ impl OutputSlot {
     pub fn submit(mut self, objects: Vec<Object>) -> bool {
         // Does not block: the channel has room for the one message.
         let sender = self.objects.take();
+        self.shared.gathering.arrived();
         sender.is_some_and(|sender| sender.send(objects).is_ok())
     }
 

@@ -3,9 +3,9 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
-
+use super::channel::{Receiver, Sender, bounded};
 use super::{Next, Settings};
 use crate::batch::{Batch, RecordHooks};
 use crate::error::{Error, ErrorKind, Result};
@@ -37,6 +37,7 @@ pub(super) struct PipelineState {
     /// are woken by channels and budgets.
     closed: AtomicBool,
     pub(super) slots: Arc<JobSlots>,
+    pub(super) gathering: Gathering,
     /// Why the source ends, if not because it is complete.
     failure: Mutex<Option<Error>>,
     pool: (Sender<Batch>, Receiver<Batch>),
@@ -128,6 +129,76 @@ impl Drop for JobSlot {
     }
 }
 
+/// Lets objects that arrive one by one gather, so that decode threads are woken for some at a time.
+#[derive(Debug)]
+pub(super) struct Gathering {
+    /// How long they gather, at most, and how many are enough.
+    wait: Duration,
+    enough: usize,
+    state: Mutex<GatheringState>,
+    gathered: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct GatheringState {
+    /// Objects that no decode thread has taken yet.
+    arrived: usize,
+    /// Decode threads that wait for more of them.
+    waiting: usize,
+    ended: bool,
+}
+
+impl Gathering {
+    fn new(wait: Duration, enough: usize) -> Self {
+        Gathering {
+            wait,
+            enough,
+            state: Mutex::default(),
+            gathered: Condvar::new(),
+        }
+    }
+
+    /// An object is about to be queued.
+    pub(super) fn arrived(&self) {
+        let mut state = self.state();
+        state.arrived += 1;
+        let enough = state.waiting > 0 && state.arrived == self.enough;
+        drop(state);
+        if enough {
+            self.gathered.notify_all();
+        }
+    }
+
+    /// A decode thread has taken an object.
+    pub(super) fn taken(&self) {
+        let mut state = self.state();
+        state.arrived = state.arrived.saturating_sub(1);
+    }
+
+    /// Waits until enough objects have arrived, for a while at most.
+    pub(super) fn gather(&self) {
+        let mut state = self.state();
+        if self.wait.is_zero() {
+            return;
+        }
+        state.waiting += 1;
+        let gathers = |state: &mut GatheringState| state.arrived < self.enough && !state.ended;
+        let woken = self.gathered.wait_timeout_while(state, self.wait, gathers);
+        let mut state = woken.unwrap_or_else(PoisonError::into_inner).0;
+        state.waiting -= 1;
+    }
+
+    /// Ends all waiting.
+    fn end(&self) {
+        self.state().ended = true;
+        self.gathered.notify_all();
+    }
+
+    fn state(&self) -> MutexGuard<'_, GatheringState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// A batch that waits for the host, with its memory permit.
 #[derive(Debug)]
 pub(super) struct QueuedBatch {
@@ -181,6 +252,7 @@ impl PipelineState {
             large: Arc::new(MemoryBudget::new(settings.max_buffered_bytes)),
             closed: AtomicBool::new(false),
             slots: Arc::new(JobSlots::new(settings.jobs, settings.jobs_gap)),
+            gathering: Gathering::new(settings.gather, settings.gather_objects),
             failure: Mutex::default(),
             pool: bounded(POOLED),
         }
@@ -199,6 +271,7 @@ impl PipelineState {
         let waiting = self.slots.in_progress();
         self.slots.ended.notify_all();
         drop(waiting);
+        self.gathering.end();
         for budget in [&self.stored, &self.decoded, &self.large] {
             budget.close();
         }

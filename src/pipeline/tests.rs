@@ -15,6 +15,7 @@ const SETTINGS: Settings = Settings {
     jobs: 16,
     jobs_gap: 4,
     gather: Duration::from_millis(1),
+    gather_objects: 4,
     max_buffered_bytes: 1 << 20,
     fail_on_error: false,
     limits: Limits {

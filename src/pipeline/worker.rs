@@ -1,14 +1,12 @@
 //! A decode thread: takes jobs in order, decodes their objects, sends the batches to the host.
 //!
 //! Waking a thread costs as much as decoding a small object. So small objects that are there at the same time share a
-//! batch, which wakes the host once; and a thread that had to wait for an object gives others a moment to arrive.
+//! batch, which wakes the host once; and a thread that had to wait for an object lets others gather.
 #![forbid(unsafe_code)]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::thread;
 
-use crossbeam_channel::{Receiver, TryRecvError};
-
+use super::channel::{Nothing, Receiver};
 use super::shared::{Job, PipelineState, QueuedBatch};
 use crate::batch::Batch;
 use crate::decode::{BatchSender, Decoder};
@@ -66,6 +64,7 @@ fn next(
         }
         // A job that was skipped or has failed gets no objects.
         if let Some(objects) = objects {
+            group.shared.gathering.taken();
             return Some((job, objects));
         }
     }
@@ -75,17 +74,17 @@ fn next(
 fn receive<T>(channel: &Receiver<T>, group: &mut Group<'_>, batch: &mut Batch) -> Option<T> {
     match channel.try_recv() {
         Ok(received) => return Some(received),
-        Err(TryRecvError::Disconnected) => {
+        Err(Nothing::More) => {
             group.send(batch);
             return None;
         }
-        Err(TryRecvError::Empty) => {}
+        Err(Nothing::Yet) => {}
     }
     if !group.send(batch) {
         return None;
     }
-    let received = channel.recv().ok()?;
-    thread::sleep(group.shared.settings.gather);
+    let received = channel.recv()?;
+    group.shared.gathering.gather();
     Some(received)
 }
 
@@ -151,6 +150,8 @@ impl Group<'_> {
 
     /// Sends what is in the batch, and ends the jobs. Returns whether to continue.
     fn send(&mut self, batch: &mut Batch) -> bool {
+        // All but the first end before the batch is sent: the host would wait for the end of each.
+        self.jobs.truncate(1);
         // Also a batch without events counts its objects.
         let sent = self.jobs.is_empty() || self.flush(batch);
         self.jobs.clear();
@@ -182,8 +183,11 @@ impl BatchSender for Group<'_> {
         };
         let batch = std::mem::replace(full, self.shared.pooled());
         let queued = QueuedBatch::new(batch, permit, &self.shared.metrics);
-        let sent = first.batches.send(Ok(queued)).is_ok();
-        // More may follow of the last one.
+        // More may follow of the last one. Those between the two end before the batch is sent.
+        let last = self.jobs.len() - 1;
+        self.jobs.drain(last.min(1)..last);
+        let first = self.jobs.first();
+        let sent = first.is_some_and(|first| first.batches.send(Ok(queued)).is_ok());
         self.jobs.drain(..self.jobs.len() - 1);
         sent
     }

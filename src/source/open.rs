@@ -33,7 +33,7 @@ const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long decode threads gather objects that arrive from S3 one by one: nothing beside the minutes until CloudTrail
 /// writes a log file, and long enough for some at a time.
-const GATHER: Duration = Duration::from_millis(2);
+const GATHER: Duration = Duration::from_millis(10);
 
 /// State that all sources of one plugin instance share.
 pub(crate) struct SourceContext {
@@ -153,7 +153,7 @@ fn open_s3(context: &SourceContext, bucket: &str, prefix: &str) -> Result<Opened
     selection.concurrency = concurrency;
     let settings = settings(
         context,
-        concurrency + 2 * config.decode_threads(),
+        concurrency + concurrency / 2 + 2 * config.decode_threads(),
         concurrency,
     );
     let place = clients.place_of(bucket);
@@ -235,7 +235,7 @@ fn open_sqs(context: &SourceContext, name: &str) -> Result<Opened> {
     let concurrency = clients.downloads();
     let settings = settings(
         context,
-        concurrency + 2 * config.decode_threads(),
+        concurrency + concurrency / 2 + 2 * config.decode_threads(),
         concurrency,
     );
     let line = format!(
@@ -307,6 +307,7 @@ fn settings(context: &SourceContext, jobs: usize, downloads: usize) -> Settings 
         } else {
             Duration::ZERO
         },
+        gather_objects: downloads / 2,
         max_buffered_bytes: config.max_buffered_bytes,
         fail_on_error: config.s3_on_error == OnError::Fail,
         limits: Limits {
