@@ -287,6 +287,7 @@ fn pipeline_allocates_per_file_and_batch_only() {
         jobs: 6,
         jobs_gap: 0,
         gather: Duration::ZERO,
+        gather_objects: 0,
         // Small, so that most batches are reused.
         max_buffered_bytes: 4 << 20,
         fail_on_error: true,
