@@ -132,12 +132,19 @@ impl Clients {
     where
         F: Future<Output = std::result::Result<T, AwsError>>,
     {
-        let failure = match request(self.client_of(bucket)).await {
-            Err(failure) if failure.cause == ErrorCause::WrongRegion => failure,
+        let client = self.client_of(bucket);
+        let region = || {
+            client
+                .config()
+                .region()
+                .map_or("", |region| region.as_ref())
+        };
+        let failure = match request(client.clone()).await {
+            Err(failure) if failure.is_elsewhere(region()) => failure,
             other => return other,
         };
         // Boxed, as every request would have room for it otherwise.
-        match Box::pin(self.switch_region(bucket, &failure)).await {
+        match Box::pin(self.switch_region(bucket, region(), &failure)).await {
             true => request(self.client_of(bucket)).await,
             false => Err(failure),
         }
@@ -156,18 +163,19 @@ impl Clients {
         client.unwrap_or(&self.s3).clone()
     }
 
-    /// Switches to the bucket's region, from the response or else from HeadBucket; returns whether it is known.
-    async fn switch_region(&self, bucket: &str, failure: &AwsError) -> bool {
+    /// Switches to the bucket's region, from the response or else from HeadBucket; returns whether it is known, and not
+    /// `requested`, where the failed request went.
+    async fn switch_region(&self, bucket: &str, requested: &str, failure: &AwsError) -> bool {
         let region = match &failure.region {
             Some(region) => Some(region.clone()),
             None => self.region_of(bucket).await,
         };
-        let Some(region) = region else {
+        let Some(region) = region.filter(|region| region != requested) else {
             return false;
         };
         let mut regions = self.regions();
         if regions.buckets.get(bucket) == Some(&region) {
-            // Another request switched in the meantime, or the region is wrong; the next try shows which.
+            // Another request switched in the meantime.
             return true;
         }
         if regions.buckets.len() >= MAX_BUCKETS || regions.clients.len() >= MAX_REGIONS {
@@ -188,8 +196,7 @@ impl Clients {
         self.shared.log.line(
             Severity::Info,
             format_args!(
-                "bucket {bucket} is in {region}, not in {}; reading from {region}",
-                self.region
+                "bucket {bucket} is in {region}, not in {requested}; reading from {region}"
             ),
         );
         true

@@ -138,6 +138,16 @@ impl AwsError {
             || self.code.starts_with("HTTP5")
     }
 
+    /// Whether the answer is that the bucket is in another region than `region`, or may be.
+    pub(super) fn is_elsewhere(&self, region: &str) -> bool {
+        let named = self.region.as_deref();
+        let redirected = matches!(
+            self.code.as_str(),
+            "TemporaryRedirect" | "Redirect" | "HTTP307"
+        );
+        self.cause == ErrorCause::WrongRegion || redirected && named.is_some_and(|it| it != region)
+    }
+
     /// Whether a permission is missing.
     pub fn is_denied(&self) -> bool {
         self.cause == ErrorCause::AccessDenied
@@ -346,13 +356,11 @@ fn of_code(code: &str) -> Option<ErrorCause> {
         | "KmsNotFound" => ErrorCause::EncryptionKey,
         "KmsAccessDenied" => ErrorCause::AccessDenied,
         "PermanentRedirect"
-        | "TemporaryRedirect"
-        | "Redirect"
         | "AuthorizationHeaderMalformed"
         | "IllegalLocationConstraintException" => ErrorCause::WrongRegion,
         // An archived object has to be restored first.
         "InvalidObjectState" => ErrorCause::Rejected,
-        "PreconditionFailed" => ErrorCause::Replaced,
+        "PreconditionFailed" | "ConditionalRequestConflict" => ErrorCause::Replaced,
         "SlowDown"
         | "Throttling"
         | "ThrottlingException"
@@ -367,7 +375,10 @@ fn of_code(code: &str) -> Option<ErrorCause> {
         | "KMS.ThrottlingException"
         | "KmsThrottled"
         | "OverLimit" => ErrorCause::Throttled,
-        "RequestTimeout"
+        // S3 redirects for some hours after a bucket was created, until its name is known everywhere.
+        "TemporaryRedirect"
+        | "Redirect"
+        | "RequestTimeout"
         | "RequestTimeoutException"
         | "RequestTimeTooSkewed"
         | "InternalError"
@@ -382,12 +393,12 @@ fn of_code(code: &str) -> Option<ErrorCause> {
 
 fn of_status(status: u16) -> ErrorCause {
     match status {
-        301 | 307 | 308 => ErrorCause::WrongRegion,
+        301 | 308 => ErrorCause::WrongRegion,
         403 => ErrorCause::AccessDenied,
         404 | 410 => ErrorCause::NotFound,
         412 | 416 => ErrorCause::Replaced,
         429 => ErrorCause::Throttled,
-        407 | 408 | 425 | 500..=599 => ErrorCause::Unavailable,
+        302 | 303 | 307 | 407 | 408 | 425 | 500..=599 => ErrorCause::Unavailable,
         _ => ErrorCause::Rejected,
     }
 }
@@ -473,6 +484,9 @@ mod tests {
             (301, "PermanentRedirect", WrongRegion),
             (400, "AuthorizationHeaderMalformed", WrongRegion),
             (301, "", WrongRegion),
+            (307, "TemporaryRedirect", Unavailable),
+            (307, "", Unavailable),
+            (302, "", Unavailable),
             (412, "PreconditionFailed", Replaced),
             (416, "", Replaced),
             (503, "SlowDown", Throttled),
@@ -506,6 +520,16 @@ mod tests {
         ] {
             assert_eq!(cause.class(), class, "{cause:?}");
         }
+    }
+
+    #[test]
+    fn temporary_redirect_leads_to_another_region_only_if_it_names_one() {
+        let mut redirect = of_service(307, Some("TemporaryRedirect"), None);
+        assert!(!redirect.is_elsewhere("eu-west-1"));
+        redirect.region = Some("eu-west-1".to_owned());
+        assert!(!redirect.is_elsewhere("eu-west-1"));
+        assert!(redirect.is_elsewhere("us-east-1"));
+        assert!(of_service(301, None, None).is_elsewhere("eu-west-1"));
     }
 
     #[test]

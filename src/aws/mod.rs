@@ -66,6 +66,8 @@ pub struct Clients {
 struct Shared {
     /// The endpoint that was configured, else empty.
     endpoint: String,
+    /// Whether any endpoint was configured for SQS.
+    has_sqs_endpoint: bool,
     policy: RetryPolicy,
     breakers: Breakers,
     regions: bucket::BucketRegions,
@@ -112,6 +114,7 @@ impl Clients {
         let denied_passes = policy == RetryPolicy::Queue;
         let shared = Shared {
             endpoint: aws.endpoint.clone(),
+            has_sqs_endpoint: !aws.endpoint.is_empty() || settings::has_endpoint(&sdk, "SQS"),
             policy,
             breakers: Breakers::new(concurrency, denied_passes, Arc::clone(&log)),
             regions: bucket::BucketRegions::default(),

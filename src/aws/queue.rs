@@ -61,6 +61,30 @@ impl Clients {
         })
     }
 
+    /// Clients that reach the queue at `url`. The SDK sends all requests to the public host of its region. So a queue in
+    /// another region is an error, and another host, such as that of a VPC endpoint, becomes the endpoint, unless one was
+    /// configured.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::OpenParams`] with the queue's region and the one in use.
+    pub(crate) fn for_queue(mut self, url: &str) -> Result<Clients> {
+        if self.shared.has_sqs_endpoint {
+            return Ok(self);
+        }
+        match (region_of(url), endpoint_of(url)) {
+            (Some(region), _) if region != self.region => {
+                return Err(wrong_region(&redacted(url), region, &self.region));
+            }
+            (None, Some(endpoint)) => {
+                let config = self.sqs.config().to_builder().endpoint_url(endpoint);
+                self.sqs = aws_sdk_sqs::Client::from_conf(config.build());
+            }
+            _ => {}
+        }
+        Ok(self)
+    }
+
     /// Name and owner in an ARN, if its region and owner match the configuration.
     fn own_arn<'a>(
         &self,
@@ -68,23 +92,19 @@ impl Clients {
         arn: QueueArn<'a>,
         owner_account: &str,
     ) -> Result<(&'a str, &'a str)> {
-        let error = |problem: String| {
-            let queue = Escaped(text);
-            Error::new(ErrorKind::OpenParams, format!("queue {queue} {problem}"))
-        };
         if arn.region != self.region {
-            return Err(error(format!(
-                "is in region {}, but the region in use is {}; set aws.region to the queue's region",
-                Escaped(arn.region),
-                self.region
-            )));
+            return Err(wrong_region(text, arn.region, &self.region));
         }
         if !owner_account.is_empty() && owner_account != arn.account {
-            return Err(error(format!(
-                "is owned by account {}, but sqsOwnerAccount is {}; remove sqsOwnerAccount",
-                arn.account,
-                quoted(owner_account)
-            )));
+            return Err(Error::new(
+                ErrorKind::OpenParams,
+                format!(
+                    "queue {} is owned by account {}, but sqsOwnerAccount is {}; remove sqsOwnerAccount",
+                    Escaped(text),
+                    arn.account,
+                    quoted(owner_account)
+                ),
+            ));
         }
         Ok((arn.name, arn.account))
     }
@@ -115,6 +135,16 @@ impl Clients {
         };
         Error::new(ErrorKind::OpenParams, message)
     }
+}
+
+fn wrong_region(queue: &str, region: &str, used: &str) -> Error {
+    let (queue, region) = (Escaped(queue), Escaped(region));
+    Error::new(
+        ErrorKind::OpenParams,
+        format!(
+            "queue {queue} is in region {region}, but the region in use is {used}; set aws.region to the queue's region"
+        ),
+    )
 }
 
 /// Hint for requests without a response from the service.
@@ -149,6 +179,17 @@ fn region_of(url: &str) -> Option<&str> {
         _ => return None,
     };
     Some(region).filter(|region| is_region(region))
+}
+
+/// Scheme and host of a queue's URL, unless the host is one of AWS's public ones.
+fn endpoint_of(url: &str) -> Option<&str> {
+    let host = url.find("://")? + 3;
+    let end = url[host..].find('/').map_or(url.len(), |len| host + len);
+    let is_public = [".amazonaws.com", ".amazonaws.com.cn", ".api.aws"]
+        .iter()
+        .any(|suffix| url[..end].ends_with(suffix));
+    let is_private = url[..end].contains(".vpce.");
+    (is_private || !is_public).then_some(&url[..end])
 }
 
 /// Adds a missing scheme: that of the configured endpoint if the host is the same, else `https`.
@@ -187,6 +228,23 @@ mod tests {
             ("q", None),
         ] {
             assert_eq!(region_of(url), region, "{url}");
+        }
+    }
+
+    #[test]
+    fn host_of_a_vpc_endpoint_is_the_endpoint() {
+        for (url, endpoint) in [
+            ("https://sqs.eu-west-1.amazonaws.com/1/q", None),
+            ("https://sqs.cn-north-1.amazonaws.com.cn/1/q", None),
+            ("https://queue.amazonaws.com/1/q", None),
+            ("https://sqs.eu-west-1.api.aws/1/q", None),
+            (
+                "https://vpce-1-2.sqs.eu-west-1.vpce.amazonaws.com/1/q",
+                Some("https://vpce-1-2.sqs.eu-west-1.vpce.amazonaws.com"),
+            ),
+            ("http://127.0.0.1:4566/1/q", Some("http://127.0.0.1:4566")),
+        ] {
+            assert_eq!(endpoint_of(url), endpoint, "{url}");
         }
     }
 

@@ -66,6 +66,7 @@ struct CredentialSources {
 /// [`ErrorKind::Config`] if a setting is invalid, or there is no region or no valid credentials.
 pub(super) async fn resolve(aws: &Aws, http: SharedHttpClient) -> Result<Resolved> {
     check_endpoint(aws)?;
+    check_endpoint_variables()?;
     let files = profile_files(aws)?;
     if !aws.profile.is_empty() {
         check_profile("aws.profile", &aws.profile, &files).await?;
@@ -178,6 +179,20 @@ fn check_endpoint(aws: &Aws) -> Result<()> {
         "{key}: cannot be true together with aws.endpoint {}; remove one of them",
         quoted(&redacted(&aws.endpoint))
     )))
+}
+
+/// The SDK would print an invalid URL with the credentials in it.
+fn check_endpoint_variables() -> Result<()> {
+    for key in [
+        "AWS_ENDPOINT_URL",
+        "AWS_ENDPOINT_URL_S3",
+        "AWS_ENDPOINT_URL_SQS",
+    ] {
+        if let Some(endpoint) = variable(key) {
+            crate::config::check_endpoint(key, &endpoint)?;
+        }
+    }
+    Ok(())
 }
 
 fn profile_files(aws: &Aws) -> Result<EnvConfigFiles> {

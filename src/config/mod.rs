@@ -270,7 +270,9 @@ pub fn parse(text: &str) -> Result<(Config, Vec<String>)> {
     check_retry_for(&config.s3_retry_for)?;
     check_max_age(&config.sqs_max_age)?;
     check_buckets(&config.sqs_allowed_buckets)?;
-    check_endpoint(&config.aws.endpoint)?;
+    if !config.aws.endpoint.is_empty() {
+        check_endpoint("aws.endpoint", &config.aws.endpoint)?;
+    }
     Ok((config, warnings))
 }
 
@@ -380,25 +382,33 @@ fn check_accounts(list: &str) -> Result<()> {
     }
 }
 
-fn check_endpoint(endpoint: &str) -> Result<()> {
-    let host = ["http://", "https://"]
-        .iter()
-        .find_map(|scheme| endpoint.strip_prefix(scheme));
-    let plausible = host.is_some_and(|host| {
-        !host.is_empty()
-            && !host.starts_with(['/', ':', '?', '#'])
-            && !host.contains(char::is_whitespace)
+/// Checks a URL of an endpoint that `key`, a key of the configuration or an environment variable, sets.
+///
+/// # Errors
+///
+/// [`ErrorKind::Config`] with the key and the URL, without credentials in it.
+pub(crate) fn check_endpoint(key: &str, endpoint: &str) -> Result<()> {
+    let url = endpoint.parse::<hyper::Uri>().ok();
+    let accepted = url.is_some_and(|url| {
+        let has_scheme = matches!(url.scheme_str(), Some("http" | "https"));
+        let has_host = url.host().is_some_and(|host| !host.is_empty());
+        let authority = url.authority().map_or("", |authority| authority.as_str());
+        let host_and_port = authority.rsplit('@').next().unwrap_or_default();
+        let port = host_and_port.rsplit_once(':').map(|(_, port)| port);
+        // Of an IPv6 address, a part that ends in a bracket.
+        let has_port = port.is_none_or(|port| port.ends_with(']') || port.parse::<u16>().is_ok());
+        has_scheme && has_host && has_port
     });
-    if endpoint.is_empty() || plausible {
-        return Ok(());
+    match accepted {
+        true => Ok(()),
+        false => Err(Error::new(
+            ErrorKind::Config,
+            format!(
+                "{key}: {} is not a URL; allowed are http:// or https:// with a host, e.g. http://localhost:4566",
+                quoted(&redacted(endpoint))
+            ),
+        )),
     }
-    Err(Error::new(
-        ErrorKind::Config,
-        format!(
-            "aws.endpoint: {} is not a URL; allowed are http:// or https:// with a host, e.g. http://localhost:4566",
-            quoted(&redacted(endpoint))
-        ),
-    ))
 }
 
 #[cfg(test)]

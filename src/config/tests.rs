@@ -417,6 +417,14 @@ fn invalid_value_is_an_error_with_key_value_and_allowed_values() {
             ["aws.endpoint: \"https://\" ", "http://"],
         ),
         (
+            r#"{"aws": {"endpoint": "http://user:S3cr3t@[bad"}}"#,
+            ["aws.endpoint: \"http://[bad\" ", "http://"],
+        ),
+        (
+            r#"{"aws": {"endpoint": "http://127.0.0.1:99999"}}"#,
+            ["aws.endpoint: \"http://127.0.0.1:99999\" ", "http://"],
+        ),
+        (
             r#"{"s3Interval": "yesterday"}"#,
             ["s3Interval: \"yesterday\" ", "<start>-<end>"],
         ),

@@ -46,6 +46,11 @@ impl OpenParams {
             if bucket.is_empty() {
                 return Err(error("the bucket name is missing"));
             }
+            if bucket.contains('@') {
+                return Err(error(
+                    "a bucket name has no @; credentials come from the AWS configuration",
+                ));
+            }
             return Ok(OpenParams::S3 {
                 bucket: bucket.to_owned(),
                 prefix: prefix.to_owned(),
@@ -56,6 +61,9 @@ impl OpenParams {
             if queue.is_empty() {
                 return Err(error("the queue name is missing"));
             }
+            if queue.starts_with('/') || queue.contains(":///") {
+                return Err(error("the queue's URL has no host"));
+            }
             if queue.starts_with("arn:") && !is_queue_arn(queue) {
                 return Err(error(
                     "the queue ARN is not of the form arn:aws:sqs:<region>:<account>:<name>",
@@ -65,11 +73,18 @@ impl OpenParams {
         }
         // A file name may start or end with a space.
         let exact = PathBuf::from(params);
-        let path = if exact.exists() {
-            exact
-        } else {
-            PathBuf::from(trimmed)
-        };
+        if exact.exists() {
+            return Ok(OpenParams::Path(exact));
+        }
+        let path = PathBuf::from(trimmed);
+        if !path.exists() {
+            if is_queue_arn(trimmed) {
+                return Err(error("a queue's ARN needs sqs:// in front"));
+            }
+            if trimmed.contains("://") {
+                return Err(error("there is no such scheme"));
+            }
+        }
         Ok(OpenParams::Path(path))
     }
 
@@ -162,8 +177,30 @@ mod tests {
     }
 
     #[test]
+    fn unknown_schemes_are_an_error_without_the_credentials_in_them() {
+        for params in [
+            "https://user:S3cr3t@host/queue",
+            "s3://user:S3cr3t@bucket/prefix",
+            "file:///no/such",
+            "arn:aws:sqs:eu-west-1:123456789012:q",
+        ] {
+            let error = OpenParams::parse(params).expect_err(params).to_string();
+            assert!(!error.contains("S3cr3t"), "{error}");
+            assert!(error.contains("sqs://"), "{error}");
+        }
+    }
+
+    #[test]
     fn incomplete_parameters_are_an_error_with_the_accepted_forms() {
-        for params in ["", "  ", "s3://", "S3:///prefix", "sqs://", "sqs:// / "] {
+        for params in [
+            "",
+            "  ",
+            "s3://",
+            "S3:///prefix",
+            "sqs://",
+            "sqs:// / ",
+            "sqs:///q",
+        ] {
             let error = OpenParams::parse(params).expect_err(params).to_string();
             assert!(error.contains("s3://<bucket>"), "{error}");
         }

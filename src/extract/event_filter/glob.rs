@@ -51,13 +51,6 @@ impl Globs {
         is_exact || self.patterns.iter().any(|pattern| pattern.matches(text))
     }
 
-    /// Whether one of them matches every text.
-    pub(super) fn matches_all(&self) -> bool {
-        self.patterns.iter().any(|pattern| {
-            pattern.start.is_empty() && pattern.middle.is_empty() && pattern.end.is_empty()
-        })
-    }
-
     /// Number of patterns, and of texts: a measure of how much they match.
     pub(super) fn breadth(&self) -> (usize, usize) {
         (self.patterns.len(), self.exact.len())
@@ -158,24 +151,6 @@ mod tests {
             assert_eq!(matches(&patterns, text), is_match, "{text}");
         }
         assert!(!matches(&[], ""));
-    }
-
-    #[test]
-    fn only_patterns_of_stars_match_all() {
-        for (pattern, all) in [
-            ("*", true),
-            ("**", true),
-            ("*a", false),
-            ("a*", false),
-            ("*a*", false),
-            ("", false),
-        ] {
-            assert_eq!(
-                Globs::new(vec![pattern.to_owned()]).matches_all(),
-                all,
-                "{pattern}"
-            );
-        }
     }
 
     proptest! {

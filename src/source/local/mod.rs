@@ -53,11 +53,9 @@ impl LocalFiles {
             )
         };
         let metadata = fs::metadata(path).map_err(|cause| {
-            let accepted = match path.to_string_lossy().contains("://") {
-                true => "accepted schemes are s3://<bucket>[/<prefix>] and sqs://<queue>, anything else is a path",
-                false => "use the path of a log file or of a directory of log files",
-            };
-            error(format!("cannot be opened: {cause}; {accepted}"))
+            error(format!(
+                "cannot be opened: {cause}; use the path of a log file or of a directory of log files"
+            ))
         })?;
         if metadata.is_file() {
             File::open(path).map_err(|cause| error(format!("cannot be opened: {cause}")))?;

@@ -138,6 +138,7 @@ impl Queue {
         log: Arc<Log>,
     ) -> Result<Queue> {
         let url = clients.queue_url(name, &config.sqs_owner_account).await?;
+        let clients = clients.for_queue(&url)?;
         let attributes = attributes(&clients, &url, &log).await?;
         let configured = config.sqs_visibility_timeout();
         let (visibility, own_visibility) = match (configured, attributes.visibility) {
