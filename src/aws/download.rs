@@ -200,6 +200,11 @@ impl<'a> Download<'a> {
             Some((start, total)) if start == kept && self.partial.as_ref().is_some_and(same) => {
                 Ok(total.or_else(|| Some(length? + kept)))
             }
+            Some((start, _)) if start == kept => {
+                self.discard();
+                let message = "the answer is of another version of the object (ETag)";
+                Err(AwsError::new(ErrorCause::Replaced, "Range", message))
+            }
             _ => {
                 self.discard();
                 let message = format!(
@@ -287,7 +292,8 @@ fn silent(what: &str) -> AwsError {
 }
 
 fn too_large(bytes: u64, max_bytes: u64) -> AwsError {
-    let message = format!("has at least {bytes} bytes, more than the {max_bytes} allowed");
+    let message =
+        format!("has at least {bytes} bytes, more than maxObjectBytes allows ({max_bytes})");
     AwsError::new(ErrorCause::TooLarge, "TooLarge", message)
 }
 

@@ -6,18 +6,23 @@ const MAX_CHARS: usize = 80;
 
 /// `text` in double quotes, with control characters escaped, truncated.
 pub(crate) fn quoted(text: &str) -> String {
-    let (head, ellipsis) = split_head(text);
+    quoted_up_to(text, MAX_CHARS)
+}
+
+/// The same with up to `chars` characters of `text`, for names that have to be complete.
+pub(crate) fn quoted_up_to(text: &str, chars: usize) -> String {
+    let (head, ellipsis) = split_head(text, chars);
     format!("{head:?}{ellipsis}")
 }
 
 /// `text` truncated, with an ellipsis if anything is missing.
 pub(crate) fn truncated(text: &str) -> String {
-    let (head, ellipsis) = split_head(text);
+    let (head, ellipsis) = split_head(text, MAX_CHARS);
     format!("{head}{ellipsis}")
 }
 
-fn split_head(text: &str) -> (&str, &str) {
-    match text.char_indices().nth(MAX_CHARS) {
+fn split_head(text: &str, chars: usize) -> (&str, &str) {
+    match text.char_indices().nth(chars) {
         Some((end, _)) => (&text[..end], "…"),
         None => (text, ""),
     }

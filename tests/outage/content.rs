@@ -11,8 +11,8 @@ use crate::server::FaultServer;
 use crate::server::fault::{ServerFault, ServerRule};
 use crate::server::random::Random;
 use crate::setup::{
-    NAME, RECOVERY, Watched, assert_once, bucket, bucket_and_queue, key, object, receives, send,
-    settings,
+    NAME, RECOVERY, Watched, assert_once, bucket, bucket_and_queue, ids, key, object, receives,
+    send, settings,
 };
 use crate::support::scratch::{gzip, plain_log};
 
@@ -136,4 +136,32 @@ pub fn version_null_counts_as_none() {
     let (dead, deleted) =
         server.sqs(|queues| (queues.messages("trail-dead").len(), queues.deletions.len()));
     assert_eq!((dead, deleted), (1, 1));
+}
+
+/// S3 redirects for a while after a bucket was created.
+fn redirect(server: &FaultServer) {
+    let redirect = ServerFault::Refuse(307, "TemporaryRedirect");
+    server.fault(ServerRule::of("GetObject", redirect.clone()).times(4));
+    server.fault(ServerRule::of("ListObjectsV2", redirect).after(1).times(3));
+}
+
+pub fn redirects_of_a_sweep_are_waited_out() {
+    let server = bucket(10);
+    redirect(&server);
+    let feed = Feed::new(&settings(&server));
+    let read = feed.read_all(&format!("s3://{NAME}/logs/"));
+    assert_once(&read, &ids(10));
+    let errors = ["errors.fetch", "errors.list"].map(|name| feed.metric(name));
+    assert_eq!(errors, [0, 0]);
+}
+
+pub fn redirects_of_a_message_cost_no_receive() {
+    let server = bucket_and_queue(10, 2);
+    redirect(&server);
+    send(&server, 0..10);
+    let feed = Feed::new(&settings(&server));
+    let mut watched = Watched::open(&feed, &server);
+    watched.until_empty(RECOVERY);
+    assert_once(&watched.reading.ids, &ids(10));
+    assert_eq!(receives(&server), [(1, 10)].into());
 }

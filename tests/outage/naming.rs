@@ -70,6 +70,28 @@ pub fn garbage_messages_are_named() {
     assert!(server.sqs(|queues| queues.deletions.iter().all(|id| !names.contains(id))));
 }
 
+/// Names that cannot be those of objects are shown whole, each of them, and counted.
+pub fn names_that_no_object_can_have_are_shown() {
+    let server = bucket_and_queue(1, 2);
+    let bucket = "arn:aws:s3:eu-west-1:111122223333:accesspoint/".to_owned() + &"a".repeat(60);
+    let keys: Vec<String> = (0..3)
+        .map(|number| format!("logs/{}{number}.json.gz", "k".repeat(200)))
+        .collect();
+    let body = serde_json::json!({"s3Bucket": bucket, "s3ObjectKey": keys});
+    let id = server.sqs(|queues| queues.send(NAME, body.to_string()));
+    let feed = Feed::new(&settings(&server));
+    let mut watched = Watched::open(&feed, &server);
+    watched.until(RECOVERY, |_| feed.metric("messages.unknown") > 0);
+    watched.until(RECOVERY, |_| !feed.logged(Severity::Error).is_empty());
+    let lines = feed.logged(Severity::Error);
+    let line = lines
+        .iter()
+        .find(|line| line.contains(&id))
+        .expect("a line of the message");
+    assert!(line.contains(&bucket), "{line}");
+    assert!(keys.iter().all(|key| line.contains(key)), "{line}");
+}
+
 pub fn one_denied_key_of_fifty() {
     let server = bucket_and_queue(50, 2);
     server.sqs(|queues| queues.send(NAME, notification((0..50).map(key))));

@@ -11,8 +11,8 @@ use crate::aws::feed::Feed;
 use crate::server::FaultServer;
 use crate::server::fault::{ServerFault, ServerRule};
 use crate::setup::{
-    NAME, RECOVERY, Watched, assert_line, assert_no_dead_letters, assert_once, bucket,
-    bucket_and_queue, complaints, id, ids, receives, send, settings,
+    NAME, RECOVERY, Watched, assert_all, assert_line, assert_no_dead_letters, assert_once, bucket,
+    bucket_and_queue, complaints, id, ids, receives, send, settings, wait_for,
 };
 
 /// The eventID of a record.
@@ -199,6 +199,33 @@ pub fn wait_for_memory() {
     let expected = [record_ids(0..101), ids(20)].concat();
     assert_once(&watched.reading.ids, &expected);
     assert_eq!(complaints(&feed), [""; 0]);
+}
+
+/// A host that does not read stops the receiving, long before as many messages are held as may be processed.
+pub fn are_not_received_without_room() {
+    const MESSAGES: usize = 240;
+    let server = bucket_and_queue(0, 2);
+    let body = event(0).replace("PutObject", &"x".repeat(300 << 10));
+    server.sqs(|queues| {
+        for number in 0..MESSAGES {
+            queues.send(NAME, body.replace(&record_id(0), &record_id(number)));
+        }
+    });
+    let settings = settings(&server)
+        .with("maxBufferedBytes", 1 << 20)
+        .with("s3DownloadConcurrency", 256);
+    let feed = Feed::new(&settings);
+    let mut watched = Watched::open(&feed, &server);
+    let mut received = 0;
+    wait_for("a pause of receiving", RECOVERY, || {
+        std::thread::sleep(Duration::from_secs(1));
+        let before = std::mem::replace(&mut received, feed.metric("messages.received"));
+        received > 0 && received == before
+    });
+    // What eight answers of ten messages bring beyond the limit, and what is buffered.
+    assert!(received <= 110, "{received} of {MESSAGES} messages");
+    watched.until_empty(RECOVERY);
+    assert_all(&watched.reading.ids, &record_ids(0..MESSAGES));
 }
 
 /// Records are delivered while every download fails.

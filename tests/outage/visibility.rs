@@ -196,6 +196,28 @@ pub fn received_mode_names_what_is_given_up() {
     assert!(ids.iter().any(|id| lines[0].contains(id)), "{lines:?}");
 }
 
+pub fn received_mode_names_what_is_not_read_at_close() {
+    let server = bucket_and_queue(4, 2);
+    server
+        .fault(ServerRule::of("GetObject", ServerFault::Refuse(500, "InternalError")).path(key(2)));
+    let ids: Vec<String> = server.sqs(|queues| {
+        let send = |number| queues.send(NAME, notification([key(number)]));
+        (0..4).map(send).collect()
+    });
+    let feed = received_mode(&server);
+    let mut reading = feed.open(&format!("sqs://{NAME}"));
+    assert!(reading.until(RECOVERY, |read| read.len() == 3));
+    drop(reading);
+    let lines = complaints(&feed);
+    let named = |id: &String| {
+        lines
+            .iter()
+            .any(|line| line.contains(id) && line.contains("closes"))
+    };
+    let named: Vec<usize> = (0..4).filter(|number| named(&ids[*number])).collect();
+    assert_eq!(named, [2], "{lines:#?}");
+}
+
 pub fn deletions_fail_in_part() {
     let server = bucket_and_queue(40, 2);
     send(&server, 0..40);

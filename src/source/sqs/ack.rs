@@ -214,6 +214,13 @@ async fn close(queue: &Arc<Queue>, requests: &mut JoinSet<FailedDeletions>, mut 
     while !pending.deletes.is_empty() {
         pending.request(queue, requests);
     }
+    for id in queue.in_flight.deleted_and_unread() {
+        queue.log.lost(
+            &format!("{}: message {}", queue.shown, Escaped(&id)),
+            "the source closes before all of its objects are read",
+            "deleted on receipt (sqsDeleteWhen)",
+        );
+    }
     let returned = queue.in_flight.drain(!queue.rules.delete);
     queue.metrics.messages_returned.add(returned.len() as u64);
     pending.returns.extend(returned.into_iter().map(|entry| {

@@ -20,6 +20,7 @@ mod records;
 mod requests;
 mod selection;
 mod visibility;
+mod waiting_bodies;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -36,6 +37,7 @@ use self::failure_report::FailureReport;
 use self::in_flight::InFlight;
 use self::process::Processor;
 use self::selection::ObjectSelection;
+use self::waiting_bodies::WaitingBodies;
 use crate::aws::backoff::Backoff;
 use crate::aws::{AwsError, Clients, describe};
 use crate::config::{Config, SqsDeleteWhen};
@@ -72,6 +74,7 @@ pub struct Queue {
     outage_pauses: Mutex<Backoff>,
     /// Bounds what the bodies of messages expand to, in KiB of body.
     expansion: Arc<Semaphore>,
+    waiting: Arc<WaitingBodies>,
     receives: FailureReport,
     deletions: FailureReport,
     /// Whether the source closes, which ends the receivers.
@@ -174,6 +177,7 @@ impl Queue {
             delivered: DeliveredObjects::default(),
             outage_pauses: Mutex::new(receive::outage_pauses()),
             expansion: Arc::new(Semaphore::new(EXPANSION_KIB)),
+            waiting: Arc::default(),
             receives: FailureReport::new(
                 "messages cannot be received, retrying",
                 "sqs:ReceiveMessage",

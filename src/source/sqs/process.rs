@@ -12,6 +12,7 @@ use super::in_flight::{OBJECTS, Received, weight};
 use super::notification::{Notification, Parsed, Parser, RecordText};
 use super::records::MessageRecords;
 use super::selection::Verdict;
+use super::waiting_bodies::WaitingBody;
 use super::{EXPANSION_KIB, Queue};
 use crate::aws::{ErrorCause, ObjectId};
 use crate::error::{Error, ErrorKind};
@@ -77,12 +78,13 @@ impl Processor {
     ) {
         let queue = &self.queue;
         let mut body = std::mem::take(&mut message.body);
+        let waiting = message.waiting.take();
         let len = body.len();
         let parsed = match parser.parse(&mut body) {
             Notification::Objects(parsed) => parsed,
             Notification::Ignored => Parsed::default(),
             Notification::Records(found) if queue.rules.records => {
-                return self.send_records(number, message.id, body, found);
+                return self.send_records(number, message.id, body, found, waiting);
             }
             unknown => {
                 let kind = match unknown {
@@ -106,7 +108,14 @@ impl Processor {
     }
 
     /// Hands the records in a body over to be delivered.
-    fn send_records(&self, number: u64, id: String, body: String, found: RecordText) {
+    fn send_records(
+        &self,
+        number: u64,
+        id: String,
+        body: String,
+        found: RecordText,
+        waiting: Option<WaitingBody>,
+    ) {
         let queue = &self.queue;
         if found.is_insight && !queue.rules.insights {
             queue.metrics.skipped_insight.add(1);
@@ -117,7 +126,12 @@ impl Processor {
         text.truncate(found.range.end);
         text.drain(..found.range.start);
         // Without a receiver the source is closed.
-        let _ = self.records.send(MessageRecords { number, id, text });
+        let _ = self.records.send(MessageRecords {
+            number,
+            id,
+            text,
+            waiting,
+        });
     }
 
     /// Settles a message without anything to deliver; it fails permanently if there is a reason.
@@ -238,6 +252,10 @@ impl Queue {
     /// The objects of a message that are read.
     fn named_objects(&self, parsed: Parsed<'_>) -> NamedObjects {
         let mut problems = parsed.problems;
+        // Also counted where other parts can be read: the message fails for these.
+        if !problems.is_empty() {
+            self.metrics.messages_unknown.add(1);
+        }
         let mut objects = Vec::with_capacity(parsed.objects.len());
         for object in parsed.objects {
             match self.judge(&object) {
@@ -258,16 +276,22 @@ impl Queue {
         }
         NamedObjects {
             objects,
-            reason: first_of(&problems),
+            reason: first_of(&problems, parsed.more_problems),
         }
     }
 }
 
-/// One line for logs: the first problem, and the number of further ones.
-fn first_of(problems: &[String]) -> Option<String> {
-    let (first, more) = problems.split_first()?;
-    Some(match more.len() {
-        0 => first.clone(),
-        more => format!("{first} (and {more} more)"),
+/// One line for logs: the first problems, and the number of further ones.
+fn first_of(problems: &[String], more: usize) -> Option<String> {
+    /// As many as fit in a line that can be read.
+    const SHOWN: usize = 10;
+    if problems.is_empty() {
+        return None;
+    }
+    let shown = &problems[..problems.len().min(SHOWN)];
+    let line = shown.join("; ");
+    Some(match problems.len() - shown.len() + more {
+        0 => line,
+        more => format!("{line} (and {more} more)"),
     })
 }

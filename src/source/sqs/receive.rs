@@ -160,6 +160,7 @@ impl Receiver {
     async fn receive_once(&self, wait_seconds: i32) -> std::result::Result<usize, AwsError> {
         let queue = &self.queue;
         let rules = &queue.rules;
+        queue.waiting.room().await;
         // The semaphore is never closed.
         let mut permits = Arc::clone(&self.permits)
             .acquire_many_owned(MESSAGES)
@@ -256,10 +257,12 @@ impl Receiver {
             );
             return None;
         };
+        let body = message.body.unwrap_or_default();
         Some(Received {
             id,
             receipt,
-            body: message.body.unwrap_or_default(),
+            waiting: Some(self.queue.waiting.add(body.len())),
+            body,
             receives: receives
                 .and_then(|count| u32::try_from(count).ok())
                 .unwrap_or(1),

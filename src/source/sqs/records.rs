@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 
 use super::Queue;
 use super::ack::Done;
+use super::waiting_bodies::WaitingBody;
 use crate::log::Escaped;
 use crate::object::ack::{AckHandle, ack_handles};
 use crate::object::memory_budget::UNORDERED;
@@ -25,6 +26,8 @@ pub(super) struct MessageRecords {
     pub(super) id: String,
     /// A record or a log.
     pub(super) text: Vec<u8>,
+    /// Counts `text` until it has its memory permit.
+    pub(super) waiting: Option<WaitingBody>,
 }
 
 /// Delivers records until the source closes.
@@ -40,7 +43,7 @@ pub(super) async fn run(
     let budget = Arc::clone(feed.stored_budget());
     let mut next = None;
     loop {
-        let Some(first) = (match next.take() {
+        let Some(mut first) = (match next.take() {
             Some(first) => Some(first),
             None => records.recv().await,
         }) else {
@@ -53,6 +56,8 @@ pub(super) async fn run(
             // The source is closed, which returns the message.
             continue;
         };
+        // The permit counts it from now on.
+        drop(first.waiting.take());
         let (group, mut settled) = mpsc::channel::<()>(1);
         let mut message = first;
         let mut objects = Vec::new();
@@ -66,12 +71,15 @@ pub(super) async fn run(
             if objects.len() == GROUP {
                 break;
             }
-            let Ok(following) = records.try_recv() else {
+            let Ok(mut following) = records.try_recv() else {
                 break;
             };
             // Waiting for more memory while holding some could wait forever.
             match budget.try_acquire(UNORDERED, following.text.capacity() as u64) {
-                Some(more) => (message, permit) = (following, more),
+                Some(more) => {
+                    drop(following.waiting.take());
+                    (message, permit) = (following, more);
+                }
                 None => {
                     next = Some(following);
                     break;

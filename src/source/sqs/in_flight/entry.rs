@@ -6,6 +6,8 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::AbortHandle;
 
+use crate::source::sqs::waiting_bodies::WaitingBody;
+
 /// A message's visibility can be extended to this long after its receive, and never again for that receipt handle (SQS
 /// developer guide, "visibility timeout").
 pub(super) const LONGEST_VISIBILITY: Duration = Duration::from_secs(12 * 3600);
@@ -28,6 +30,8 @@ pub(in crate::source::sqs) struct Received {
     pub(in crate::source::sqs) deleted: bool,
     /// Its permit among the messages being processed.
     pub(in crate::source::sqs) permit: Option<OwnedSemaphorePermit>,
+    /// Counts the body until it is processed.
+    pub(in crate::source::sqs) waiting: Option<WaitingBody>,
 }
 
 /// One message in flight.

@@ -255,6 +255,17 @@ impl InFlight {
         entries
     }
 
+    /// Ids of the messages that were deleted on receipt and of which an object is still to be downloaded.
+    pub(super) fn deleted_and_unread(&self) -> Vec<String> {
+        let table = self.table();
+        let downloads = |entry: &&Entry| {
+            let task = entry.task.as_ref();
+            entry.deleted && task.is_some_and(|task| !task.is_finished())
+        };
+        let entries = table.entries.values().filter(downloads);
+        entries.map(|entry| entry.id.clone()).collect()
+    }
+
     /// A message's state, without taking it out.
     pub(super) fn with<T>(&self, number: u64, look: impl FnOnce(&Entry) -> T) -> Option<T> {
         self.table().entries.get(&number).map(look)

@@ -18,6 +18,7 @@ fn received(id: &str, receipt: &str) -> Received {
         first_received: None,
         deleted: id == "deleted",
         permit: None,
+        waiting: None,
     }
 }
 

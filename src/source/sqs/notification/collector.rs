@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use super::json::{excerpt, string};
 use super::{Notification, ObjectRef, Parsed};
 use crate::json::{Tape, Value};
-use crate::log::quote::quoted;
+use crate::log::quote::quoted_up_to;
 
 /// Problems that are listed; further ones are counted. A message has room for half a million.
 const MAX_PROBLEMS: usize = 1000;
@@ -15,12 +15,13 @@ const MAX_PROBLEMS: usize = 1000;
 /// S3's maximum length of a key and of a version ID in bytes.
 pub(super) const MAX_LENGTH: usize = 1024;
 
+/// Maximum length of a bucket's name in bytes, from before S3's stricter rules.
+const MAX_BUCKET: usize = 255;
+
 /// Builds the [`Parsed`] of one message.
 pub(super) struct Collector<'b> {
     tape: Tape<'b>,
     parsed: Parsed<'b>,
-    /// Problems beyond [`MAX_PROBLEMS`].
-    omitted: usize,
 }
 
 impl<'b> Collector<'b> {
@@ -28,7 +29,6 @@ impl<'b> Collector<'b> {
         Collector {
             tape,
             parsed: Parsed::default(),
-            omitted: 0,
         }
     }
 
@@ -62,8 +62,14 @@ impl<'b> Collector<'b> {
     pub(super) fn unusable(&mut self, bucket: Option<Value>, key: &str, reason: &str) {
         let tape = self.tape;
         self.problem(|| {
-            let bucket = excerpt(tape, bucket);
-            format!("bucket {bucket}, key {}: {reason}", quoted(key))
+            let bucket = match string(tape, bucket) {
+                Some(name) => quoted_up_to(&name, MAX_BUCKET),
+                None => excerpt(tape, bucket),
+            };
+            format!(
+                "bucket {bucket}, key {}: {reason}",
+                quoted_up_to(key, MAX_LENGTH)
+            )
         });
     }
 
@@ -82,7 +88,7 @@ impl<'b> Collector<'b> {
     fn problem(&mut self, line: impl FnOnce() -> String) {
         match self.parsed.problems.len() < MAX_PROBLEMS {
             true => self.parsed.problems.push(line()),
-            false => self.omitted += 1,
+            false => self.parsed.more_problems += 1,
         }
     }
 
@@ -97,10 +103,6 @@ impl<'b> Collector<'b> {
             return Notification::Unknown(reason);
         }
         remove_duplicates(&mut self.parsed.objects);
-        if self.omitted > 0 {
-            let line = format!("{} more unusable parts", self.omitted);
-            self.parsed.problems.push(line);
-        }
         Notification::Objects(self.parsed)
     }
 }
@@ -121,7 +123,7 @@ fn remove_duplicates(objects: &mut Vec<ObjectRef<'_>>) {
 
 /// Whether `name` is a valid bucket name, including names from before S3's stricter rules.
 fn is_bucket(name: &str) -> bool {
-    (3..=255).contains(&name.len())
+    (3..=MAX_BUCKET).contains(&name.len())
         && name.starts_with(|first: char| first.is_ascii_alphanumeric())
         && name
             .bytes()

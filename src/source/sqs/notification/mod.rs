@@ -44,6 +44,8 @@ pub struct Parsed<'b> {
     pub objects: Vec<ObjectRef<'b>>,
     /// Unusable parts, each with the reason and an excerpt for logs. Bounded.
     pub problems: Vec<String>,
+    /// Further unusable parts.
+    pub more_problems: usize,
 }
 
 /// An object that a message names.
