@@ -264,17 +264,19 @@ impl Positions {
     }
 
     /// Ends a round in which all undated keys, or all strays, were listed; without effect until its objects are read.
-    pub(super) fn end_round(&self, class: KeyClass) -> bool {
+    pub(super) fn end_round(&self, class: KeyClass) {
         let mut state = self.state();
-        let ended = match class {
-            KeyClass::Undated => state.undated.end(),
-            KeyClass::Stray => state.strays.end(),
-            KeyClass::Dated => false,
+        let keys = match class {
+            KeyClass::Undated => &mut state.undated,
+            KeyClass::Stray => &mut state.strays,
+            KeyClass::Dated => return,
         };
-        state.version += u64::from(ended);
+        let before = keys.extent();
+        // A round without anything new is nothing to save.
+        let changed = keys.end() && keys.extent() != before;
+        state.version += u64::from(changed);
         drop(state);
         self.changed.notify_all();
-        ended
     }
 
     /// Waits until no claim is pending, or for `limit`; returns whether all claims are settled.

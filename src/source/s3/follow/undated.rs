@@ -179,6 +179,16 @@ impl UndatedKeys {
         self.began_after.clone_from(&self.after);
     }
 
+    /// What [`UndatedKeys::end`] changes of the position.
+    pub(super) fn extent(&self) -> (i64, bool, usize, bool) {
+        (
+            self.since,
+            self.after.is_some(),
+            self.keys.len(),
+            self.overflowed,
+        )
+    }
+
     /// Ends a round in which all keys were listed, if all of its objects were read. Returns whether it ended.
     pub(super) fn end(&mut self) -> bool {
         if !self.keys.values().all(UndatedKey::is_read) {
