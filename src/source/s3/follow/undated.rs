@@ -30,7 +30,7 @@ pub(super) struct UndatedKeys {
     /// There were too many objects without `LastModified` to remember, so new ones are not known.
     pub(super) overflowed: bool,
     /// Keys of this round without `LastModified` were forgotten.
-    overflows: bool,
+    pub(super) overflows: bool,
     /// Claimed keys of this round after `after`, in key order, and whether each one was read.
     claimed: VecDeque<(String, bool)>,
     /// Number of the listing, and the key after which it began.
