@@ -117,6 +117,30 @@ fn events_without_id_or_of_another_time_are_no_duplicates() {
 }
 
 #[test]
+fn event_is_the_same_however_it_travels() {
+    let scratch = Scratch::new("dedup-formats");
+    let record =
+        r#"{"eventTime":"2026-01-14T12:00:00Z","eventName":"0","eventID":"a","userAgent":"\"é\\"}"#;
+    let event = serde_json::json!({"id": "1", "timestamp": 1, "message": record});
+    let files = [
+        format!(r#"{{"Records":[{record}]}}"#),
+        format!(r#"{{"messageType":"DATA_MESSAGE","logEvents":[{event},{event}]}}"#),
+        serde_json::json!({"Events": [{"EventId": "a", "CloudTrailEvent": record}]}).to_string(),
+        format!("2026-01-14T12:00:01Z {record}\n"),
+        format!(r#"{{"detail-type":"AWS API Call via CloudTrail","detail": {record} }}"#),
+        r#"{"eventID" : "\u0061", "eventTime":"2026-01-14T12:00:00\u005a","eventName":"0"}"#
+            .to_owned(),
+    ];
+    for (number, content) in files.iter().enumerate() {
+        scratch.write(&format!("{number}.json"), content.as_bytes());
+    }
+    assert_eq!(delivered(&plugin(0), &scratch), ["a/0"; 7]);
+    let plugin = plugin(10);
+    assert_eq!(delivered(&plugin, &scratch), ["a/0"]);
+    assert_eq!(metric(&plugin, "skipped.duplicate"), 6);
+}
+
+#[test]
 fn dropped_events_are_not_remembered() {
     let scratch = Scratch::new("dedup-dropped");
     scratch.write("1.json.gz", &log(&["a", "a", "a"]));

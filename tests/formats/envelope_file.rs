@@ -1,4 +1,5 @@
-//! Generates CloudWatch Logs envelopes around records, written as strictly or as loosely as JSON can be.
+//! Generates containers of records as strings, written as strictly or as loosely as JSON can be: CloudWatch Logs
+//! envelopes mostly, the output of `lookup-events`, and lines of export tasks.
 #![forbid(unsafe_code)]
 
 use proptest::prelude::*;
@@ -45,6 +46,10 @@ enum EnvelopeForm {
     Spacious,
     /// Keys with escapes.
     EscapedKeys,
+    /// The output of `lookup-events`.
+    LookupEvents,
+    /// Lines of an export task, in which the records are no strings.
+    Lines,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -99,6 +104,8 @@ fn envelope() -> impl Strategy<Value = Envelope> {
         1 => Just(EnvelopeForm::Reversed),
         1 => Just(EnvelopeForm::Spacious),
         1 => Just(EnvelopeForm::EscapedKeys),
+        1 => Just(EnvelopeForm::LookupEvents),
+        1 => Just(EnvelopeForm::Lines),
     ];
     let events = prop::collection::vec(log_event(), 0..4);
     (events, form, any::<bool>()).prop_map(|(events, form, after_control)| Envelope {
@@ -170,7 +177,12 @@ const CONTROL: &str = r#"{"messageType":"CONTROL_MESSAGE","owner":"CloudwatchLog
 
 impl Envelope {
     fn text(&self) -> Text {
-        let events: Vec<Text> = self.events.iter().map(LogEvent::text).collect();
+        let of_event = match self.form {
+            EnvelopeForm::LookupEvents => LogEvent::looked_up,
+            EnvelopeForm::Lines => LogEvent::line,
+            _ => LogEvent::text,
+        };
+        let events: Vec<Text> = self.events.iter().map(of_event).collect();
         let (before, separator, after) = match self.form {
             EnvelopeForm::Ordinary => (
                 r#"{"messageType":"DATA_MESSAGE","owner":"111122223333","logGroup":"a/\"b","logStream":"s","subscriptionFilters":["all","[{\"x"],"logEvents":["#,
@@ -192,6 +204,12 @@ impl Envelope {
                 ",",
                 "]}",
             ),
+            EnvelopeForm::LookupEvents => (
+                "{\n    \"Events\": [\n",
+                ",\n",
+                "\n    ],\n    \"NextToken\": \"x\"\n}\n",
+            ),
+            EnvelopeForm::Lines => ("\n", "", ""),
         };
         let control = match self.after_control {
             true => CONTROL,
@@ -213,6 +231,30 @@ impl LogEvent {
     pub fn message(&self) -> Text {
         let message = [&self.space.0[..], &self.record, &self.space.1].concat();
         self.escapes.quoted(&message)
+    }
+
+    /// An event of `lookup-events`.
+    fn looked_up(&self) -> Text {
+        let (seconds, rest) = (self.timestamp / 1000, self.timestamp % 1000);
+        let before = format!(
+            r#"{{"EventId":"{{}}","EventTime":{seconds}.{rest:03},"Resources":[{{"ResourceName":"x"}}],"CloudTrailEvent": "#
+        );
+        [before.as_bytes(), &self.message(), b"}"].concat()
+    }
+
+    /// A line of an export task.
+    fn line(&self) -> Text {
+        let seconds = i64::try_from(self.timestamp / 1000).expect("this century");
+        let time = time::OffsetDateTime::from_unix_timestamp(seconds).expect("this century");
+        let (hour, minute, second) = time.to_hms();
+        let before = format!(
+            "{}-{:02}-{:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z ",
+            time.year(),
+            u8::from(time.month()),
+            time.day(),
+            self.timestamp % 1000
+        );
+        [before.as_bytes(), &self.record, b"\n"].concat()
     }
 
     fn text(&self) -> Text {

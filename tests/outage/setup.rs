@@ -96,11 +96,12 @@ fn ids_of(body: &str) -> Vec<String> {
         .collect()
 }
 
-/// A reader of the queue `NAME` that fails the test if a message is deleted before its records are delivered.
+/// A reader of the queue `NAME` that fails the test if a message is deleted before its records are processed.
 pub struct Watched<'f> {
     pub reading: Reading<'f>,
     server: &'f FaultServer,
-    seen: HashSet<String>,
+    /// The host has come back for more after these.
+    processed: HashSet<String>,
     read: usize,
     checked: usize,
 }
@@ -110,7 +111,7 @@ impl<'f> Watched<'f> {
         Watched {
             reading: feed.open(&format!("sqs://{NAME}")),
             server,
-            seen: HashSet::new(),
+            processed: HashSet::new(),
             read: 0,
             checked: 0,
         }
@@ -149,17 +150,18 @@ impl<'f> Watched<'f> {
             let ids = &queues.deletions[self.checked..];
             ids.iter().map(|id| body_of(queues, id)).collect()
         });
-        self.reading.once();
-        self.seen
-            .extend(self.reading.ids[self.read..].iter().cloned());
-        self.read = self.reading.ids.len();
         self.checked += deleted.len();
+        // The host still has the events of the last call.
         for id in deleted.iter().flat_map(|body| ids_of(body)) {
             assert!(
-                self.seen.contains(&id),
-                "the message of {id} is deleted before its records are delivered"
+                self.processed.contains(&id),
+                "the message of {id} is deleted before its records are processed"
             );
         }
+        let of_last_call = self.reading.ids[self.read..].iter().cloned();
+        self.processed.extend(of_last_call);
+        self.read = self.reading.ids.len();
+        self.reading.once();
     }
 }
 

@@ -86,6 +86,8 @@ struct SavedKeys {
     keys: Vec<(String, i64)>,
     #[serde(default)]
     overflowed: bool,
+    #[serde(default)]
+    overflows: bool,
 }
 
 impl Positions {
@@ -264,17 +266,19 @@ impl Positions {
     }
 
     /// Ends a round in which all undated keys, or all strays, were listed; without effect until its objects are read.
-    pub(super) fn end_round(&self, class: KeyClass) -> bool {
+    pub(super) fn end_round(&self, class: KeyClass) {
         let mut state = self.state();
-        let ended = match class {
-            KeyClass::Undated => state.undated.end(),
-            KeyClass::Stray => state.strays.end(),
-            KeyClass::Dated => false,
+        let keys = match class {
+            KeyClass::Undated => &mut state.undated,
+            KeyClass::Stray => &mut state.strays,
+            KeyClass::Dated => return,
         };
-        state.version += u64::from(ended);
+        let before = keys.extent();
+        // A round without anything new is nothing to save.
+        let changed = keys.end() && keys.extent() != before;
+        state.version += u64::from(changed);
         drop(state);
         self.changed.notify_all();
-        ended
     }
 
     /// Waits until no claim is pending, or for `limit`; returns whether all claims are settled.
@@ -362,6 +366,7 @@ impl From<&UndatedKeys> for SavedKeys {
                 .map(|(name, key)| (name.clone(), key.modified))
                 .collect(),
             overflowed: keys.overflowed,
+            overflows: keys.overflows,
         }
     }
 }
@@ -372,7 +377,7 @@ impl From<SavedKeys> for UndatedKeys {
         let keys = keys.map(|(name, modified)| (name, UndatedKey::read(modified)));
         let mut all =
             UndatedKeys::from_read(saved.since, saved.next_since, saved.after, keys.collect());
-        all.overflowed = saved.overflowed;
+        (all.overflowed, all.overflows) = (saved.overflowed, saved.overflows);
         all
     }
 }
@@ -382,5 +387,36 @@ pub(super) fn region_of(prefix: &Prefix) -> Option<String> {
     match &prefix.level {
         Level::Keys(range) => range.region.clone(),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn saved_keys_are_those_that_were_read() {
+        let mut keys = UndatedKeys::default();
+        keys.begin();
+        let object = |key: &str, modified| ListedObject {
+            key: key.to_owned(),
+            size: 1,
+            modified,
+        };
+        for (key, modified) in [("a", 1_700_000_000), ("b", 0), ("c", 0), ("d", 1)] {
+            assert!(keys.claim(&object(key, modified)));
+        }
+        keys.read("a", 1_800_000_000);
+        keys.read("b", 1_800_000_000);
+        keys.release("c");
+        keys.overflows = true;
+        let saved = SavedKeys::from(&keys);
+        let mut restored = UndatedKeys::from(saved);
+        assert!(restored.overflows && !restored.overflowed);
+        assert_eq!(restored.after.as_deref(), Some("b"));
+        restored.begin();
+        assert!(!restored.claim(&object("b", 0)));
+        assert!(restored.claim(&object("c", 0)) && restored.claim(&object("d", 1)));
+        assert_eq!(SavedKeys::from(&restored).keys.len(), 2);
     }
 }

@@ -30,7 +30,7 @@ pub(super) struct UndatedKeys {
     /// There were too many objects without `LastModified` to remember, so new ones are not known.
     pub(super) overflowed: bool,
     /// Keys of this round without `LastModified` were forgotten.
-    overflows: bool,
+    pub(super) overflows: bool,
     /// Claimed keys of this round after `after`, in key order, and whether each one was read.
     claimed: VecDeque<(String, bool)>,
     /// Number of the listing, and the key after which it began.
@@ -177,6 +177,16 @@ impl UndatedKeys {
         self.claimed.clear();
         self.listing = self.listing.wrapping_add(1);
         self.began_after.clone_from(&self.after);
+    }
+
+    /// What [`UndatedKeys::end`] changes of the position.
+    pub(super) fn extent(&self) -> (i64, bool, usize, bool) {
+        (
+            self.since,
+            self.after.is_some(),
+            self.keys.len(),
+            self.overflowed,
+        )
     }
 
     /// Ends a round in which all keys were listed, if all of its objects were read. Returns whether it ended.
