@@ -256,7 +256,8 @@ GENERATED = {
     "Administrator policy attached": (
         [iam("AttachRolePolicy", {"roleName": "app", "policyArn": "arn:aws-cn:iam::aws:policy/AdministratorAccess"}),
          iam("AttachGroupPolicy", {"groupName": "dev", "policyArn": "arn:aws-us-gov:iam::aws:policy/IAMFullAccess"}),
-         event("sso", "AttachManagedPolicyToPermissionSet", {"managedPolicyArn": "arn:aws:iam::aws:policy/AdministratorAccess"})],
+         event("sso", "AttachManagedPolicyToPermissionSet", {"managedPolicyArn": "arn:aws:iam::aws:policy/AdministratorAccess"}),
+         iam("AttachUserPolicy", {"userName": "x", "policyArn": "arn:aws-eusc:iam::aws:policy/PowerUserAccess"})],
         [iam("AttachRolePolicy", {"roleName": "app", "policyArn": "arn:aws:iam::aws:policy/AdministratorAccess-Amplify"}),
          iam("AttachRolePolicy", {"roleName": "AWSReservedSSO_Admin_1", "policyArn": "arn:aws:iam::aws:policy/AdministratorAccess"}, who=IDENTITY_CENTER),
          event("sso", "AttachManagedPolicyToPermissionSet", {"managedPolicyArn": "arn:aws:iam::aws:policy/ViewOnlyAccess"})]),
@@ -309,8 +310,10 @@ GENERATED = {
     "EKS cluster access granted": (
         [event("eks", "CreateAccessEntry", {"name": "prod", "principalArn": f"{ARN}:user/dana.mills"}),
          event("eks", "AssociateAccessPolicy", {"name": "prod", "principalArn": f"{ARN}:user/dana.mills",
-               "policyArn": "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"})],
-        [event("eks", "CreateAccessEntry", {"name": "prod", "principalArn": f"{ARN}:role/nodes"}, who={**CI, "invokedBy": "eks.amazonaws.com"})]),
+               "policyArn": "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"}),
+         event("eks", "CreatePodIdentityAssociation", {"name": "prod", "serviceAccount": "x", "roleArn": f"{ARN}:role/admin"})],
+        [event("eks", "CreateAccessEntry", {"name": "prod", "principalArn": f"{ARN}:role/nodes"}, who={**CI, "invokedBy": "eks.amazonaws.com"}),
+         event("eks", "CreatePodIdentityAssociation", {"name": "prod", "serviceAccount": "x", "roleArn": f"{ARN}:role/app"}, who=CI)]),
     "Account enumerated": (
         [s3("ListBuckets", {"Host": "s3.amazonaws.com"}, who=INSTANCE), iam("GetAccountAuthorizationDetails", who=INSTANCE, error=DENIED),
          event("guardduty", "ListDetectors", who=INSTANCE), iam("ListUsers", error=DENIED),
@@ -635,8 +638,12 @@ GENERATED = {
         [ec2("RunInstances", run("g5.xlarge", 4), who={**CI, "invokedBy": "autoscaling.amazonaws.com"}), ec2("RunInstances", run("m5.large", 4)),
          ec2("RunInstances", run("m5.large", 1), error="Client.DryRunOperation")]),
     "Instances requested in bulk": (
-        [ec2("RunInstances", run("c5.24xlarge", 20)), ec2("RunInstances", run("c5.24xlarge", 20), error="Client.InstanceLimitExceeded")],
-        [ec2("RunInstances", run("m5.large", 20), who={**CI, "invokedBy": "autoscaling.amazonaws.com"}), ec2("RunInstances", run("m5.large", 9))]),
+        [ec2("RunInstances", run("c5.24xlarge", 20)), ec2("RunInstances", run("c5.24xlarge", 20), error="Client.InstanceLimitExceeded"),
+         event("autoscaling", "CreateAutoScalingGroup", {"autoScalingGroupName": "x", "minSize": 50, "maxSize": 100}),
+         event("servicequotas", "RequestServiceQuotaIncrease", {"serviceCode": "ec2", "quotaCode": "L-417A185B", "desiredValue": 1000})],
+        [ec2("RunInstances", run("m5.large", 20), who={**CI, "invokedBy": "autoscaling.amazonaws.com"}), ec2("RunInstances", run("m5.large", 9)),
+         event("servicequotas", "RequestServiceQuotaIncrease", {"serviceCode": "ec2", "quotaCode": "L-417A185B"}, who=SSO),
+         event("autoscaling", "CreateAutoScalingGroup", {"autoScalingGroupName": "x", "minSize": 1, "maxSize": 100, "desiredCapacity": 2})]),
     "Lambda function callable without authentication": (
         [event("lambda", "CreateFunctionUrlConfig", {"functionName": "pay", "authType": "NONE"})],
         [event("lambda", "CreateFunctionUrlConfig", {"functionName": "pay", "authType": "AWS_IAM"})]),
@@ -647,8 +654,10 @@ GENERATED = {
         [event("ecr", "PutImage", {"repositoryName": "app", "imageTag": "latest"}, who=CI)]),
     "Notebook or development endpoint changed": (
         [event("sagemaker", "UpdateNotebookInstanceLifecycleConfig", {"notebookInstanceLifecycleConfigName": "x"}),
-         event("glue", "CreateDevEndpoint", {"endpointName": "x", "roleArn": f"{ARN}:role/glue"})],
-        [event("sagemaker", "StartNotebookInstance", {"notebookInstanceName": "x"})]),
+         event("glue", "CreateDevEndpoint", {"endpointName": "x", "roleArn": f"{ARN}:role/glue"}),
+         event("bedrock-agentcore", "CreateCodeInterpreter", {"name": "x", "executionRoleArn": f"{ARN}:role/admin"})],
+        [event("sagemaker", "StartNotebookInstance", {"notebookInstanceName": "x"}),
+         event("bedrock-agentcore", "CreateCodeInterpreter", {"name": "x"})]),
     "Bedrock used with a long-lived key": (
         [event("bedrock", "InvokeModel", {"modelId": "anthropic.claude-v2"}, error=error) for error in (None, "AccessDeniedException", "ValidationException")]
         + [event("bedrock", "InvokeModel", {"modelId": "anthropic.claude-v2"}, who=who) for who in (SESSION_OF_KEY, API_KEY)]

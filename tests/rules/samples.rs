@@ -72,7 +72,11 @@ fn no_alert_hides_one_of_higher_priority() {
     let mut hidden = BTreeSet::new();
     support::each_event(&plugin, &support::testdata("rules"), |event| {
         let all = engine.alerts(event, Matching::All);
-        let rank = |rule: &String| PRIORITIES.iter().position(|it| *it == engine.priority(rule));
+        let rank = |rule: &String| {
+            PRIORITIES
+                .iter()
+                .position(|it| *it == engine.priority(rule))
+        };
         let first = all.first().map(rank);
         for rule in all.iter().filter(|rule| Some(rank(rule)) < first) {
             hidden.insert(format!("{} hides {rule}", all[0]));
