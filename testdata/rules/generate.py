@@ -183,7 +183,8 @@ GENERATED = {
          iam("CreateAccessKey", None, {"accessKey": {"accessKeyId": "AKIAEXAMPLE000000009"}}),
          iam("CreateAccessKey", None, {"accessKey": {"accessKeyId": "AKIAEXAMPLE000000009"}}, who=SESSION_OF_KEY)],
         [iam("CreateAccessKey", {"userName": "dana.mills"}, error=DENIED),
-         iam("CreateAccessKey", None, who=SESSION_OF_KEY, **FROM_CONSOLE)]),
+         iam("CreateAccessKey", None, who=SESSION_OF_KEY, **FROM_CONSOLE),
+         iam("CreateAccessKey", None, who=SESSION_OF_KEY, userAgent="aws-internal/3 aws-sdk-java/1.11.901")]),
     "Access key reactivated": (
         [iam("UpdateAccessKey", {"userName": "old-ci", "accessKeyId": "AKIAEXAMPLE000000009", "status": "Active"})],
         [iam("UpdateAccessKey", {"userName": "old-ci", "accessKeyId": "AKIAEXAMPLE000000009", "status": "Inactive"}),
@@ -443,7 +444,8 @@ GENERATED = {
          event("ses", "PutIdentityPolicy", {"identity": "example.com", "policy": trust(OTHER)}, who=IN_CONSOLE)],
         [s3("PutBucketPolicy", bucket_policy(OWN)), s3("PutBucketPolicy", bucket_policy({"AWS": "arn:aws:iam::127311923021:root"})),
          s3("PutBucketPolicy", bucket_policy(OTHER), error=DENIED),
-         event("events", "PutPermission", {"action": "events:PutEvents", "principal": ACCOUNT, "statementId": "s"})]),
+         event("events", "PutPermission", {"action": "events:PutEvents", "principal": ACCOUNT, "statementId": "s"}),
+         event("sqs", "AddPermission", {"queueUrl": "q", "label": "l", "aWSAccountIds": [ACCOUNT], "actions": ["SendMessage"]})]),
     "Log bucket changed": (
         [s3("PutBucketNotification", {"bucketName": "org-cloudtrail", "notification": "", "NotificationConfiguration": {}}),
          s3("DeleteObjects", {"bucketName": "org-cloudtrail", "delete": ""}, who=CI, **DATA)],
@@ -480,6 +482,7 @@ GENERATED = {
          event("redshift", "AuthorizeSnapshotAccess", {"snapshotIdentifier": "s", "accountWithRestoreAccess": STRANGER_ACCOUNT})],
         [ec2("ModifyImageAttribute", {"imageId": "ami-1", "launchPermission": {"remove": {"items": [{"userId": STRANGER_ACCOUNT}]}}}),
          event("rds", "ModifyDBSnapshotAttribute", {"attributeName": "restore", "valuesToRemove": [STRANGER_ACCOUNT]}),
+         ec2("ModifyImageAttribute", {"imageId": "ami-1", **group({"userId": ACCOUNT}, key="launchPermission")}),
          event("redshift", "RevokeSnapshotAccess", {"snapshotIdentifier": "s", "accountWithRestoreAccess": STRANGER_ACCOUNT})]),
     "Snapshot restored or exported": (
         [event("rds", "RestoreDBInstanceFromDBSnapshot", database(dBSnapshotIdentifier="nightly")),
