@@ -148,6 +148,15 @@ def lifecycle(days, **more):
         "ID": "expire", "Status": "Enabled", "Expiration": {"Days": days}, **more}}}
 
 
+def kms_key(account):
+    return f"arn:aws:kms:us-east-1:{account}:key/12345678-1234-1234-1234-123456789012"
+
+
+def default_key(account):
+    return {"bucketName": "orders", "ServerSideEncryptionConfiguration": {"Rule": {"ApplyServerSideEncryptionByDefault": {
+        "SSEAlgorithm": "aws:kms", "KMSMasterKeyID": kms_key(account)}}}}
+
+
 def group(*members, key):
     return {key: {"add": {"items": list(members)}}}
 
@@ -510,10 +519,12 @@ GENERATED = {
          event("es", "CreateDomain", {"domainName": "d", "vPCOptions": {"subnetIds": ["subnet-1"]}, "accessPolicies": trust("*")}),
          event("elasticfilesystem", "PutFileSystemPolicy", {"fileSystemId": "fs-1", "policy": json.dumps({"Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"},
                "Action": "elasticfilesystem:ClientMount", "Condition": {"Bool": {"elasticfilesystem:AccessedViaMountTarget": "true"}}}]})})]),
-    "Grant on a key made by a person": (
-        [event("kms", "CreateGrant", {"keyId": "k", "granteePrincipal": f"arn:aws:iam::{STRANGER_ACCOUNT}:root", "operations": ["Decrypt"]})],
-        [event("kms", "CreateGrant", {"keyId": "k", "granteePrincipal": f"{ARN}:role/app", "operations": ["Decrypt"]}, who=who)
-         for who in (CI, {**KEY, "invokedBy": "dynamodb.amazonaws.com"})]),
+    "Key granted to another account": (
+        [event("kms", "CreateGrant", {"keyId": "k", "granteePrincipal": f"arn:aws:iam::{STRANGER_ACCOUNT}:root", "operations": ["Decrypt"]}, who=who)
+         for who in (KEY, CI)],
+        [event("kms", "CreateGrant", {"keyId": "k", "granteePrincipal": f"{ARN}:role/app", "operations": ["Decrypt"]}),
+         event("kms", "CreateGrant", {"keyId": "k", "granteePrincipal": f"arn:aws:iam::{STRANGER_ACCOUNT}:root", "operations": ["Decrypt"]},
+               who={**KEY, "invokedBy": "dynamodb.amazonaws.com"})]),
     "Resource shared outside the organization": (
         [event("ram", "CreateResourceShare", {"name": "x", "principals": [STRANGER_ACCOUNT], "allowExternalPrincipals": True}),
          event("ram", "AssociateResourceShare", {"resourceShareArn": "x", "principals": [STRANGER_ACCOUNT]}),
@@ -534,6 +545,15 @@ GENERATED = {
         [s3("PutObject", {"bucketName": "orders", "key": "1.csv", "x-amz-server-side-encryption-customer-algorithm": "AES256"}, **DATA),
          s3("CopyObject", {"bucketName": "orders", "key": "2.csv"}, additionalEventData={"SSEApplied": "SSE_C"}, **DATA)],
         [s3("PutObject", {"bucketName": "orders", "key": "3.csv", "x-amz-server-side-encryption": "AES256"}, additionalEventData={"SSEApplied": "SSE_S3"}, **DATA)]),
+    "Data encrypted with a key of another account": (
+        [s3("CopyObject", {"bucketName": "orders", "key": "1.csv", "x-amz-server-side-encryption-aws-kms-key-id": kms_key(STRANGER_ACCOUNT)}, **DATA),
+         s3("PutBucketEncryption", default_key(STRANGER_ACCOUNT)),
+         ec2("ModifyEbsDefaultKmsKeyId", {"ModifyEbsDefaultKmsKeyIdRequest": {"KmsKeyId": kms_key(STRANGER_ACCOUNT)}})],
+        [s3("CopyObject", {"bucketName": "orders", "key": "1.csv", "x-amz-server-side-encryption-aws-kms-key-id": kms_key(ACCOUNT)}, **DATA),
+         s3("PutBucketEncryption", default_key(ACCOUNT)),
+         s3("PutBucketEncryption", {"bucketName": "orders", "ServerSideEncryptionConfiguration": {"Rule": {
+             "ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}}}),
+         ec2("ModifyEbsDefaultKmsKeyId", {"ModifyEbsDefaultKmsKeyIdRequest": {"KmsKeyId": "alias/disks"}})]),
     "Ransom note written": (
         [s3("PutObject", {"bucketName": "orders", "key": key}, **DATA) for key in ("FILES-DELETED.txt", "a/HOW_TO_RECOVER_FILES.html", "RANSOM_NOTE.txt", "How-To-Decrypt.txt")],
         [s3("PutObject", {"bucketName": "orders", "key": key}, **DATA) for key in ("2026/02/report.csv", "assets/decrypt-4f3a.js", "reports/ransomware-q3.pdf",
