@@ -371,7 +371,8 @@ GENERATED = {
     "Macie, Inspector, Detective or Access Analyzer disabled": (
         [event("macie2", "DisableMacie"), event("inspector2", "Disable", {"resourceTypes": ["EC2"]}),
          event("access-analyzer", "DeleteAnalyzer", {"analyzerName": "org"}),
-         event("macie2", "CreateFindingsFilter", {"name": "x", "action": "ARCHIVE"}), event("macie2", "UpdateMacieSession", {"status": "PAUSED"})],
+         event("macie2", "CreateFindingsFilter", {"name": "x", "action": "ARCHIVE"}), event("macie2", "UpdateMacieSession", {"status": "PAUSED"}),
+         event("macie2", "UpdateMacieSession", {"findingPublishingFrequency": "SIX_HOURS"})],
         [event("macie2", "EnableMacie"), event("macie2", "DisableMacie", error="AccessDeniedException"),
          event("elasticloadbalancing", "CreateFilter"), event("macie2", "CreateFindingsFilter", {"name": "x", "action": "NOOP"}),
          event("inspector2", "CreateFilter", {"name": "x", "action": "NONE"}), event("macie2", "UpdateMacieSession", {"findingPublishingFrequency": "ONE_HOUR", "status": "ENABLED"})]),
