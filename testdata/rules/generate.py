@@ -629,6 +629,8 @@ GENERATED = {
             ("tcp", 22, 22, "1.2.3.4/0"), ("tcp", 22, 22, "0:0:0:0:0:0:0:0/0"), ("tcp", 80, 443, "0.0.0.0/0"), ("-1", -1, -1, "128.0.0.0/1"),
             ("-1", 443, 443, "0.0.0.0/0"), ("132", 443, 443, "0.0.0.0/0"), ("tcp", 22, 22, "64.0.0.0/2"), ("tcp", 22, 22, "2000::/3"))]
         + [ec2("AuthorizeSecurityGroupIngress", ingress(("tcp", 443, 443, "0.0.0.0/0"), ("tcp", 22, 22, "0.0.0.0/0"))),
+           ec2("AuthorizeSecurityGroupIngress", ingress(("tcp", 22, 22, "10.0.0.0/8"), ("tcp", 443, 443, "0.0.0.0/0"), ("tcp", 3389, 3389, "::/0"))),
+           ec2("AuthorizeSecurityGroupIngress", ingress(*[("tcp", port, port, "0.0.0.0/0") for port in (80, 443, 80, 22)])),
            ec2("AuthorizeSecurityGroupIngress", {"groupName": "web", "ipProtocol": "tcp", "fromPort": 22, "toPort": 22, "cidrIp": "0.0.0.0/0"}),
            ec2("ModifyManagedPrefixList", {"ModifyManagedPrefixListRequest": {"PrefixListId": "pl-1", "AddEntry": {"tag": 1, "Cidr": "0.0.0.0/0"}}}),
            ec2("AuthorizeSecurityGroupIngress", {"groupName": "web", "ipProtocol": "-1", "fromPort": 443, "toPort": 443, "cidrIp": "0.0.0.0/0"}),
@@ -640,7 +642,8 @@ GENERATED = {
          ec2("AuthorizeSecurityGroupIngress", ingress(("tcp", 22, 22, "198.51.100.0/24"))), ec2("AuthorizeSecurityGroupIngress", ingress(("tcp", 22, 22, "10.0.0.0/10"))),
          ec2("AuthorizeSecurityGroupIngress", ingress(("icmp", 8, -1, "0.0.0.0/0"))),
          ec2("AuthorizeSecurityGroupIngress", {"groupName": "web", "ipProtocol": "tcp", "fromPort": 443, "toPort": 443, "cidrIp": "0.0.0.0/0"}),
-         ec2("AuthorizeSecurityGroupIngress", ingress(("tcp", 22, 22, "10.0.0.0/8"))), ec2("AuthorizeSecurityGroupIngress", ingress(("tcp", 22, 22, "fc00::/7"))),
+         ec2("AuthorizeSecurityGroupIngress", ingress(("tcp", 22, 22, "10.0.0.0/8"))),
+         ec2("AuthorizeSecurityGroupIngress", ingress(("tcp", 80, 80, "0.0.0.0/0"), ("tcp", 443, 443, "0.0.0.0/0"), ("tcp", 22, 22, "198.51.100.0/24"))), ec2("AuthorizeSecurityGroupIngress", ingress(("tcp", 22, 22, "fc00::/7"))),
          ec2("AuthorizeSecurityGroupIngress", {"groupId": "sg-1", "ipPermissions": {"items": [{"ipProtocol": "tcp", "fromPort": 22, "toPort": 22, "ipRanges": {
              "items": [{"cidrIp": "198.51.100.0/24", "description": "ticket NET-7/1"}]}}]}})]),
     "Network ACL open to the world": (
