@@ -336,9 +336,16 @@ fn is_fixed(key: &str, value: &str) -> bool {
         return false;
     };
     match (parts[2].as_str(), parts[4].as_str()) {
-        ("s3", "") => fixed_id(parts[5].split('/').next().unwrap_or("")),
+        (_, account) if fixed_id(account) => true,
+        ("s3", account) => {
+            let owned =
+                "accesspoint access-grants async-request job storage-lens storage-lens-group";
+            let kind = parts[5].split([':', '/']).next().unwrap_or("");
+            let is_owned = owned.split(' ').any(|it| it == kind) && !account.is_empty();
+            !is_owned && fixed_id(parts[5].split('/').next().unwrap_or(""))
+        }
         (_, "") => fixed_id(&parts[5]),
-        (_, account) => fixed_id(account),
+        _ => false,
     }
 }
 
@@ -397,7 +404,14 @@ fn escalates(rights: &[&Json]) -> bool {
         sagemaker:CreateProcessingJob codebuild:CreateProject codebuild:UpdateProject \
         datapipeline:CreatePipeline apprunner:CreateService batch:RegisterJobDefinition \
         elasticmapreduce:RunJobFlow states:CreateStateMachine autoscaling:CreateAutoScalingGroup \
-        ssm:StartAutomationExecution";
+        ssm:StartAutomationExecution lambda:UpdateFunctionConfiguration ec2:CreateFleet \
+        cloudformation:UpdateStack cloudformation:UpdateStackSet glue:CreateSession \
+        sagemaker:UpdateNotebookInstance sagemaker:CreateModel sagemaker:CreateHyperParameterTuningJob \
+        apprunner:UpdateService states:UpdateStateMachine scheduler:CreateSchedule \
+        scheduler:UpdateSchedule codepipeline:CreatePipeline codepipeline:UpdatePipeline \
+        emr-serverless:StartJobRun airflow:CreateEnvironment kinesisanalytics:CreateApplication \
+        braket:CreateJob bedrock-agentcore:CreateCodeInterpreter \
+        bedrock-agentcore:CreateAgentRuntime";
     single
         || may(rights, "iam:PassRole", Scope::Other("role"))
             && runs_code
@@ -490,8 +504,7 @@ fn in_a_partition(pattern: &str, rest: &str) -> bool {
 }
 
 fn names_others(pattern: &str, kind: &str) -> bool {
-    let name = pattern.rsplit('/').next().unwrap_or("");
-    if !name.contains(['*', '?']) || pattern.to_ascii_lowercase().contains("${aws:username}") {
+    if pattern.to_ascii_lowercase().contains("${aws:username}") {
         return false;
     }
     let mut plain = String::new();
@@ -505,6 +518,10 @@ fn names_others(pattern: &str, kind: &str) -> bool {
         rest = after;
     }
     plain.push_str(rest);
+    let name = plain.rsplit('/').next().unwrap_or("");
+    if (kind == "user" || kind == "role") && !name.contains(['*', '?']) {
+        return false;
+    }
     overlap(&plain, &format!("arn:aws~:iam::############:{kind}/~"))
 }
 

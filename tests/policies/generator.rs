@@ -216,7 +216,8 @@ fn action() -> impl Strategy<Value = Text> + Clone {
         2 => one_of(&["s3:Get*", "iam:PassRole", "lambda:*", "lambda:CreateFunction", "ecs:RunTask",
             "iam:CreateAccessKey", "iam:Put*Policy", "iam:AttachUserPolicy", "iam:Create*", "iam:Get*",
             "iam:AddUserToGroup", "iam:SetDefaultPolicyVersion", "ec2:RunInstances", "iam:CreateUser",
-            "s3:GetObject", "sts:AssumeRole", "iam:*Role*", "glue:Create*", "states:CreateStateMachine", ""]),
+            "s3:GetObject", "sts:AssumeRole", "iam:*Role*", "glue:Create*", "states:CreateStateMachine", "iam:CreatePolicyVersion", "scheduler:*",
+            "airflow:CreateEnvironment", ""]),
     ]
 }
 
@@ -228,7 +229,10 @@ fn resource() -> impl Strategy<Value = Text> + Clone {
             "arn:aws:iam::*", "arn:aws:iam::111122223333:*", "arn:aws:iam::${aws:PrincipalAccount}:group/*",
             "arn:aws:iam::111122223333:policy/*", "arn:aws:s3:::bucket/*", "arn:aws:s3:::*", "arn:aws:*:*:*:*",
             "arn:aws:ec2:*:*:*", "arn:*:iam::*:user/${AWS:UserName}*", "*:role/?", "arn:aws:iam::1234:user/*",
-            "arn:aws:iam::*:user/team/*", "arn:aws:iam::*:user/te*m/alice", "${x", "arn:aws:lambda:*:*:function:f"]),
+            "arn:aws:iam::*:user/team/*", "arn:aws:iam::*:user/te*m/alice", "${x", "arn:aws:lambda:*:*:function:f",
+            "arn:aws:iam::111122223333:policy/one", "arn:aws:iam::*:group/team/one", "arn:aws:iam::aws:policy/One",
+            "arn:aws:iam::111122223333:user/${aws:PrincipalTag/team}", "arn:aws:iam::*:role/${aws:userid}/a",
+            "arn:aws:iam::111122223333:role/${aws:PrincipalTag/a}-x", "*:group/${aws:username}"]),
     ]
 }
 
@@ -308,6 +312,13 @@ fn condition() -> impl Strategy<Value = Text> {
         "arn:aws:s3:::bucket",
         "arn:aws:s3:::*",
         "arn:aws:s3:::b*/x",
+        "arn:aws:s3:*:*:bucket",
+        "arn:aws:s3:*:*:bucket/*",
+        "arn:aws:s3:*:*:buck?t",
+        "arn:aws:s3:*:*:accesspoint/one",
+        "arn:aws:s3:::accesspoint/one",
+        "arn:aws:s3:*:444455556666:accesspoint/*",
+        "arn:aws:s3:*:?:job:1",
         "arn:aws:sns:*:444455556666:*",
         "arn:aws:sns:us-east-1:*:t",
         "arn:aws:iam::${aws:PrincipalAccount}:root",

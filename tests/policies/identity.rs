@@ -115,7 +115,11 @@ fn each_known_way_to_more_rights_is_seen() {
         assert_eq!(rights(&denied), HARMLESS, "{denied}");
     }
     let services = "lambda:CreateFunction ec2:RunInstances ecs:RunTask cloudformation:CreateStack \
-        glue:CreateDevEndpoint sagemaker:CreateNotebookInstance codebuild:CreateProject";
+        glue:CreateDevEndpoint sagemaker:CreateNotebookInstance codebuild:CreateProject \
+        lambda:UpdateFunctionConfiguration ec2:CreateFleet cloudformation:UpdateStack glue:CreateSession \
+        sagemaker:CreateModel states:UpdateStateMachine scheduler:CreateSchedule codepipeline:UpdatePipeline \
+        emr-serverless:StartJobRun airflow:CreateEnvironment kinesisanalytics:CreateApplication \
+        braket:CreateJob bedrock-agentcore:CreateCodeInterpreter apprunner:UpdateService";
     for action in services.split_whitespace() {
         let pass = allow(json!("iam:PassRole"), json!("*"));
         let run = allow(json!(action), json!("arn:aws:x:us-east-1:111122223333:one"));
@@ -181,9 +185,49 @@ fn resources_that_are_the_users_own_or_one_identity_are_no_way_to_more_rights() 
             "arn:aws:iam::111122223333:role/app-?",
         ),
         (
-            HARMLESS,
+            ESCALATES,
             "iam:CreatePolicyVersion",
             "arn:aws:iam::111122223333:policy/one",
+        ),
+        (
+            ESCALATES,
+            "iam:SetDefaultPolicyVersion",
+            "arn:aws:iam::111122223333:policy/team/one",
+        ),
+        (
+            ESCALATES,
+            "iam:AddUserToGroup",
+            "arn:aws:iam::111122223333:group/admins",
+        ),
+        (
+            HARMLESS,
+            "iam:AddUserToGroup",
+            "arn:aws:iam::111122223333:group/${aws:username}",
+        ),
+        (
+            HARMLESS,
+            "iam:AddUserToGroup",
+            "arn:aws:iam::111122223333:user/*",
+        ),
+        (
+            ESCALATES,
+            "iam:CreateAccessKey",
+            "arn:aws:iam::111122223333:user/${aws:PrincipalTag/team}",
+        ),
+        (
+            ESCALATES,
+            "iam:CreateAccessKey",
+            "arn:aws:iam::111122223333:user/x-${saml:sub}",
+        ),
+        (
+            HARMLESS,
+            "iam:CreateAccessKey",
+            "arn:aws:iam::111122223333:user/${aws:PrincipalTag/team}/alice",
+        ),
+        (
+            HARMLESS,
+            "iam:CreateAccessKey",
+            "arn:aws:iam::111122223333:user/*-${aws:username}",
         ),
         (
             ESCALATES,
@@ -206,6 +250,10 @@ fn resources_that_are_the_users_own_or_one_identity_are_no_way_to_more_rights() 
     for (expected, resource) in [
         (ESCALATES, "arn:aws:iam::111122223333:role/*"),
         (ESCALATES, "arn:aws:iam::111122223333:role/team/app-*"),
+        (
+            ESCALATES,
+            "arn:aws:iam::111122223333:role/${aws:PrincipalTag/team}",
+        ),
         (HARMLESS, "arn:aws:iam::111122223333:role/app"),
         (HARMLESS, "arn:aws:iam::*:role/*/app"),
     ] {

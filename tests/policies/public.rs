@@ -128,6 +128,14 @@ fn every_way_to_make_a_bucket_public_is_seen() {
             with_condition(json!({"ArnLike": {"aws:SourceArn": "arn:aws:s3:::*"}})),
         ),
         (
+            "ARN of any bucket with a prefix",
+            with_condition(json!({"ArnLike": {"aws:SourceArn": "arn:aws:s3:*:*:bucket-*"}})),
+        ),
+        (
+            "ARN of anybody's access point",
+            with_condition(json!({"ArnLike": {"aws:SourceArn": "arn:aws:s3:*:*:accesspoint/a"}})),
+        ),
+        (
             "variable",
             with_condition(
                 json!({"StringEquals": {"aws:PrincipalAccount": "${aws:SourceAccount}"}}),
@@ -219,6 +227,16 @@ fn benign_twins_are_not_public() {
             "bucket",
             with_condition(
                 json!({"ArnLike": {"aws:SourceArn": "arn:aws:s3:::bucket*".replace('*', "/*")}}),
+            ),
+        ),
+        (
+            "bucket of any region and account",
+            with_condition(json!({"ArnLike": {"aws:SourceArn": "arn:aws:s3:*:*:bucket"}})),
+        ),
+        (
+            "access points of an account",
+            with_condition(
+                json!({"ArnLike": {"aws:SourceArn": "arn:aws:s3:*:444455556666:accesspoint/*"}}),
             ),
         ),
         (

@@ -176,6 +176,12 @@ impl<'p> Engine<'p> {
                         other.is_some_and(|other| match op {
                             Op::Eq => left == other,
                             Op::Ne => left != other,
+                            Op::Contains => match (&left, &other) {
+                                (Value::Str(_), Value::Str(other)) => {
+                                    compare(&left, *op, &String::from_utf8_lossy(other))
+                                }
+                                _ => panic!("{op:?} between {left:?} and {other:?}"),
+                            },
                             _ => panic!("{op:?} between two fields"),
                         })
                     }

@@ -53,6 +53,9 @@ fn missing_value_makes_a_comparison_false_and_its_negation_true() {
     assert!(!holds("ct.error in (AccessDenied)"));
     assert!(!holds("ct.request.username = val(ct.request.groupname)"));
     assert!(holds("ct.request.username = val(ct.user)"));
+    assert!(holds("ct.request contains val(ct.user)"));
+    assert!(!holds("ct.request.username contains val(ct.name)"));
+    assert!(!holds("ct.request contains val(ct.error)"));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
+use crate::PRIORITIES;
 use crate::engine::{Engine, Matching};
 use crate::support;
 use crate::support::rules::{self, Records};
@@ -62,6 +63,26 @@ fn each_sample_record_raises_its_rules_alert_only() {
         wrong.join("\n")
     );
     assert_eq!(expected, BTreeMap::new(), "records that were not read");
+}
+
+#[test]
+fn no_alert_hides_one_of_higher_priority() {
+    let plugin = support::plugin("");
+    let mut engine = Engine::of_project(&plugin);
+    let mut hidden = BTreeSet::new();
+    support::each_event(&plugin, &support::testdata("rules"), |event| {
+        let all = engine.alerts(event, Matching::All);
+        let rank = |rule: &String| {
+            PRIORITIES
+                .iter()
+                .position(|it| *it == engine.priority(rule))
+        };
+        let first = all.first().map(rank);
+        for rule in all.iter().filter(|rule| Some(rank(rule)) < first) {
+            hidden.insert(format!("{} hides {rule}", all[0]));
+        }
+    });
+    assert_eq!(hidden, BTreeSet::new());
 }
 
 #[test]

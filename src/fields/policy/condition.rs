@@ -119,9 +119,7 @@ fn are_fixed(tape: Tape<'_>, values: Value, kind: KeyKind, scratch: &mut Vec<u8>
         fixed = text.is_some_and(|text| {
             memmem::find(text, b"${").is_none()
                 && match kind {
-                    KeyKind::Name if text.starts_with(b"arn:") => {
-                        has_fixed_account(text) || is_fixed_resource(text)
-                    }
+                    KeyKind::Name if text.starts_with(b"arn:") => is_fixed_arn(text),
                     KeyKind::Name => is_fixed_id(text),
                     KeyKind::OrganizationPath => is_fixed_id(before(text, b'/')),
                     KeyKind::Address => is_small_range(text),
@@ -142,14 +140,29 @@ pub(super) fn has_fixed_account(text: &[u8]) -> bool {
     arn_parts(text).is_some_and(|[_, _, _, account, _]| is_fixed_id(account))
 }
 
-/// Whether `text` is an ARN without an account that names one resource: a bucket, with any object in it.
-fn is_fixed_resource(text: &[u8]) -> bool {
+/// Whether `text` is an ARN of one account, of one bucket with any object in it, or of another resource that has no account.
+fn is_fixed_arn(text: &[u8]) -> bool {
     match arn_parts(text) {
-        Some([_, b"s3", _, b"", resource]) => is_fixed_id(before(resource, b'/')),
+        Some([_, _, _, account, _]) if is_fixed_id(account) => true,
+        Some([_, b"s3", _, account, resource]) => {
+            let bucket = before(resource, b'/');
+            let is_bucket = account.is_empty() || !S3_TYPES.contains(&before(bucket, b':'));
+            is_bucket && is_fixed_id(bucket)
+        }
         Some([_, _, _, b"", resource]) => is_fixed_id(resource),
         _ => false,
     }
 }
+
+/// What precedes the names of S3 resources that are no buckets. They belong to the account in their ARN.
+const S3_TYPES: [&[u8]; 6] = [
+    b"accesspoint",
+    b"access-grants",
+    b"async-request",
+    b"job",
+    b"storage-lens",
+    b"storage-lens-group",
+];
 
 pub(super) fn has_wildcard(text: &[u8]) -> bool {
     memchr::memchr2(b'*', b'?', text).is_some()

@@ -3,10 +3,12 @@
 //! Action patterns are compared with a fixed list of actions, so that the rights of a policy are the bits of a word.
 #![forbid(unsafe_code)]
 
-use memchr::{memchr, memrchr};
+use memchr::memchr;
 
 use super::condition::has_wildcard;
-use super::pattern::{PATTERN_BYTES, overlaps, overlaps_with_variables, reduced};
+use super::pattern::{
+    PATTERN_BYTES, overlaps, overlaps_with_variables, reduced, without_variables,
+};
 use super::statement::{Effect, Statement};
 use super::values::each_text;
 use crate::json::{Tape, Value};
@@ -28,6 +30,13 @@ enum ActionTarget {
     Any,
 }
 
+impl ActionTarget {
+    /// Whether it is a user or a role. A group or policy that has one name can still be another identity's.
+    fn is_identity(self) -> bool {
+        matches!(self, ActionTarget::User | ActionTarget::Role)
+    }
+}
+
 /// What an action is evidence of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Evidence {
@@ -45,7 +54,7 @@ enum Evidence {
 
 /// The actions that decide, in lower case.
 #[rustfmt::skip] // One row an action.
-const ACTIONS: [(&str, ActionTarget, Evidence); 41] = [
+const ACTIONS: [(&str, ActionTarget, Evidence); 61] = [
     ("iam:createuser", ActionTarget::User, Evidence::Unlimited),
     ("s3:getobject", ActionTarget::Object, Evidence::Unlimited),
     ("ec2:runinstances", ActionTarget::Instance, Evidence::UnlimitedAndRunsCode),
@@ -87,6 +96,26 @@ const ACTIONS: [(&str, ActionTarget, Evidence); 41] = [
     ("states:createstatemachine", ActionTarget::Any, Evidence::RunsCode),
     ("autoscaling:createautoscalinggroup", ActionTarget::Any, Evidence::RunsCode),
     ("ssm:startautomationexecution", ActionTarget::Any, Evidence::RunsCode),
+    ("lambda:updatefunctionconfiguration", ActionTarget::Any, Evidence::RunsCode),
+    ("ec2:createfleet", ActionTarget::Any, Evidence::RunsCode),
+    ("cloudformation:updatestack", ActionTarget::Any, Evidence::RunsCode),
+    ("cloudformation:updatestackset", ActionTarget::Any, Evidence::RunsCode),
+    ("glue:createsession", ActionTarget::Any, Evidence::RunsCode),
+    ("sagemaker:updatenotebookinstance", ActionTarget::Any, Evidence::RunsCode),
+    ("sagemaker:createmodel", ActionTarget::Any, Evidence::RunsCode),
+    ("sagemaker:createhyperparametertuningjob", ActionTarget::Any, Evidence::RunsCode),
+    ("apprunner:updateservice", ActionTarget::Any, Evidence::RunsCode),
+    ("states:updatestatemachine", ActionTarget::Any, Evidence::RunsCode),
+    ("scheduler:createschedule", ActionTarget::Any, Evidence::RunsCode),
+    ("scheduler:updateschedule", ActionTarget::Any, Evidence::RunsCode),
+    ("codepipeline:createpipeline", ActionTarget::Any, Evidence::RunsCode),
+    ("codepipeline:updatepipeline", ActionTarget::Any, Evidence::RunsCode),
+    ("emr-serverless:startjobrun", ActionTarget::Any, Evidence::RunsCode),
+    ("airflow:createenvironment", ActionTarget::Any, Evidence::RunsCode),
+    ("kinesisanalytics:createapplication", ActionTarget::Any, Evidence::RunsCode),
+    ("braket:createjob", ActionTarget::Any, Evidence::RunsCode),
+    ("bedrock-agentcore:createcodeinterpreter", ActionTarget::Any, Evidence::RunsCode),
+    ("bedrock-agentcore:createagentruntime", ActionTarget::Any, Evidence::RunsCode),
 ];
 
 const ALL: Actions = (1 << ACTIONS.len()) - 1;
@@ -222,7 +251,8 @@ fn resources(tape: Tape<'_>, list: Value, scratch: &mut Vec<u8>) -> Resources {
                 all: ALL,
                 others: ALL,
             };
-        } else if names_several(pattern) {
+        } else if !contains_own_name(pattern) {
+            let several = names_several(pattern);
             for target in [
                 ActionTarget::User,
                 ActionTarget::Role,
@@ -230,7 +260,8 @@ fn resources(tape: Tape<'_>, list: Value, scratch: &mut Vec<u8>) -> Resources {
                 ActionTarget::ManagedPolicy,
             ] {
                 let actions = on_target(target);
-                if found.others & actions == 0 && overlaps_identity(pattern, target) {
+                let is_other = several || !target.is_identity();
+                if is_other && found.others & actions == 0 && overlaps_identity(pattern, target) {
                     found.others |= actions;
                 }
             }
@@ -296,15 +327,22 @@ fn matches(pattern: &[u8], rest: &[u8]) -> bool {
     overlaps(pattern, &arn[..start.len() + rest.len()])
 }
 
-/// Whether `pattern` can match several identities, whichever identity has the policy: whether there is a wildcard in the name, and
-/// not the variable for the user's own name.
-fn names_several(pattern: &[u8]) -> bool {
-    let name = memrchr(b'/', pattern).map_or(pattern, |slash| &pattern[slash + 1..]);
+/// Whether `pattern` has the variable for the name of the user who has the policy.
+fn contains_own_name(pattern: &[u8]) -> bool {
     let own_name = b"${aws:username}";
-    has_wildcard(name)
-        && !pattern
-            .windows(own_name.len())
-            .any(|window| window.eq_ignore_ascii_case(own_name))
+    pattern
+        .windows(own_name.len())
+        .any(|window| window.eq_ignore_ascii_case(own_name))
+}
+
+/// Whether `pattern` can match several names: whether there is a wildcard or a variable in the name, which is after the
+/// last slash.
+fn names_several(pattern: &[u8]) -> bool {
+    let mut several = false;
+    for byte in without_variables(pattern) {
+        several = byte != b'/' && (several || matches!(byte, b'*' | b'?'));
+    }
+    several
 }
 
 /// Whether `pattern` can match an identity or policy of some account.

@@ -18,10 +18,15 @@ pub(super) fn overlaps(pattern: &[u8], template: &[u8]) -> bool {
 
 /// [`overlaps`] for a pattern with variables, such as `${aws:PrincipalAccount}`, which can be any text.
 pub(super) fn overlaps_with_variables(pattern: &[u8], template: &[u8]) -> bool {
+    overlap(without_variables(pattern), template)
+}
+
+/// The bytes of `pattern`, with `*` in place of each variable.
+pub(super) fn without_variables(pattern: &[u8]) -> impl Iterator<Item = u8> {
     let mut rest = pattern;
     // Without a closing brace in the rest there is no variable in it; it is not searched again.
     let mut closed = true;
-    let bytes = std::iter::from_fn(|| {
+    std::iter::from_fn(move || {
         let (&first, tail) = rest.split_first()?;
         rest = tail;
         if closed && first == b'$' && tail.first() == Some(&b'{') {
@@ -34,8 +39,7 @@ pub(super) fn overlaps_with_variables(pattern: &[u8], template: &[u8]) -> bool {
             }
         }
         Some(first)
-    });
-    overlap(bytes, template)
+    })
 }
 
 fn overlap(pattern: impl Iterator<Item = u8>, template: &[u8]) -> bool {
