@@ -200,7 +200,9 @@ GENERATED = {
          iam("UpdateAccessKey", {"userName": "old-ci", "accessKeyId": "AKIAEXAMPLE000000009", "status": "Active"}, error=DENIED)]),
     "Console password set for another user": (
         [iam("CreateLoginProfile", {"userName": "dana.mills", "passwordResetRequired": False}),
-         iam("UpdateLoginProfile", {"userName": "ci"}, who=CI)],
+         iam("UpdateLoginProfile", {"userName": "ci"}, who=CI),
+         iam("CreateLoginProfile", None, who={"type": "AssumedRole", "principalId": ACCOUNT, "arn": f"arn:aws:sts::{ACCOUNT}:assumed-root", "accountId": ACCOUNT,
+             "accessKeyId": "ASIAEXAMPLE000000006", "sessionContext": {"assumedRoot": "true", "attributes": {"mfaAuthenticated": "false"}}})],
         [iam("UpdateLoginProfile", {"userName": "dana.mills"}, who=CONSOLE_USER)]),
     "Service credential or SSH key created": (
         [iam("CreateServiceSpecificCredential", {"userName": "bedrock-api", "serviceName": "bedrock.amazonaws.com"}),
@@ -400,9 +402,9 @@ GENERATED = {
     "Log group, alarm or event rule removed": (
         [event("logs", "DeleteLogGroup", {"logGroupName": "/aws/lambda/orders"}), event("events", "DisableRule", {"name": "guard"}, who=SSO),
          event("monitoring", "DeleteAlarms", {"alarmNames": ["root-login"]}),
-         event("monitoring", "DeleteAlarms", {"alarmNames": ["root-login"]}, **TERRAFORM), event("events", "RemoveTargets", {"rule": "guard", "ids": ["1"]}),
+         event("monitoring", "DeleteAlarms", {"alarmNames": ["root-login"]}, **TERRAFORM), event("events", "RemoveTargets", {"rule": "guard", "ids": ["1"]}), event("logs", "PutRetentionPolicy", {"logGroupName": "x", "retentionInDays": 1}),
          event("sqs", "PurgeQueue", {"queueUrl": f"https://sqs.us-east-1.amazonaws.com/{ACCOUNT}/cloudtrail"})],
-        [event("logs", "DeleteLogGroup", {"logGroupName": "x"}, who=CLOUDFORMATION), event("logs", "DeleteLogStream", {}, who=CI),
+        [event("logs", "DeleteLogGroup", {"logGroupName": "x"}, who=CLOUDFORMATION), event("logs", "DeleteLogStream", {}, who=CI), event("logs", "PutRetentionPolicy", {"logGroupName": "x", "retentionInDays": 30}),
          event("elasticloadbalancing", "DeleteRule", {"ruleArn": "x"}),
          event("sqs", "PurgeQueue", {"queueUrl": f"https://sqs.us-east-1.amazonaws.com/{ACCOUNT}/orders"})]),
     "Bedrock logging or guardrail removed": (
