@@ -179,7 +179,7 @@ GENERATED = {
         [],
         [sign_in(SSO, "Success"), sign_in(CONSOLE_USER, "Success", "Yes"), sign_in(CONSOLE_USER, "Failure")]),
     "Root sign-in failed or password recovered": (
-        [sign_in(ROOT, "Failure"), event("signin", "PasswordRecoveryRequested", who=ROOT, error="Failed", **SIGNIN)],
+        [event("signin", "PasswordRecoveryCompleted", who=ROOT, **SIGNIN), sign_in(ROOT, "Failure"), event("signin", "PasswordRecoveryRequested", who=ROOT, error="Failed", **SIGNIN)],
         [sign_in(CONSOLE_USER, "Failure")]),
     "Access key of the root user created": (
         [iam("CreateAccessKey", None, {"accessKey": {"accessKeyId": "AKIAEXAMPLE000000009"}}, who=ROOT)],
@@ -244,7 +244,7 @@ GENERATED = {
          iam("CreateOpenIDConnectProvider", {"url": "https://id.example.org"}, error=DENIED),
          iam("UpdateSAMLProvider", {"sAMLProviderArn": f"{ARN}:saml-provider/AWSSSO_1_DO_NOT_DELETE"}, who=IDENTITY_CENTER)]),
     "IAM user created": (
-        [iam("CreateUser", {"userName": "backup-svc"}), iam("CreateUser", {"userName": "backup-svc"}, who=IN_CONSOLE)],
+        [iam("CreateUser", {"userName": "x"}, who=ROOT), iam("CreateUser", {"userName": "backup-svc"}), iam("CreateUser", {"userName": "backup-svc"}, who=IN_CONSOLE)],
         [iam("CreateUser", {"userName": "app"}, who=CLOUDFORMATION),
          event("identitystore", "CreateUser", {"userName": "lee"}), iam("CreateUser", {"userName": "x"}, error=DENIED)]),
     "User added to an administrator group": (
@@ -435,7 +435,7 @@ GENERATED = {
          event("route53domains", "RetrieveDomainAuthCode", {"domainName": "example.com"})],
         [event("route53domains", "EnableDomainTransferLock", {"domainName": "example.com"})]),
     "Bucket or object opened to everyone": (
-        [s3("PutBucketPolicy", bucket_policy(principal)) for principal in ("*", {"AWS": "*"}, {"AWS": ["*"]}, {"aws": [f"{ARN}:root", "*"]})]
+        [s3("PutBucketPolicy", bucket_policy("*"), who=ROOT)] + [s3("PutBucketPolicy", bucket_policy(principal)) for principal in ("*", {"AWS": "*"}, {"AWS": ["*"]}, {"aws": [f"{ARN}:root", "*"]})]
         + [s3("PutBucketPolicy", bucket_policy("*", Condition=condition)) for condition in (
             {"StringLike": {"aws:PrincipalArn": "*"}}, {"IpAddress": {"aws:SourceIp": "0.0.0.0/0"}}, {"StringEqualsIfExists": {"aws:SourceVpc": "vpc-1"}},
             {"Bool": {"aws:SecureTransport": "true"}})]
@@ -705,9 +705,8 @@ GENERATED = {
         [event("billing", "GetBillingData", who=CONSOLE_USER, **FROM_CONSOLE)]),
     "Root user activity": (
         [ec2("DescribeInstances", who=ROOT), iam("TagUser", {"userName": "x"}, who=ROOT), ec2("StopInstances", who={**ROOT, "invokedBy": "signin.amazonaws.com"}), ec2("StopInstances", who=ROOT, error=UNAUTHORIZED),
-         ec2("StopInstances", who=ROOT, eventType=None), event("signin", "PasswordRecoveryCompleted", who=ROOT, **SIGNIN), sign_in(ROOT, "Success", "Yes"),
-         iam("CreateUser", {"userName": "x"}, who=ROOT), event("secretsmanager", "GetSecretValue", {"secretId": "s"}, who=ROOT_KEY, userAgent="Mozilla/5.0"),
-         s3("PutBucketPolicy", bucket_policy("*"), who=ROOT), event("cloudtrail", "StopLogging", {"name": "main"}, who=ROOT, error="TrailNotFoundException")],
+         ec2("StopInstances", who=ROOT, eventType=None), sign_in(ROOT, "Success", "Yes"), event("secretsmanager", "GetSecretValue", {"secretId": "s"}, who=ROOT_KEY, userAgent="Mozilla/5.0"),
+         event("cloudtrail", "StopLogging", {"name": "main"}, who=ROOT, error="TrailNotFoundException")],
         [iam("TagUser", {"userName": "x"}), ec2("DescribeInstances", who={**ROOT, "invokedBy": "support.amazonaws.com"})]),
     "Change in an unused region": (
         [ec2("RunInstances", run("t3.micro", 1), awsRegion="me-south-1", eventType=None)],

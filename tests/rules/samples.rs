@@ -65,6 +65,9 @@ fn each_sample_record_raises_its_rules_alert_only() {
     assert_eq!(expected, BTreeMap::new(), "records that were not read");
 }
 
+/// The rule for whatever else the root user does. Rules about single operations say more, whatever their priority.
+const GENERAL: &str = "Root user activity";
+
 #[test]
 fn no_alert_hides_one_of_higher_priority() {
     let plugin = support::plugin("");
@@ -78,7 +81,8 @@ fn no_alert_hides_one_of_higher_priority() {
                 .position(|it| *it == engine.priority(rule))
         };
         let first = all.first().map(rank);
-        for rule in all.iter().filter(|rule| Some(rank(rule)) < first) {
+        let higher = |rule: &&String| rule.as_str() != GENERAL && Some(rank(rule)) < first;
+        for rule in all.iter().filter(higher) {
             hidden.insert(format!("{} hides {rule}", all[0]));
         }
     });
