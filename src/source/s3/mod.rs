@@ -7,6 +7,7 @@ mod layout;
 mod lister;
 mod page;
 mod prefix;
+mod retry_report;
 mod sweep;
 
 use std::sync::Arc;
