@@ -46,7 +46,7 @@ pub(super) enum Listed {
     Failed(Error),
     /// Everything was listed once.
     End {
-        /// Without an error.
+        /// Nothing was left out.
         complete: bool,
     },
 }
@@ -150,11 +150,13 @@ pub(crate) fn follow(runtime: &Handle, fetcher: &Fetcher, mut feed: ObjectSender
                         return;
                     }
                 }
-                if complete
-                    && positions.all_read()
-                    && let Some(saver) = saver
-                {
-                    saver.finish();
+                match saver {
+                    Some(saver) if complete && positions.all_read() => saver.finish(),
+                    Some(_) => fetcher.log.line(
+                        Severity::Warning,
+                        "s3State: the file is kept, as something could not be read; the next start reads what is missing",
+                    ),
+                    None => {}
                 }
                 return feed.finish();
             }
