@@ -17,6 +17,8 @@ mod content;
 mod duplicates;
 #[path = "outage/follow.rs"]
 mod follow;
+#[path = "outage/follow_failures.rs"]
+mod follow_failures;
 #[path = "outage/give_up.rs"]
 mod give_up;
 mod harness;
@@ -79,6 +81,13 @@ harness::scenarios! {
     follow_sweep_with_a_state_continues_after_sigkill_and_removes_the_file: follow::sweep_with_a_state_continues_after_sigkill_and_removes_the_file,
     follow_check_leaves_the_state_file_alone: follow::check_leaves_the_state_file_alone,
     follow_state_that_does_not_fit_is_refused: follow::state_that_does_not_fit_is_refused,
+    follow_object_that_fails_delays_no_other_and_is_named: follow_failures::object_that_fails_delays_no_other_and_is_named,
+    follow_unread_objects_survive_a_restart: follow_failures::unread_objects_survive_a_restart,
+    follow_sweep_names_the_object_that_it_waits_for: follow_failures::sweep_names_the_object_that_it_waits_for,
+    follow_sweep_that_left_something_out_keeps_its_state: follow_failures::sweep_that_left_something_out_keeps_its_state,
+    follow_idle_prefixes_are_listed_less_often_from_the_start: follow::idle_prefixes_are_listed_less_often_from_the_start,
+    follow_links_and_special_files_are_safe_as_state: follow_failures::links_and_special_files_are_safe_as_state,
+    listing_empty_pages: listing::some_empty_pages_are_passed_and_an_endless_row_is_named,
     listing_pages_are_damaged_once: listing::pages_are_damaged_once,
     listing_pages_stay_damaged: listing::pages_stay_damaged,
     bad_messages_do_not_delay_good_ones: naming::bad_messages_do_not_delay_good_ones,

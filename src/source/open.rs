@@ -15,8 +15,9 @@ use crate::config::Config;
 use crate::config::OnError;
 use crate::config::interval::Interval;
 use crate::decode::Limits;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::log::Log;
+use crate::log::quote::quoted;
 use crate::log::{Escaped, Severity};
 use crate::metrics::Metrics;
 use crate::pipeline::{DedupWindow, ObjectSender, Pipeline, Settings};
@@ -203,6 +204,13 @@ fn open_state(
 ) -> Result<Option<StateFile>> {
     if config.s3_state.is_empty() {
         return Ok(None);
+    }
+    if !config.lost_log.is_empty() && s3::is_used_by_state(&config.s3_state, &config.lost_log) {
+        let line = format!(
+            "s3State and lostLog lead to one file, {}; give each its own",
+            quoted(&config.s3_state)
+        );
+        return Err(Error::new(ErrorKind::OpenParams, line));
     }
     let mut accounts = selection.accounts.clone();
     accounts.sort_unstable();

@@ -54,6 +54,29 @@ pub fn pages_are_damaged_once() {
     });
 }
 
+/// S3 sends empty pages where many objects were deleted, but not without end.
+pub fn some_empty_pages_are_passed_and_an_endless_row_is_named() {
+    let server = bucket(OBJECTS);
+    server.s3(|store| store.set_page_size(20));
+    let rule = || ServerRule::of("ListObjectsV2", ServerFault::Page(PageFault::Empty));
+    server.fault(rule().query("continuation-token").times(300));
+    let feed = Feed::new(&settings(&server));
+    let source = format!("s3://{NAME}/logs/");
+    assert_once(&feed.read_all(&source), &ids(OBJECTS));
+    assert_eq!(feed.metric("errors.list"), 0, "{:#?}", complaints(&feed));
+    server.end_faults();
+    server.fault(rule().query("continuation-token").after(2));
+    let mut reading = feed.open(&source);
+    reading.until(Duration::from_secs(80), |_| false);
+    assert_eq!(reading.once(), Status::Eof);
+    assert_once(&reading.ids, &ids(60));
+    assert_eq!(feed.metric("errors.list"), 1);
+    assert_line(
+        &feed.logged(Severity::Error),
+        &[&source, "empty pages in a row", "is not read"],
+    );
+}
+
 pub fn pages_stay_damaged() {
     each_fault(|fault| {
         let server = bucket(OBJECTS);

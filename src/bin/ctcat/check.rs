@@ -1,7 +1,7 @@
 //! `ctcat check`: tests a configuration and a source step by step, up to the first events.
 #![forbid(unsafe_code)]
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -109,6 +109,10 @@ fn state_path(config: &str) -> Option<String> {
 
 /// Describes the state file by its first line; the check does not use it. The error is a problem with it.
 fn describe_state(path: &str, source: &str) -> Result<String, String> {
+    // Opening a pipe would block.
+    if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
+        return Err(format!("s3State {path} is no regular file"));
+    }
     let file = match File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Ok(format!("{path} does not exist; Falco will create it"));

@@ -1,9 +1,10 @@
 //! `s3Follow` for a folder: polls it for new files.
 #![forbid(unsafe_code)]
 
-use std::collections::HashMap;
 use std::collections::hash_map::{Entry, RandomState};
-use std::fs;
+use std::collections::{HashMap, HashSet};
+use std::fmt::Display;
+use std::fs::{self, File};
 use std::hash::BuildHasher;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,6 +18,9 @@ use crate::pipeline::ObjectSender;
 /// Maximum number of files whose state is remembered: 64 MiB.
 const MAX_FILES: usize = 1_000_000;
 
+/// Maximum number of paths of which it is known that their failure was logged.
+const MAX_FAILING: usize = 10_000;
+
 /// Interval at which a waiting poll checks whether the source was closed.
 const CHECK_CLOSED: Duration = Duration::from_millis(50);
 
@@ -27,6 +31,8 @@ pub(crate) struct FollowedFolder {
     interval: Duration,
     log: Arc<Log>,
     seen: SeenFiles,
+    /// Hashes of the paths that failed in the last poll, which was logged.
+    failing: HashSet<u64>,
 }
 
 /// The files of the last poll, by the hash of their path: two paths with one hash are as good as impossible.
@@ -75,6 +81,7 @@ impl FollowedFolder {
             interval,
             log: Arc::clone(log),
             seen: SeenFiles::new(MAX_FILES),
+            failing: HashSet::new(),
         })
     }
 
@@ -99,19 +106,35 @@ impl FollowedFolder {
     /// The files to read now, by path.
     fn poll(&mut self) -> Vec<LocalFile> {
         let mut complete = true;
+        let mut failures = Failures {
+            log: &self.log,
+            interval: self.interval,
+            hasher: &self.seen.hasher.clone(),
+            before: std::mem::take(&mut self.failing),
+            now: HashSet::new(),
+        };
         let mut files = walk(&self.root, self.insights, |error| {
             if error.loop_ancestor().is_some() {
                 return;
             }
             complete = false;
-            let line = format!("{error}; listed again in {} s", self.interval.as_secs());
-            self.log
-                .limited("followed folders", Severity::Warning, Escaped(line));
+            let path = error.path().unwrap_or(&self.root);
+            match error.io_error() {
+                Some(cause) => failures.add(path, cause),
+                None => failures.add(path, error),
+            }
         });
         let now = SystemTime::now();
         self.seen.poll = self.seen.poll.wrapping_add(1);
         files.retain(|file| match self.seen.update(file, now, self.interval) {
-            Outcome::Read => true,
+            Outcome::Read => match File::open(&file.path) {
+                Ok(_) => true,
+                Err(cause) => {
+                    self.seen.was_not_read(file);
+                    failures.add(&file.path, &cause);
+                    false
+                }
+            },
             Outcome::Wait => false,
             Outcome::TooMany => {
                 let line = format!(
@@ -122,10 +145,40 @@ impl FollowedFolder {
                 false
             }
         });
+        self.failing = failures.now;
         if complete {
             self.seen.forget_missing();
         }
         files
+    }
+}
+
+/// Logs what cannot be read, once for each path until it can be read again.
+struct Failures<'a> {
+    log: &'a Log,
+    interval: Duration,
+    hasher: &'a RandomState,
+    /// Hashes of the paths of the last poll, and of this one.
+    before: HashSet<u64>,
+    now: HashSet<u64>,
+}
+
+impl Failures<'_> {
+    fn add(&mut self, path: &Path, cause: &dyn Display) {
+        let hash = self.hasher.hash_one(path);
+        if self.now.len() < MAX_FAILING {
+            self.now.insert(hash);
+        }
+        if self.before.contains(&hash) {
+            return;
+        }
+        let line = format!(
+            "{}: {cause}; tried again every {} s",
+            path.display(),
+            self.interval.as_secs()
+        );
+        self.log
+            .limited("followed folders", Severity::Warning, Escaped(line));
     }
 }
 
@@ -175,6 +228,13 @@ impl SeenFiles {
         }
     }
 
+    /// Corrects an update: the file could not be read, so the next poll tries it again.
+    fn was_not_read(&mut self, file: &LocalFile) {
+        if let Some(seen) = self.files.get_mut(&self.hasher.hash_one(&file.path)) {
+            seen.read = false;
+        }
+    }
+
     /// Forgets the files that the current poll did not find.
     fn forget_missing(&mut self) {
         let poll = self.poll;
@@ -211,6 +271,46 @@ mod tests {
         assert_eq!(poll(9, Duration::ZERO), Outcome::Wait, "it was read");
         assert_eq!(poll(9, MINUTE), Outcome::Read, "it was replaced");
         assert_eq!(poll(9, MINUTE), Outcome::Wait);
+    }
+
+    #[test]
+    fn file_that_could_not_be_read_is_tried_at_each_poll() {
+        let now = SystemTime::now();
+        let mut seen = SeenFiles::new(10);
+        let unreadable = file("a", 5, MINUTE, now);
+        for _ in 0..3 {
+            seen.poll += 1;
+            assert_eq!(seen.update(&unreadable, now, MINUTE), Outcome::Read);
+            seen.was_not_read(&unreadable);
+        }
+        assert_eq!(seen.update(&unreadable, now, MINUTE), Outcome::Read);
+        assert_eq!(seen.update(&unreadable, now, MINUTE), Outcome::Wait);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn failing_path_is_logged_once_until_it_recovers() {
+        let folder =
+            std::env::temp_dir().join(format!("cloudtrail-{}-failing", std::process::id()));
+        fs::create_dir_all(&folder).expect("a folder");
+        let log = Arc::new(Log::default());
+        let mut followed =
+            FollowedFolder::at(&folder, false, Duration::ZERO, &log).expect("a folder");
+        let place = folder.join("gone.json");
+        let mut poll = || {
+            let files = followed.poll().len();
+            (files, log.take().len())
+        };
+        for _ in 0..2 {
+            std::os::unix::fs::symlink("nowhere", &place).expect("a link");
+            assert_eq!(poll(), (0, 1));
+            assert_eq!(poll(), (0, 0));
+            fs::remove_file(&place).expect("the link");
+            fs::write(&place, "{}").expect("a file");
+            assert_eq!(poll(), (1, 0));
+            fs::remove_file(&place).expect("the file");
+        }
+        fs::remove_dir_all(&folder).expect("the folder");
     }
 
     #[test]

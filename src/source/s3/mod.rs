@@ -7,13 +7,14 @@ mod layout;
 mod lister;
 mod page;
 mod prefix;
+mod retry_report;
 mod sweep;
 
 use std::sync::Arc;
 
 use tokio::sync::mpsc::Sender;
 
-pub(crate) use self::follow::state::{StateBinding, StateFile};
+pub(crate) use self::follow::state::{StateBinding, StateFile, is_used_by_state};
 pub(crate) use self::follow::{Follow, follow};
 use self::lister::Lister;
 use self::prefix::PrefixLister;

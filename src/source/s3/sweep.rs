@@ -4,6 +4,7 @@
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
+use super::retry_report::RetryReport;
 use super::{ListedObject, Selection, list};
 use crate::aws::ObjectId;
 use crate::error::{Error, ErrorKind};
@@ -11,7 +12,7 @@ use crate::log::{Escaped, Severity};
 use crate::object::Object;
 use crate::object::ack::{AckHandle, Failure};
 use crate::pipeline::{ObjectSender, OutputSlot};
-use crate::source::fetch::{Account, Fetched, Fetcher};
+use crate::source::fetch::{Account, Fetched, Fetcher, Waits};
 
 /// Listed pages buffered for the downloads: enough to bridge a slow page, few enough to bound memory.
 const BUFFERED_PAGES: usize = 4;
@@ -99,9 +100,12 @@ pub(super) async fn download(
     let account = Account {
         budget: slot.stored_budget(),
         job: slot.job(),
-        size: Some(listed.size),
+        // A retry of an earlier run may not know it.
+        size: Some(listed.size).filter(|size| *size > 0),
     };
-    let fetched = fetcher.fetch(&object, account, |_| {}).await;
+    let mut report = RetryReport::new(&fetcher, &object, "retrying, the source waits for it");
+    let waits = |waits: Waits<'_>| report.waits(&waits);
+    let fetched = fetcher.fetch(&object, account, waits).await;
     let url = object.url();
     match fetched {
         Fetched::Content(content) => {

@@ -49,6 +49,8 @@ pub enum PageFault {
     WrongKeyCount,
     /// `NextContinuationToken` is the token of this page's request.
     TokenLoop,
+    /// The page is empty, and the next one has the same start and a fresh token.
+    Empty,
 }
 
 /// A fault and the requests that it applies to.

@@ -212,6 +212,12 @@ impl Store {
         if fault == Some(PageFault::Repeated) {
             page.next = Some(start.position.clone());
         }
+        if fault == Some(PageFault::Empty) {
+            page = Page {
+                next: Some(start.position.clone()),
+                ..Page::default()
+            };
+        }
         let next = page.next.take().map(|position| {
             let name = self.random.hex(40);
             let previous = start.position.clone();

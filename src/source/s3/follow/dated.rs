@@ -13,13 +13,15 @@ use crate::source::s3::layout;
 #[derive(Debug)]
 pub(super) struct DatedPrefix {
     /// The region's prefix; the listed one may be longer.
-    pub(super) region: String,
-    /// Every key up to this one was read, or is too old to be read.
+    region: String,
+    /// Every key up to this one was read, is unread in `keys`, or is too old to be read.
     pub(super) start_after: Option<String>,
     /// Latest time in the name of a key that was read; in seconds since the epoch, 0 if there is none.
     pub(super) newest: i64,
-    /// The keys after `start_after` that were claimed.
-    pub(super) keys: BTreeMap<Box<str>, KeyState>,
+    /// The keys after `start_after` that were claimed, and all that are not read yet.
+    keys: BTreeMap<Box<str>, KeyState>,
+    /// Number of keys that are read.
+    read_keys: usize,
 }
 
 impl DatedPrefix {
@@ -29,27 +31,38 @@ impl DatedPrefix {
             start_after,
             newest: 0,
             keys: BTreeMap::new(),
+            read_keys: 0,
+        }
+    }
+
+    /// Adds a key of an earlier run: that was read, or that is to be claimed again.
+    pub(super) fn restore(&mut self, key: Box<str>, state: KeyState) {
+        if self.keys.insert(key, state).is_none() && state == KeyState::Read {
+            self.read_keys += 1;
         }
     }
 
     /// Claims `key` for reading; returns `false` if it was claimed or read before.
     pub(super) fn claim(&mut self, key: &str) -> bool {
-        if self
+        let is_passed = self
             .start_after
             .as_deref()
-            .is_some_and(|start| key <= start)
-        {
-            return false;
-        }
+            .is_some_and(|start| key <= start);
         match self.keys.get_mut(key) {
             Some(state @ KeyState::Retry) => *state = KeyState::Pending,
             Some(_) => return false,
+            None if is_passed => return false,
             None => drop(self.keys.insert(key.into(), KeyState::Pending)),
         }
         true
     }
 
-    /// Releases a claim without having read the object: the next listing claims it again.
+    /// Claims `key` if it was released.
+    pub(super) fn claim_released(&mut self, key: &str) -> bool {
+        self.keys.get(key) == Some(&KeyState::Retry) && self.claim(key)
+    }
+
+    /// Releases a claim without having read the object, so that it can be claimed again.
     pub(super) fn release(&mut self, key: &str) {
         if let Some(state) = self.keys.get_mut(key) {
             *state = KeyState::Retry;
@@ -63,6 +76,7 @@ impl DatedPrefix {
             Some(state) => *state = KeyState::Read,
             None => return false,
         }
+        self.read_keys += 1;
         if let Some(time) = object_key::time(key) {
             // The name of a file may claim a time to come, up to which nothing must be skipped.
             let time = time.min(now);
@@ -73,36 +87,68 @@ impl DatedPrefix {
                 self.advance(start);
             }
         }
+        // One that waited for long is behind the start by now.
+        if self
+            .start_after
+            .as_deref()
+            .is_some_and(|start| key <= start)
+            && self.is_read(key)
+        {
+            self.forget(key);
+        }
         self.shorten(limit)
     }
 
+    /// The keys that were read.
+    pub(super) fn read_keys(&self) -> impl Iterator<Item = &str> {
+        let read = self.keys.iter();
+        read.filter(|(_, state)| **state == KeyState::Read)
+            .map(|(key, _)| &**key)
+    }
+
+    /// The keys that are not read, and that no listing from `start_after` on finds.
+    pub(super) fn passed_keys(&self) -> impl Iterator<Item = &str> {
+        // All of those that were read are forgotten.
+        let end = self.start_after.as_deref().unwrap_or_default();
+        let range = (Bound::Unbounded, Bound::Included(end));
+        self.keys.range::<str, _>(range).map(|(key, _)| &**key)
+    }
+
     fn advance(&mut self, start: String) {
-        let is_later = self.start_after.as_ref().is_none_or(|old| *old < start);
-        let range = (Bound::Unbounded, Bound::Included(start.as_str()));
-        let mut passed = self.keys.range::<str, _>(range);
-        if !is_later || passed.any(|(_, state)| *state != KeyState::Read) {
+        if self.start_after.as_ref().is_some_and(|old| *old >= start) {
             return;
         }
-        while self
-            .keys
-            .first_key_value()
-            .is_some_and(|(key, _)| **key <= *start)
-        {
-            self.keys.pop_first();
+        let range = (Bound::Unbounded, Bound::Included(start.as_str()));
+        let passed = self.keys.range::<str, _>(range);
+        let read = passed.filter(|(_, state)| **state == KeyState::Read);
+        let read: Vec<Box<str>> = read.map(|(key, _)| key.clone()).collect();
+        for key in read {
+            self.forget(&key);
         }
         self.start_after = Some(start);
     }
 
     fn shorten(&mut self, limit: usize) -> bool {
         let mut shortened = false;
-        while self.keys.len() > limit
-            && let Some(first) = self.keys.first_entry()
-            && *first.get() == KeyState::Read
-        {
-            self.start_after = Some(first.remove_entry().0.into());
+        while self.read_keys > limit {
+            let Some(first) = self.read_keys().next().map(str::to_owned) else {
+                break;
+            };
+            self.forget(&first);
+            self.start_after = Some(first);
             shortened = true;
         }
         shortened
+    }
+
+    fn is_read(&self, key: &str) -> bool {
+        self.keys.get(key) == Some(&KeyState::Read)
+    }
+
+    fn forget(&mut self, key: &str) {
+        if self.keys.remove(key) == Some(KeyState::Read) {
+            self.read_keys -= 1;
+        }
     }
 }
 
@@ -164,23 +210,36 @@ mod tests {
     }
 
     #[test]
-    fn start_never_passes_a_key_that_was_not_read() {
+    fn start_passes_keys_that_were_not_read_and_keeps_them() {
         let mut prefix = prefix();
         let (first, second) = (key("20260131", "0100"), key("20260131", "0200"));
         assert!(prefix.claim(&first) && prefix.claim(&second));
         read(&mut prefix, &key("20260201", "1200"));
-        assert_eq!(prefix.start_after, None);
+        assert!(prefix.start_after > Some(second.clone()));
+        let passed: Vec<&str> = prefix.passed_keys().collect();
+        assert_eq!(passed, [&first, &second]);
+        assert!(!prefix.claim(&first), "on its way");
         prefix.read(&second, NOW, 1000);
         prefix.release(&first);
         read(&mut prefix, &key("20260201", "1201"));
-        assert!(
-            prefix.start_after < Some(first.clone()),
-            "the first is still to be read"
-        );
-        prefix.claim(&first);
+        assert!(prefix.passed_keys().eq([&first]));
+        assert!(!prefix.claim_released(&second) && !prefix.claim(&second));
+        assert!(prefix.claim_released(&first) && !prefix.claim_released(&first));
         prefix.read(&first, NOW, 1000);
-        read(&mut prefix, &key("20260201", "1202"));
-        assert!(prefix.start_after > Some(second));
+        assert_eq!(prefix.passed_keys().count(), 0);
+        assert!(!prefix.claim(&first), "read");
+        assert_eq!(prefix.keys.len(), 2);
+    }
+
+    #[test]
+    fn keys_that_are_not_read_do_not_shorten_the_look_back() {
+        let mut prefix = prefix();
+        let keys: Vec<String> = (0..50)
+            .map(|minute| key("20260131", &format!("12{minute:02}")))
+            .collect();
+        assert!(keys.iter().all(|key| prefix.claim(key)));
+        assert!(!prefix.read(&keys[49], NOW, 20) && !prefix.read(&keys[0], NOW, 20));
+        assert_eq!(prefix.keys.len(), 50);
     }
 
     #[test]

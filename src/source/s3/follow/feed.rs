@@ -9,6 +9,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::download::Downloads;
 use super::positions::{Positions, SavedPositions};
 use super::state::{Saver, StateFile};
 use super::{Follower, Schedule, discovery_interval};
@@ -45,7 +46,7 @@ pub(super) enum Listed {
     Failed(Error),
     /// Everything was listed once.
     End {
-        /// Without an error.
+        /// Nothing was left out.
         complete: bool,
     },
 }
@@ -72,6 +73,19 @@ pub(crate) fn follow(runtime: &Handle, fetcher: &Fetcher, mut feed: ObjectSender
             return feed.finish();
         }
     };
+    // Without an end, an object that fails must not hold up the others.
+    let downloads = match follow.interval {
+        None => None,
+        Some(_) => {
+            let Some(unordered) = feed.unordered() else {
+                return;
+            };
+            let concurrency = follow.selection.concurrency;
+            let downloads = Downloads::new(fetcher, unordered, &follow.bucket, concurrency);
+            Some(downloads)
+        }
+    };
+    let end_guard = downloads.as_ref().map(Downloads::end_guard);
     let (pages, mut listed) = mpsc::channel(BUFFERED_PAGES);
     let follower = Follower {
         root: layout::classify(&follow.prefix),
@@ -92,11 +106,20 @@ pub(crate) fn follow(runtime: &Handle, fetcher: &Fetcher, mut feed: ObjectSender
         discovery_requests: 0,
         incomplete: false,
     };
-    runtime.spawn(follower.run());
+    runtime.spawn(async move {
+        let _end_guard = end_guard;
+        follower.run().await;
+    });
     while let Some(listed) = listed.blocking_recv() {
         match listed {
             Listed::Objects(objects) => {
                 for (object, ack) in objects {
+                    if let Some(downloads) = &downloads {
+                        if !downloads.start(runtime, object, ack) {
+                            return;
+                        }
+                        continue;
+                    }
                     let Some(slot) = feed.reserve() else {
                         return;
                     };
@@ -107,10 +130,17 @@ pub(crate) fn follow(runtime: &Handle, fetcher: &Fetcher, mut feed: ObjectSender
             Listed::Failed(error) => {
                 fetcher.metrics.errors_list.add(1);
                 fetcher.log.line(Severity::Error, &error);
-                if fetcher.fail_on_error
-                    && let Some(slot) = feed.reserve()
-                {
-                    slot.fail(error);
+                if fetcher.fail_on_error {
+                    match (&downloads, feed.closed()) {
+                        (_, true) => return,
+                        (Some(downloads), _) => downloads.fail(error),
+                        (None, _) => {
+                            let Some(slot) = feed.reserve() else {
+                                return;
+                            };
+                            slot.fail(error);
+                        }
+                    }
                     return feed.finish();
                 }
             }
@@ -120,11 +150,13 @@ pub(crate) fn follow(runtime: &Handle, fetcher: &Fetcher, mut feed: ObjectSender
                         return;
                     }
                 }
-                if complete
-                    && positions.all_read()
-                    && let Some(saver) = saver
-                {
-                    saver.finish();
+                match saver {
+                    Some(saver) if complete && positions.all_read() => saver.finish(),
+                    Some(_) => fetcher.log.line(
+                        Severity::Warning,
+                        "s3State: the file is kept, as something could not be read; the next start reads what is missing",
+                    ),
+                    None => {}
                 }
                 return feed.finish();
             }

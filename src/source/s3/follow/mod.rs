@@ -5,12 +5,14 @@
 //! |---|---|
 //! | `mod` | the loop: search for prefixes, listings that are due |
 //! | `feed` | from listed objects to the pipeline |
+//! | `download` | the same with `s3Follow`: by completion |
 //! | `positions` | what was read; claims and acknowledgements |
 //! | `dated`, `undated` | the same for prefixes whose keys sort by time, and for all others |
 //! | `state` | the file |
 #![forbid(unsafe_code)]
 
 mod dated;
+mod download;
 mod feed;
 mod positions;
 pub(crate) mod state;
@@ -32,6 +34,7 @@ use super::lister::Lister;
 use super::prefix::{Discovery, PrefixLister};
 use crate::error::Result;
 use crate::log::{Escaped, Log, Severity};
+use crate::object_key;
 use crate::timestamp;
 
 /// How far back from the newest file late ones are looked for, in seconds by the time in their names.
@@ -56,7 +59,7 @@ enum KeyState {
     Pending,
     /// The host has processed it, or it was reported as lost.
     Read,
-    /// It was not read because of an internal error, or the source is closed: claimed again when it is listed again.
+    /// It was not read because of an internal error, or because the source was closed: to be claimed again.
     Retry,
 }
 
@@ -75,7 +78,7 @@ struct Follower {
     discovery_due: Instant,
     /// Requests of the last search for prefixes.
     discovery_requests: u64,
-    /// Whether an error left something unlisted.
+    /// Whether something was not listed once, because of an error or a limit.
     incomplete: bool,
 }
 
@@ -87,8 +90,12 @@ struct FollowedPrefix {
 /// When a prefix is listed.
 struct Schedule {
     due: Instant,
-    /// When a new file was found last; `None` if none was found yet.
+    /// When a new file was found last. Those of the first listing count by the times of files.
     found: Option<Instant>,
+    /// Time of the newest listed file, in seconds since the epoch; 0 if there is none.
+    newest: i64,
+    /// Whether it was listed before.
+    was_listed: bool,
 }
 
 /// The feed is closed.
@@ -99,14 +106,26 @@ impl Schedule {
         Schedule {
             due: Instant::now(),
             found: None,
+            newest: 0,
+            was_listed: false,
         }
     }
 
-    /// Plans the next listing after one that began at `began`. `newest` is the time of the newest file by its name, in
+    /// Records that a listing has files, of which this number is new, and the time of one of them.
+    fn listed(&mut self, new: usize, time: i64) {
+        self.newest = self.newest.max(time);
+        if new > 0 && self.was_listed {
+            self.found = Some(Instant::now());
+        }
+    }
+
+    /// Plans the next listing after one that began at `began`. `newest` is the time of the newest file that was read, in
     /// seconds since the epoch.
-    fn next(&mut self, began: Instant, interval: Duration, newest: i64, now: i64) {
-        let by_name = Duration::from_secs(now.saturating_sub(newest).max(0).unsigned_abs());
-        let idle = self.found.map_or(by_name, |at| at.elapsed().min(by_name));
+    fn next(&mut self, began: Instant, interval: Duration, newest: i64) {
+        self.was_listed = true;
+        let age = timestamp::now().saturating_sub(newest.max(self.newest));
+        let age = Duration::from_secs(age.max(0).unsigned_abs());
+        let idle = self.found.map_or(age, |at| at.elapsed().min(age));
         let hours = u32::try_from(idle.as_secs() / IDLE.as_secs()).unwrap_or(IDLE_FACTOR);
         let factor = hours.saturating_add(1).min(IDLE_FACTOR);
         self.due = began + interval * factor;
@@ -123,6 +142,10 @@ impl Follower {
     async fn list_all(&mut self) -> std::result::Result<(), Closed> {
         self.discover(true).await?;
         loop {
+            let released = self.positions.claim_released();
+            if !released.is_empty() {
+                self.send(Listed::Objects(released)).await?;
+            }
             self.list_dated().await?;
             if self.undated_schedule.due <= Instant::now() {
                 self.list_undated().await?;
@@ -152,16 +175,14 @@ impl Follower {
             discovery: Some(Discovery::default()),
         };
         let found = Arc::new(found);
-        let takes_strays = self.positions.begin_strays();
+        self.positions.begin_strays();
         let mut lister = Lister::new(Arc::clone(&found), [self.root.clone()]);
         let mut complete = true;
         while let Some(page) = lister.next().await {
             complete &= page.is_ok();
-            if takes_strays || page.is_err() {
-                self.deliver(KeyClass::Stray, page).await?;
-            }
+            self.deliver(KeyClass::Stray, page).await?;
         }
-        if complete && takes_strays {
+        if complete {
             self.positions.end_round(KeyClass::Stray);
         }
         self.incomplete |= !complete;
@@ -224,12 +245,10 @@ impl Follower {
         let least = (discovery + (listings + undated) / f64::from(IDLE_FACTOR)).ceil();
         let whole = match self.undated.len() {
             0 => String::new(),
-            count => format!(
-                "; {count} of other layouts, listed as a whole with one request for each 1000 objects"
-            ),
+            count => format!("; {count} of other layouts, whose objects are all listed each time"),
         };
         let line = format!(
-            "following s3://{}/{}: {} prefixes every {} s{whole}; at most {most} LIST requests an hour, {least} while no new files arrive",
+            "following s3://{}/{}: {} prefixes every {} s{whole}; at most {most} LIST requests an hour, {least} while no new files arrive, and one for each further 1000 objects of a listing",
             Escaped(&self.lister.bucket),
             Escaped(&self.root.text),
             self.dated.len(),
@@ -254,22 +273,24 @@ impl Follower {
         let texts: Vec<String> = due.iter().map(|prefix| prefix.text.clone()).collect();
         let mut lister = Lister::new(Arc::clone(&self.lister), due);
         while let Some(page) = lister.next().await {
-            let first = page.as_ref().ok().and_then(|page| page.first());
-            let key = first.map(|object| object.key.clone());
-            if self.deliver(KeyClass::Dated, page).await? > 0
-                && let Some(key) = key
+            self.incomplete |= page.is_err();
+            let last = page.as_ref().ok().and_then(|page| page.last());
+            let last = last.map(|object| object.key.clone());
+            let new = self.deliver(KeyClass::Dated, page).await?;
+            // A page has keys of one prefix, the newest one last.
+            if let Some(key) = last
                 && let Some((text, followed)) = self.dated.range_mut(..=key.clone()).next_back()
                 && key.starts_with(text.as_str())
             {
-                followed.schedule.found = Some(Instant::now());
+                let time = object_key::time(&key).unwrap_or_default();
+                followed.schedule.listed(new, time);
             }
         }
-        let now = timestamp::now();
+        let interval = self.interval.unwrap_or_default();
         for text in texts {
             let newest = self.positions.newest(&text);
             if let Some(followed) = self.dated.get_mut(&text) {
-                let interval = self.interval.unwrap_or_default();
-                followed.schedule.next(began, interval, newest, now);
+                followed.schedule.next(began, interval, newest);
             }
         }
         Ok(())
@@ -294,10 +315,7 @@ impl Follower {
         if self.undated.is_empty() {
             return Ok(());
         }
-        let Some(after) = self.positions.begin_undated() else {
-            return Ok(());
-        };
-        let mut new = 0;
+        let after = self.positions.begin_undated();
         for prefix in self.undated.clone() {
             let Some(prefix) = after_key(prefix, after.as_deref()) else {
                 continue;
@@ -305,7 +323,10 @@ impl Follower {
             let mut lister = Lister::new(Arc::clone(&self.lister), [prefix]);
             while let Some(page) = lister.next().await {
                 let failed = page.is_err();
-                new += self.deliver(KeyClass::Undated, page).await?;
+                let times = page.iter().flatten().map(|object| object.modified);
+                let newest = times.max().unwrap_or_default();
+                let new = self.deliver(KeyClass::Undated, page).await?;
+                self.undated_schedule.listed(new, newest);
                 if failed {
                     self.incomplete = true;
                     return Ok(());
@@ -313,13 +334,12 @@ impl Follower {
             }
         }
         self.positions.end_round(KeyClass::Undated);
-        if new > 0 {
-            self.undated_schedule.found = Some(Instant::now());
+        let schedule = &mut self.undated_schedule;
+        if schedule.newest == 0 {
+            // The server omits `LastModified`.
+            schedule.found.get_or_insert(began);
         }
-        let idle_since = self.undated_schedule.found.get_or_insert(began);
-        let newest = timestamp::now() - idle_since.elapsed().as_secs() as i64;
-        self.undated_schedule
-            .next(began, interval, newest, timestamp::now());
+        schedule.next(began, interval, 0);
         Ok(())
     }
 

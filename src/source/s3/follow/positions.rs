@@ -45,8 +45,8 @@ struct State {
     strays: UndatedKeys,
     /// Number of claims that are neither read nor released.
     pending: usize,
-    /// Whether claims were released without being read.
-    released: bool,
+    /// Claims that were released without being read, and the keys that an earlier run left unread. Bounded as claims are.
+    released: Vec<(KeyClass, ListedObject)>,
     /// Number of changes of what was read.
     version: u64,
     /// The source is closed.
@@ -76,6 +76,9 @@ struct SavedPrefix {
     newest: i64,
     /// Without the prefix.
     keys: Vec<String>,
+    /// Keys up to `start_after` that are not read yet, without the prefix.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    unread: Vec<String>,
 }
 
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,6 +87,9 @@ struct SavedKeys {
     next_since: i64,
     after: Option<String>,
     keys: Vec<(String, i64)>,
+    /// Keys that are not read yet, and that no later listing takes for new.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    unread: Vec<(String, i64)>,
     #[serde(default)]
     overflowed: bool,
     #[serde(default)]
@@ -99,10 +105,23 @@ impl Positions {
             };
             let mut prefix = DatedPrefix::new(region, saved.start_after);
             prefix.newest = saved.newest;
-            let keys = saved.keys.into_iter();
-            let keys = keys.map(|key| format!("{}{key}", saved.prefix).into_boxed_str());
-            prefix.keys = keys.map(|key| (key, KeyState::Read)).collect();
+            let whole = |key: &String| format!("{}{key}", saved.prefix).into_boxed_str();
+            for key in saved.keys.iter().map(whole) {
+                prefix.restore(key, KeyState::Read);
+            }
+            for key in saved.unread.iter().map(whole) {
+                state.release(KeyClass::Dated, &key);
+                prefix.restore(key, KeyState::Retry);
+            }
             state.dated.insert(saved.prefix, prefix);
+        }
+        for (class, keys) in [
+            (KeyClass::Undated, &saved.undated),
+            (KeyClass::Stray, &saved.strays),
+        ] {
+            for (key, _) in &keys.unread {
+                state.release(class, key);
+            }
         }
         state.undated = saved.undated.into();
         state.strays = saved.strays.into();
@@ -192,12 +211,42 @@ impl Positions {
             );
             self.log.once("unknown objects", Severity::Error, line);
         }
-        let with_ack = |object: ListedObject| {
-            let (positions, key) = (Arc::clone(self), object.key.clone());
-            let settle = move |settled| positions.settle(class, &key, &settled);
-            Some((object, ack_handles(1, settle).pop()?))
-        };
-        claimed.into_iter().filter_map(with_ack).collect()
+        let claimed = claimed.into_iter();
+        claimed
+            .filter_map(|object| self.with_ack(class, object))
+            .collect()
+    }
+
+    /// Claims again what was released since the last call.
+    pub(super) fn claim_released(self: &Arc<Self>) -> Vec<(ListedObject, AckHandle)> {
+        let mut state = self.state();
+        let mut claimed = std::mem::take(&mut state.released);
+        claimed.retain(|(class, object)| {
+            let is_claimed = match class {
+                KeyClass::Dated => state
+                    .prefix_of(&object.key)
+                    .is_some_and(|prefix| prefix.claim_released(&object.key)),
+                KeyClass::Undated => state.undated.claim_released(&object.key),
+                KeyClass::Stray => state.strays.claim_released(&object.key),
+            };
+            state.pending += usize::from(is_claimed);
+            is_claimed
+        });
+        drop(state);
+        let claimed = claimed.into_iter();
+        claimed
+            .filter_map(|(class, object)| self.with_ack(class, object))
+            .collect()
+    }
+
+    fn with_ack(
+        self: &Arc<Self>,
+        class: KeyClass,
+        object: ListedObject,
+    ) -> Option<(ListedObject, AckHandle)> {
+        let (positions, key) = (Arc::clone(self), object.key.clone());
+        let settle = move |settled| positions.settle(class, &key, &settled);
+        Some((object, ack_handles(1, settle).pop()?))
     }
 
     /// Records the outcome of a claim.
@@ -231,7 +280,7 @@ impl Positions {
         };
         match is_done {
             true => state.version += 1,
-            false => state.released = true,
+            false => state.release(class, key),
         }
         drop(state);
         self.changed.notify_all();
@@ -244,28 +293,19 @@ impl Positions {
         }
     }
 
-    /// Begins to list undated keys; returns the key to start after. `None` while objects of the last listing are still
-    /// being read.
-    pub(super) fn begin_undated(&self) -> Option<Option<String>> {
+    /// Begins to list undated keys; returns the key to start after.
+    pub(super) fn begin_undated(&self) -> Option<String> {
         let mut state = self.state();
-        if state.undated.is_pending() {
-            return None;
-        }
         state.undated.begin();
-        Some(state.undated.after.clone())
+        state.undated.after.clone()
     }
 
-    /// Begins to collect strays, if those found last were read.
-    pub(super) fn begin_strays(&self) -> bool {
-        let mut state = self.state();
-        let may_begin = !state.strays.is_pending();
-        if may_begin {
-            state.strays.begin();
-        }
-        may_begin
+    /// Begins to collect strays.
+    pub(super) fn begin_strays(&self) {
+        self.state().strays.begin();
     }
 
-    /// Ends a round in which all undated keys, or all strays, were listed; without effect until its objects are read.
+    /// Ends a round in which all undated keys, or all strays, were listed.
     pub(super) fn end_round(&self, class: KeyClass) {
         let mut state = self.state();
         let keys = match class {
@@ -274,8 +314,9 @@ impl Positions {
             KeyClass::Dated => return,
         };
         let before = keys.extent();
+        keys.end();
         // A round without anything new is nothing to save.
-        let changed = keys.end() && keys.extent() != before;
+        let changed = keys.extent() != before;
         state.version += u64::from(changed);
         drop(state);
         self.changed.notify_all();
@@ -293,7 +334,7 @@ impl Positions {
     /// Whether every claim was read.
     pub(super) fn all_read(&self) -> bool {
         let state = self.state();
-        state.pending == 0 && !state.released
+        state.pending == 0 && state.released.is_empty()
     }
 
     /// Waits for a version other than `seen`, or for `limit`; returns the current one.
@@ -315,16 +356,13 @@ impl Positions {
     pub(super) fn snapshot(&self) -> (SavedPositions, u64) {
         let state = self.state();
         let prefixes = state.dated.iter().map(|(text, prefix)| {
-            let read = prefix.keys.iter();
-            let read = read.filter(|(_, state)| **state == KeyState::Read);
+            let rest = |key: &str| Some(key.strip_prefix(text.as_str())?.to_owned());
             SavedPrefix {
                 prefix: text.clone(),
                 start_after: prefix.start_after.clone(),
                 newest: prefix.newest,
-                keys: read
-                    .filter_map(|(key, _)| key.strip_prefix(text.as_str()))
-                    .map(str::to_owned)
-                    .collect(),
+                keys: prefix.read_keys().filter_map(rest).collect(),
+                unread: prefix.passed_keys().filter_map(rest).collect(),
             }
         });
         let saved = SavedPositions {
@@ -341,6 +379,16 @@ impl Positions {
 }
 
 impl State {
+    fn release(&mut self, class: KeyClass, key: &str) {
+        let object = ListedObject {
+            key: key.to_owned(),
+            // Unknown.
+            size: 0,
+            modified: 0,
+        };
+        self.released.push((class, object));
+    }
+
     /// The dated prefix with this key.
     fn prefix_of(&mut self, key: &str) -> Option<&mut DatedPrefix> {
         let range = (Bound::Unbounded, Bound::Included(key));
@@ -365,6 +413,10 @@ impl From<&UndatedKeys> for SavedKeys {
             keys: read
                 .map(|(name, key)| (name.clone(), key.modified))
                 .collect(),
+            unread: keys
+                .passed_keys()
+                .map(|(name, modified)| (name.to_owned(), modified))
+                .collect(),
             overflowed: keys.overflowed,
             overflows: keys.overflows,
         }
@@ -373,10 +425,13 @@ impl From<&UndatedKeys> for SavedKeys {
 
 impl From<SavedKeys> for UndatedKeys {
     fn from(saved: SavedKeys) -> UndatedKeys {
-        let keys = saved.keys.into_iter();
-        let keys = keys.map(|(name, modified)| (name, UndatedKey::read(modified)));
-        let mut all =
-            UndatedKeys::from_read(saved.since, saved.next_since, saved.after, keys.collect());
+        let with = |state| {
+            move |(name, modified): (String, i64)| (name, UndatedKey::saved(modified, state))
+        };
+        let read = saved.keys.into_iter().map(with(KeyState::Read));
+        let unread = saved.unread.into_iter().map(with(KeyState::Retry));
+        let keys = read.chain(unread).collect();
+        let mut all = UndatedKeys::from_read(saved.since, saved.next_since, saved.after, keys);
         (all.overflowed, all.overflows) = (saved.overflowed, saved.overflows);
         all
     }

@@ -1,7 +1,8 @@
 //! The file of `s3State`: keeps what was read over restarts.
 //!
 //! The first line is a JSON object that describes the file; the second one holds the positions. The file is replaced as a
-//! whole, so it is never seen half written. A lock on a file beside it refuses a second instance.
+//! whole, so it is never seen half written. A lock on a file beside it refuses a second instance. Both stand beside the
+//! file itself, not beside a symbolic link to it.
 #![forbid(unsafe_code)]
 
 use std::ffi::OsString;
@@ -32,6 +33,9 @@ const SAVE_INTERVAL: Duration = Duration::from_secs(2);
 
 /// A save that takes long delays the next one by this multiple of its duration.
 const SAVE_SHARE: u32 = 20;
+
+/// Symbolic links that lead to the file, at most; as many as Linux follows.
+const MAX_LINKS: usize = 40;
 
 /// Longest wait for a change, which ends with the source too.
 const WAIT: Duration = Duration::from_secs(3600);
@@ -92,7 +96,19 @@ impl StateFile {
         let error = |problem: String| {
             Error::new(ErrorKind::OpenParams, format!("s3State: {shown} {problem}"))
         };
-        let path = PathBuf::from(path);
+        let path = resolved(Path::new(path)).map_err(|cause| {
+            error(format!(
+                "cannot be used: {cause}; name a file in a folder that exists"
+            ))
+        })?;
+        for file in [&path, &beside(&path, ".lock")] {
+            if let Some(kind) = special_kind(file) {
+                let place = quoted(&file.to_string_lossy());
+                return Err(error(format!(
+                    "cannot be used: {place} is {kind}; name a regular file, or one that does not exist"
+                )));
+            }
+        }
         let lock = lock(&path).map_err(|cause| match cause {
             TryLockError::WouldBlock => error(
                 "is in use by another instance; stop that one, or give each its own file"
@@ -109,9 +125,11 @@ impl StateFile {
             _lock: lock,
             saved: None,
         };
-        if let Some(bytes) =
-            read(&file.path).map_err(|cause| error(format!("cannot be read: {cause}")))?
-        {
+        if let Some(bytes) = read(&file.path).map_err(|cause| {
+            error(format!(
+                "cannot be read: {cause}; let Falco's user read it, or name another file"
+            ))
+        })? {
             let remove = "remove it to start anew, or restore it from a backup";
             let (header, saved) = parse(&bytes)
                 .map_err(|problem| error(format!("is damaged: {problem}; {remove}")))?;
@@ -150,8 +168,17 @@ impl StateFile {
         };
         let text = encode(header, saved)?;
         let draft = beside(&self.path, ".tmp");
-        let mut file =
-            private(OpenOptions::new().write(true).create(true).truncate(true)).open(&draft)?;
+        // One that a killed instance left, or a link that somebody else put there: the target must not be written.
+        match fs::remove_file(&draft) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                let place = quoted(&draft.to_string_lossy());
+                return Err(io::Error::other(format!(
+                    "{place} cannot be removed: {error}"
+                )));
+            }
+            _ => {}
+        }
+        let mut file = guarded(OpenOptions::new().write(true).create_new(true)).open(&draft)?;
         file.write_all(&text)?;
         file.sync_all()?;
         drop(file);
@@ -169,14 +196,11 @@ impl StateFile {
 impl StateBinding {
     /// Describes the first difference to `other`, which is what the configuration says.
     fn difference(&self, other: &StateBinding) -> Option<String> {
-        let accounts = |binding: &StateBinding| match binding.accounts.is_empty() {
-            true => "all".to_owned(),
-            false => binding.accounts.join(","),
-        };
+        let accounts = |binding: &StateBinding| binding.accounts.join(",");
         let pairs = [
             ("bucket", self.bucket.clone(), other.bucket.clone()),
             ("prefix", self.prefix.clone(), other.prefix.clone()),
-            ("accounts", accounts(self), accounts(other)),
+            ("s3AccountList", accounts(self), accounts(other)),
             ("s3Interval", self.interval.clone(), other.interval.clone()),
         ];
         let different = pairs.into_iter().find(|(_, saved, new)| saved != new);
@@ -348,10 +372,13 @@ fn parse(bytes: &[u8]) -> std::result::Result<(Header, SavedPositions), String> 
 
 /// The content of the file; `None` if there is no such file.
 fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    let file = match File::open(path) {
+    let file = match guarded(OpenOptions::new().read(true)).open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         file => file?,
     };
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
     let mut bytes = Vec::new();
     file.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_BYTES {
@@ -368,7 +395,7 @@ fn lock(path: &Path) -> std::result::Result<File, TryLockError> {
     let place = beside(path, ".lock");
     loop {
         let file =
-            private(OpenOptions::new().write(true).create(true).truncate(false)).open(&place);
+            guarded(OpenOptions::new().write(true).create(true).truncate(false)).open(&place);
         let file = file.map_err(TryLockError::Error)?;
         file.try_lock()?;
         if is_in_place(&file, &place) {
@@ -380,7 +407,7 @@ fn lock(path: &Path) -> std::result::Result<File, TryLockError> {
 #[cfg(unix)]
 fn is_in_place(file: &File, place: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
-    match (file.metadata(), fs::metadata(place)) {
+    match (file.metadata(), fs::symlink_metadata(place)) {
         (Ok(open), Ok(there)) => (open.dev(), open.ino()) == (there.dev(), there.ino()),
         _ => false,
     }
@@ -391,16 +418,55 @@ fn is_in_place(_: &File, place: &Path) -> bool {
     place.exists()
 }
 
-/// A name of a bucket's key may be confidential: only the owner reads the file.
+/// Options for files of this module. Names of keys may be confidential: only the owner reads them. Links were resolved
+/// before, so one that appears later is not followed, and a pipe does not block.
 #[cfg(unix)]
-fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+fn guarded(options: &mut OpenOptions) -> &mut OpenOptions {
     use std::os::unix::fs::OpenOptionsExt;
-    options.mode(0o600)
+    options
+        .mode(0o600)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
 }
 
 #[cfg(not(unix))]
-fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+fn guarded(options: &mut OpenOptions) -> &mut OpenOptions {
     options
+}
+
+/// The file that `path` leads to, which may not exist yet, by a path without symbolic links.
+fn resolved(path: &Path) -> io::Result<PathBuf> {
+    let mut path = path.to_owned();
+    for _ in 0..MAX_LINKS {
+        // An error: it is no link, or there is nothing.
+        if let Ok(target) = fs::read_link(&path) {
+            path = folder_of(&path).join(target);
+            continue;
+        }
+        let name = path.file_name();
+        let name = name.ok_or_else(|| io::Error::other("it names no file"))?;
+        return Ok(fs::canonicalize(folder_of(&path))?.join(name));
+    }
+    Err(io::Error::other("it is a symbolic link that leads nowhere"))
+}
+
+/// Whether the state file at `state`, or one that stands beside it, is the file at `other`.
+pub(crate) fn is_used_by_state(state: &str, other: &str) -> bool {
+    let (Ok(state), Ok(other)) = (resolved(Path::new(state)), resolved(Path::new(other))) else {
+        return false;
+    };
+    let beside = [".tmp", ".lock"].map(|suffix| beside(&state, suffix));
+    other == state || beside.contains(&other)
+}
+
+/// What stands at `path` instead of a regular file.
+fn special_kind(path: &Path) -> Option<&'static str> {
+    let kind = fs::symlink_metadata(path).ok()?.file_type();
+    match (kind.is_file(), kind.is_dir(), kind.is_symlink()) {
+        (true, ..) => None,
+        (_, true, _) => Some("a directory"),
+        (_, _, true) => Some("a symbolic link"),
+        _ => Some("a pipe, socket or device"),
+    }
 }
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {
@@ -411,10 +477,14 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
 
 /// Makes the renaming of a file durable.
 fn sync_folder(path: &Path) -> io::Result<()> {
+    File::open(folder_of(path))?.sync_all()
+}
+
+fn folder_of(path: &Path) -> &Path {
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+    folder.unwrap_or(Path::new("."))
 }
 
 #[cfg(test)]

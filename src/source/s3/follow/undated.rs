@@ -2,7 +2,7 @@
 //! tells which ones are new.
 #![forbid(unsafe_code)]
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 
 use super::{KeyState, LOOK_BACK};
 use crate::source::s3::ListedObject;
@@ -19,20 +19,18 @@ const PRUNE_KEYS: usize = 4096;
 /// new.
 #[derive(Debug)]
 pub(super) struct UndatedKeys {
-    /// An object with an earlier `LastModified` was read, or existed before the last complete round.
+    /// An object with an earlier `LastModified` was read, is unread in `keys`, or existed before the last complete round.
     pub(super) since: i64,
     /// `since` of the next round.
     pub(super) next_since: i64,
-    /// All keys of this round up to this one were read.
+    /// All keys of this round up to this one were read, or are unread in `keys`.
     pub(super) after: Option<String>,
-    /// Keys that were claimed, unless they are older than `since`.
+    /// Keys that were claimed, unless they were read and are older than `since`.
     pub(super) keys: HashMap<String, UndatedKey>,
     /// There were too many objects without `LastModified` to remember, so new ones are not known.
     pub(super) overflowed: bool,
     /// Keys of this round without `LastModified` were forgotten.
     pub(super) overflows: bool,
-    /// Claimed keys of this round after `after`, in key order, and whether each one was read.
-    claimed: VecDeque<(String, bool)>,
     /// Number of the listing, and the key after which it began.
     listing: u32,
     began_after: Option<String>,
@@ -51,11 +49,11 @@ pub(super) struct UndatedKey {
 }
 
 impl UndatedKey {
-    /// A key that was read before the source was opened.
-    pub(super) fn read(modified: i64) -> UndatedKey {
+    /// A key that was claimed before the source was opened.
+    pub(super) fn saved(modified: i64, state: KeyState) -> UndatedKey {
         UndatedKey {
             modified,
-            state: KeyState::Read,
+            state,
             listing: 0,
         }
     }
@@ -87,7 +85,6 @@ impl UndatedKeys {
             keys,
             overflowed: false,
             overflows: false,
-            claimed: VecDeque::new(),
             listing: 0,
             began_after: None,
         }
@@ -96,8 +93,10 @@ impl UndatedKeys {
     /// Claims an object for reading; returns `false` if it was claimed or read before. A replaced object is new.
     pub(super) fn claim(&mut self, object: &ListedObject) -> bool {
         let modified = time_of(object);
-        if self.cannot_judge(object) || (modified != 0 && modified < self.since) {
-            return false;
+        let is_recent = modified == 0 || modified >= self.since;
+        let may_be_new = is_recent && !self.cannot_judge(object);
+        if Some(&object.key) > self.after.as_ref() {
+            self.after = Some(object.key.clone());
         }
         let new = UndatedKey {
             modified,
@@ -108,20 +107,33 @@ impl UndatedKeys {
             Some(key) => {
                 key.listing = self.listing;
                 let is_new = match key.state {
-                    // One claim for each key at a time: a replacement is claimed in the next round.
+                    // One claim for each key at a time: a replacement is claimed in a later round.
                     KeyState::Pending => false,
-                    KeyState::Read => key.modified != modified,
+                    KeyState::Read => may_be_new && key.modified != modified,
                     KeyState::Retry => true,
                 };
-                if !is_new {
-                    return false;
+                if is_new {
+                    *key = new;
                 }
-                *key = new;
+                is_new
             }
-            None => drop(self.keys.insert(object.key.clone(), new)),
+            None if may_be_new => {
+                self.keys.insert(object.key.clone(), new);
+                true
+            }
+            None => false,
         }
-        self.claimed.push_back((object.key.clone(), false));
-        true
+    }
+
+    /// Claims `key` if it was released.
+    pub(super) fn claim_released(&mut self, key: &str) -> bool {
+        match self.keys.get_mut(key) {
+            Some(key) if key.state == KeyState::Retry => {
+                key.state = KeyState::Pending;
+                true
+            }
+            _ => false,
+        }
     }
 
     /// Whether it is unknown if the object is new: it has no `LastModified`, and there were too many of these.
@@ -129,7 +141,7 @@ impl UndatedKeys {
         self.overflowed && time_of(object) == 0
     }
 
-    /// Releases a claim without having read the object.
+    /// Releases a claim without having read the object, so that it can be claimed again.
     pub(super) fn release(&mut self, key: &str) {
         if let Some(key) = self.keys.get_mut(key) {
             key.state = KeyState::Retry;
@@ -148,15 +160,6 @@ impl UndatedKeys {
         if *modified != 0 {
             self.next_since = self.next_since.max((*modified).min(now) - LOOK_BACK);
         }
-        if let Ok(at) = self
-            .claimed
-            .binary_search_by(|(other, _)| other.as_str().cmp(key))
-        {
-            self.claimed[at].1 = true;
-        }
-        while let Some((_, true)) = self.claimed.front() {
-            self.after = self.claimed.pop_front().map(|(key, _)| key);
-        }
         if self.keys.len() < self.prune_at {
             return false;
         }
@@ -166,15 +169,22 @@ impl UndatedKeys {
         shortened
     }
 
-    /// Whether objects are claimed and neither read nor released.
-    pub(super) fn is_pending(&self) -> bool {
-        // `claimed` ends with the last one, unless some were released.
-        !self.claimed.is_empty() && self.keys.values().any(|key| key.state == KeyState::Pending)
+    /// Keys that are not read, and that no later listing takes for new, with their `LastModified`.
+    pub(super) fn passed_keys(&self) -> impl Iterator<Item = (&str, i64)> {
+        let is_passed = |name: &String, key: &UndatedKey| {
+            Some(name) <= self.after.as_ref()
+                || match key.modified {
+                    0 => self.overflowed,
+                    modified => modified < self.since,
+                }
+        };
+        let passed = self.keys.iter();
+        let passed = passed.filter(move |(name, key)| !key.is_read() && is_passed(name, key));
+        passed.map(|(name, key)| (name.as_str(), key.modified))
     }
 
     /// Starts to list the rest of a round, or the next one.
     pub(super) fn begin(&mut self) {
-        self.claimed.clear();
         self.listing = self.listing.wrapping_add(1);
         self.began_after.clone_from(&self.after);
     }
@@ -189,18 +199,15 @@ impl UndatedKeys {
         )
     }
 
-    /// Ends a round in which all keys were listed, if all of its objects were read. Returns whether it ended.
-    pub(super) fn end(&mut self) -> bool {
-        if !self.keys.values().all(UndatedKey::is_read) {
-            return false;
-        }
+    /// Ends a round in which all keys were listed. Its objects may be unread.
+    pub(super) fn end(&mut self) {
         self.since = self.since.max(self.next_since);
         self.overflowed |= std::mem::take(&mut self.overflows);
         self.after = None;
-        self.claimed.clear();
         let (since, overflowed, listing) = (self.since, self.overflowed, self.listing);
         let began_after = self.began_after.take();
         self.keys.retain(|name, key| match key.modified {
+            _ if !key.is_read() => true,
             // The object exists still, as far as this listing shows.
             0 => {
                 let is_listed = Some(name) > began_after.as_ref();
@@ -209,7 +216,6 @@ impl UndatedKeys {
             modified => modified >= since,
         });
         self.prune_at = (2 * self.keys.len()).clamp(PRUNE_KEYS, MAX_KEYS + 1);
-        true
     }
 
     /// Forgets keys that this round does not list again and the next one regards as old.
@@ -274,7 +280,7 @@ mod tests {
         for (key, modified) in [("a", NOW - 100_000), ("m", NOW - 50), ("z", NOW - 9000)] {
             read(&mut keys, key, modified);
         }
-        assert!(keys.end());
+        keys.end();
         assert_eq!(keys.keys.len(), 1, "only `m` is within the look-back");
         for (key, modified) in [("a", NOW - 100_000), ("m", NOW - 50), ("z", NOW - 9000)] {
             assert!(!keys.claim(&object(key, modified)), "{key}");
@@ -284,21 +290,46 @@ mod tests {
     }
 
     #[test]
-    fn interrupted_round_continues_after_the_keys_that_were_read() {
+    fn interrupted_round_continues_after_the_keys_that_were_listed() {
         let mut keys = UndatedKeys::default();
+        keys.begin();
         for key in ["a", "b", "c"] {
             assert!(keys.claim(&object(key, NOW)));
         }
         keys.read("a", NOW);
         keys.read("c", NOW);
-        assert_eq!(keys.after.as_deref(), Some("a"), "`b` is not read yet");
-        keys.release("b");
-        assert!(!keys.end() && !keys.is_pending());
+        assert_eq!(keys.after.as_deref(), Some("c"));
+        assert!(keys.passed_keys().eq([("b", NOW)]), "it is not read yet");
         keys.begin();
-        assert!(keys.claim(&object("b", NOW)) && !keys.claim(&object("c", NOW)));
+        assert!(keys.claim(&object("d", NOW)));
+        assert!(!keys.claim_released("b"), "on its way");
+        keys.release("b");
+        assert!(keys.claim_released("b") && !keys.claim_released("b"));
         keys.read("b", NOW);
-        assert!(keys.end());
-        assert_eq!(keys.after, None);
+        assert_eq!(keys.passed_keys().count(), 1, "`d` is on its way");
+    }
+
+    #[test]
+    fn unread_object_delays_no_round_and_stays_known() {
+        let mut keys = UndatedKeys::default();
+        keys.begin();
+        assert!(keys.claim(&object("a", NOW - 100_000)));
+        read(&mut keys, "m", NOW);
+        keys.end();
+        assert_eq!((keys.since, keys.after.as_deref()), (NOW - LOOK_BACK, None));
+        assert!(keys.passed_keys().eq([("a", NOW - 100_000)]));
+        keys.begin();
+        assert!(!keys.claim(&object("a", NOW - 100_000)), "on its way");
+        read(&mut keys, "c", NOW);
+        keys.end();
+        keys.release("a");
+        keys.begin();
+        assert!(keys.claim(&object("a", NOW - 100_000)), "released");
+        keys.read("a", NOW);
+        keys.end();
+        keys.begin();
+        assert!(!keys.claim(&object("a", NOW - 100_000)), "read");
+        assert_eq!(keys.passed_keys().count(), 0);
     }
 
     #[test]
@@ -309,7 +340,7 @@ mod tests {
         }
         assert!(keys.keys.len() < 20_000, "{}", keys.keys.len());
         assert_eq!(keys.after.as_deref(), Some("049999"));
-        assert!(keys.end());
+        keys.end();
         assert!(keys.keys.len() <= LOOK_BACK as usize + 1);
     }
 
@@ -323,7 +354,7 @@ mod tests {
             shortened |= keys.read(&key, NOW);
         }
         assert!(shortened && keys.keys.len() <= MAX_KEYS);
-        assert!(keys.end());
+        keys.end();
         assert!(
             !keys.claim(&object("0000001", NOW - 7000)),
             "forgotten, and regarded as old"
@@ -342,7 +373,7 @@ mod tests {
             // A clock that was never set.
             assert_eq!(keys.claim(&object("d", -62_135_596_800)), round == 0);
             keys.read("d", NOW);
-            assert!(keys.end());
+            keys.end();
         }
         assert_eq!(keys.keys.len(), 4);
         // `LastModified` of others says nothing about these.
@@ -350,7 +381,7 @@ mod tests {
         read(&mut keys, "e", NOW);
         read(&mut keys, "f", 0);
         assert!(!keys.claim(&object("b", 0)));
-        assert!(keys.end());
+        keys.end();
         assert_eq!(keys.keys.len(), 3, "`a`, `c` and `d` are gone");
         keys.begin();
         assert!(keys.claim(&object("a", 0)), "it is there again");
@@ -362,13 +393,14 @@ mod tests {
         keys.begin();
         read(&mut keys, "a", 0);
         assert!(keys.claim(&object("b", 0)));
-        keys.release("b");
-        assert!(!keys.end());
         keys.begin();
-        read(&mut keys, "b", 0);
-        assert!(keys.end());
+        keys.read("b", NOW);
+        read(&mut keys, "c", 0);
+        keys.end();
         keys.begin();
-        assert!(!keys.claim(&object("a", 0)) && !keys.claim(&object("b", 0)));
+        for key in ["a", "b", "c"] {
+            assert!(!keys.claim(&object(key, 0)), "{key}");
+        }
     }
 
     #[test]
@@ -381,7 +413,7 @@ mod tests {
             assert!(!keys.read(&key, NOW));
         }
         assert!(keys.keys.len() <= MAX_KEYS && !keys.cannot_judge(&object("x", 0)));
-        assert!(keys.end());
+        keys.end();
         keys.begin();
         for key in ["0000001", "new"] {
             assert!(keys.cannot_judge(&object(key, 0)) && !keys.claim(&object(key, 0)));

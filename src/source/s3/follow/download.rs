@@ -1,0 +1,158 @@
+//! Downloads of a followed bucket, whose objects are delivered by completion: one that fails delays no other.
+#![forbid(unsafe_code)]
+
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::aws::ObjectId;
+use crate::error::{Error, ErrorKind};
+use crate::object::Object;
+use crate::object::ack::{AckHandle, Failure, Settled, ack_handles};
+use crate::object::memory_budget::UNORDERED;
+use crate::pipeline::UnorderedSender;
+use crate::source::fetch::{Account, Fetched, Fetcher, Waits};
+use crate::source::s3::ListedObject;
+use crate::source::s3::retry_report::RetryReport;
+
+/// Objects that wait for retries without a place among those in progress; bounds the memory of their tasks.
+const MAX_PAUSED: usize = 1000;
+
+/// Starts downloads, and bounds those in progress.
+#[derive(Clone)]
+pub(super) struct Downloads {
+    fetcher: Fetcher,
+    feed: UnorderedSender,
+    bucket: Arc<str>,
+    in_progress: Arc<Semaphore>,
+    paused: Arc<Semaphore>,
+}
+
+/// The place of an object, until the host has processed it.
+struct Place {
+    paused: Arc<Semaphore>,
+    permit: OwnedSemaphorePermit,
+    is_paused: bool,
+}
+
+/// See [`Downloads::end_guard`].
+pub(super) struct EndGuard(Arc<Semaphore>);
+
+impl Drop for EndGuard {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+impl Place {
+    /// Gives the place to another object, while few others wait for retries.
+    fn pause(&mut self) {
+        if self.is_paused {
+            return;
+        }
+        // Otherwise it keeps its place, so that memory stays bounded.
+        if let Ok(permit) = Arc::clone(&self.paused).try_acquire_owned() {
+            self.permit = permit;
+            self.is_paused = true;
+        }
+    }
+}
+
+impl Downloads {
+    /// `concurrency`: the number of concurrent downloads.
+    pub(super) fn new(
+        fetcher: &Fetcher,
+        feed: UnorderedSender,
+        bucket: &str,
+        concurrency: usize,
+    ) -> Downloads {
+        let in_progress = (2 * concurrency).clamp(20, 1000);
+        Downloads {
+            fetcher: fetcher.clone(),
+            feed,
+            bucket: bucket.into(),
+            in_progress: Arc::new(Semaphore::new(in_progress)),
+            paused: Arc::new(Semaphore::new(MAX_PAUSED)),
+        }
+    }
+
+    /// Downloads an object on `runtime`; blocks while too many are in progress. Returns `false` if the source is closed.
+    pub(super) fn start(&self, runtime: &Handle, listed: ListedObject, ack: AckHandle) -> bool {
+        let permit = runtime.block_on(Arc::clone(&self.in_progress).acquire_owned());
+        let Ok(permit) = permit else {
+            return false;
+        };
+        let place = Place {
+            paused: Arc::clone(&self.paused),
+            permit,
+            is_paused: false,
+        };
+        runtime.spawn(self.clone().download(listed, ack, place));
+        true
+    }
+
+    /// A guard that ends [`Downloads::start`] when it is dropped. It belongs into a task: when the source closes, its
+    /// runtime drops all tasks, while the host may keep objects and their places.
+    pub(super) fn end_guard(&self) -> EndGuard {
+        EndGuard(Arc::clone(&self.in_progress))
+    }
+
+    /// Ends the source with this error.
+    pub(super) fn fail(&self, error: Error) {
+        self.feed.fail(error);
+    }
+
+    async fn download(self, listed: ListedObject, ack: AckHandle, mut place: Place) {
+        let id = ObjectId {
+            bucket: self.bucket.to_string(),
+            key: listed.key,
+            version: None,
+        };
+        let account = Account {
+            budget: self.feed.stored_budget(),
+            job: UNORDERED,
+            // A retry of an earlier run may not know it.
+            size: Some(listed.size).filter(|size| *size > 0),
+        };
+        let mut report = RetryReport::new(&self.fetcher, &id, "retrying, other objects go on");
+        let waits = |waits: Waits<'_>| {
+            report.waits(&waits);
+            if let Waits::Retry(_) = waits {
+                place.pause();
+            }
+        };
+        match self.fetcher.fetch(&id, account, waits).await {
+            Fetched::Content(content) => {
+                // A closed source drops the object, and with it the ack handle.
+                let _ = self.feed.submit(vec![Object {
+                    name: id.url(),
+                    content,
+                    ack: with_place(ack, place),
+                }]);
+            }
+            Fetched::Closed => {}
+            Fetched::GivenUp(failed) => {
+                let (url, cause) = (id.url(), failed.error.to_string());
+                if self.fetcher.fail_on_error {
+                    let line = format!("{url}: {cause}");
+                    return self.feed.fail(Error::new(ErrorKind::Read, line));
+                }
+                self.fetcher.log.lost(&url, &cause, "skipped");
+                ack.failed(Failure::Permanent(cause));
+            }
+        }
+    }
+}
+
+/// An ack handle that also gives the place back when it is settled.
+fn with_place(ack: AckHandle, place: Place) -> Option<AckHandle> {
+    let settle = move |settled: Settled| {
+        drop(place);
+        match settled.failure {
+            None => ack.delivered(),
+            Some(failure) => ack.failed(failure),
+        }
+    };
+    ack_handles(1, settle).pop()
+}

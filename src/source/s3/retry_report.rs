@@ -1,0 +1,64 @@
+//! Names an object that is retried.
+#![forbid(unsafe_code)]
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::aws::{AwsError, Breaker, ErrorClass, ObjectId};
+use crate::log::Severity;
+use crate::source::fetch::{Fetcher, Waits};
+
+/// Time for which an object fails for reasons of the service before it is named: shorter failures are ordinary.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Logs once that an object fails for a transient reason that is its own. An outage of its bucket has lines of its own.
+pub(super) struct RetryReport<'a> {
+    fetcher: &'a Fetcher,
+    object: &'a ObjectId,
+    breaker: Arc<Breaker>,
+    /// Meaning of the retries for other objects.
+    outcome: &'static str,
+    failing_since: Option<Instant>,
+    reported: bool,
+}
+
+impl<'a> RetryReport<'a> {
+    pub(super) fn new(
+        fetcher: &'a Fetcher,
+        object: &'a ObjectId,
+        outcome: &'static str,
+    ) -> RetryReport<'a> {
+        RetryReport {
+            fetcher,
+            object,
+            breaker: fetcher.clients.breakers().of(&object.bucket),
+            outcome,
+            failing_since: None,
+            reported: false,
+        }
+    }
+
+    /// Records why the object waits.
+    pub(super) fn waits(&mut self, waits: &Waits<'_>) {
+        let Waits::Retry(error) = waits else {
+            return;
+        };
+        let since = *self.failing_since.get_or_insert_with(Instant::now);
+        if self.reported || !self.is_worth_a_line(error, since) {
+            return;
+        }
+        self.reported = true;
+        let line = format!("{}: {error}; {}", self.object.url(), self.outcome);
+        let log = &self.fetcher.log;
+        log.limited("object retries", Severity::Warning, line);
+    }
+
+    fn is_worth_a_line(&self, error: &AwsError, since: Instant) -> bool {
+        // Others are final within seconds, and then named.
+        if error.cause.class() != ErrorClass::TransientSource {
+            return false;
+        }
+        let of_object = || since.elapsed() >= PATIENCE && self.breaker.succeeded_since(since);
+        !error.cause.is_outage() || of_object()
+    }
+}
