@@ -1,6 +1,8 @@
 //! Writes an object's records into the decoder's batch, and reports those that are skipped.
 #![forbid(unsafe_code)]
 
+use std::fmt::Display;
+
 use super::records::{Damage, NotALog, RecordSink};
 use super::{BatchSender, Decoder, shape};
 use crate::batch::{EventPolicy, RecordOutcome};
@@ -103,7 +105,7 @@ impl<'d, 'a, S: BatchSender> BatchWriter<'d, 'a, S> {
     }
 
     /// Logs a problem, once of each kind for the object.
-    fn log(&mut self, kind: &'static str, problem: &str) {
+    fn log(&mut self, kind: &'static str, problem: impl Display) {
         if self.report.logged.contains(&kind) {
             return;
         }
@@ -183,7 +185,7 @@ impl<S: BatchSender> RecordSink for BatchWriter<'_, '_, S> {
         self.sender.closed()
     }
 
-    fn damage(&mut self, damage: Damage) {
+    fn damage(&mut self, damage: Damage, at: u64) {
         self.report.damaged = true;
         let metrics = self.decoder.metrics;
         let (counter, kind, problem) = match damage {
@@ -202,6 +204,11 @@ impl<S: BatchSender> RecordSink for BatchWriter<'_, '_, S> {
                 "cut_off",
                 "the last record is cut off and skipped",
             ),
+            Damage::CutOffString => (
+                &metrics.damaged_unbalanced,
+                "cut_off_string",
+                "a record in a string, as of a log event, is cut off and skipped",
+            ),
             Damage::Unclosed => (
                 &metrics.damaged_cut_off,
                 "unclosed",
@@ -219,6 +226,6 @@ impl<S: BatchSender> RecordSink for BatchWriter<'_, '_, S> {
             ),
         };
         counter.add(1);
-        self.log(kind, problem);
+        self.log(kind, format_args!("{problem}, at byte {at} of the text"));
     }
 }

@@ -10,6 +10,7 @@ struct Collected {
     records: Vec<String>,
     times: Vec<Option<u64>>,
     damage: Vec<Damage>,
+    places: Vec<u64>,
     not_a_log: usize,
 }
 
@@ -29,8 +30,9 @@ impl RecordSink for Collected {
         self.not_a_log += 1;
     }
 
-    fn damage(&mut self, damage: Damage) {
+    fn damage(&mut self, damage: Damage, at: u64) {
         self.damage.push(damage);
+        self.places.push(at);
     }
 }
 
@@ -43,9 +45,15 @@ fn read(text: &str) -> (Vec<String>, Vec<Damage>) {
 /// As [`read`], with the number of values that are not records.
 fn read_all(text: &str) -> (Vec<String>, Vec<Damage>, usize) {
     let whole = read_timed(text, text.len());
+    let places = collect(text, text.len()).places;
     for size in 1..text.len() {
         let windows = read_timed(text, size);
         assert_eq!(windows, whole, "in windows of {size} bytes: {text}");
+        assert_eq!(
+            collect(text, size).places,
+            places,
+            "in windows of {size} bytes: {text}"
+        );
     }
     let (records, _, damage, not_a_log) = whole;
     (records, damage, not_a_log)
@@ -57,6 +65,11 @@ fn read_in_windows(text: &str, size: usize) -> (Vec<String>, Vec<Damage>) {
 }
 
 fn read_timed(text: &str, size: usize) -> (Vec<String>, Vec<Option<u64>>, Vec<Damage>, usize) {
+    let found = collect(text, size);
+    (found.records, found.times, found.damage, found.not_a_log)
+}
+
+fn collect(text: &str, size: usize) -> Collected {
     let mut found = Collected::default();
     let mut reader = RecordReader::new(Scanner::default());
     let (mut start, mut end) = (0, 0);
@@ -65,7 +78,7 @@ fn read_timed(text: &str, size: usize) -> (Vec<String>, Vec<Option<u64>>, Vec<Da
         let window = &text.as_bytes()[start..end];
         start += reader.feed(window, end == text.len(), &mut found);
     }
-    (found.records, found.times, found.damage, found.not_a_log)
+    found
 }
 
 fn record(number: u32) -> String {
@@ -387,7 +400,7 @@ fn damage_in_a_container_of_strings_costs_what_it_is_in() {
     let message = |text: &str| format!(r#"{{"id":"x","timestamp":1,"message":{}}}"#, quoted(text));
     let cut = &record(5)[..50];
     for (bad, damage) in [
-        (message(cut), Damage::CutOff),
+        (message(cut), Damage::CutOffString),
         (
             r#"{"id":"x","message":"open}"#.to_owned(),
             Damage::Unbalanced,
