@@ -52,6 +52,20 @@ pub(super) struct ObjectReport {
 }
 
 impl ObjectReport {
+    /// The report of an object that is not read, because of what its text appears to be.
+    pub(super) fn of_unread(shape: &str) -> Self {
+        ObjectReport {
+            not_a_log: 1,
+            shape: shape.to_owned(),
+            ..ObjectReport::default()
+        }
+    }
+
+    /// What the object appears to hold instead of a log, if that was found out.
+    pub(super) fn shape(&self) -> Option<&str> {
+        (self.not_a_log > 0).then_some(&self.shape)
+    }
+
     /// Counts and logs the values of `object` that are not records.
     pub(super) fn finish(self, object: &Object, metrics: &Metrics, log: &Log) {
         if self.not_a_log == 0 {
@@ -156,7 +170,7 @@ impl<S: BatchSender> RecordSink for BatchWriter<'_, '_, S> {
                 metrics.skipped_no_time.add(1);
                 self.log(
                     "no_time",
-                    "a record without a time is skipped: it has no eventTime, and neither what is around it nor the file's name has a time",
+                    "a record without a time is skipped: it has none of its own, and there is none in what contains it or in the object's name",
                 );
             }
         }

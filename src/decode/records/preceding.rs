@@ -51,16 +51,8 @@ impl Preceding {
         }
     }
 
-    /// Whether a record may start at `brace`; the search started at `from`, which has this in front. `certain` accepts a
-    /// record directly after any value, if it starts as AWS writes it.
-    pub(super) fn place(
-        self,
-        text: &[u8],
-        from: usize,
-        brace: usize,
-        context: Context,
-        certain: bool,
-    ) -> Place {
+    /// Whether a record may start at `brace`; the search started at `from`, which has this in front.
+    pub(super) fn place(self, text: &[u8], from: usize, brace: usize, context: Context) -> Place {
         let before = &text[from..brace];
         let preceding = self.after(before);
         match preceding {
@@ -73,8 +65,9 @@ impl Preceding {
         {
             return Place::Start(from + offset, Preceding::Line);
         }
+        // Records without separators between them, of which one is cut off.
         let start = &text[brace..];
-        match certain && context == Context::Top {
+        match context == Context::Top {
             true if start.starts_with(RECORD_START) => Place::Start(brace, Preceding::Other),
             true if RECORD_START.starts_with(start) => Place::Incomplete(brace, Preceding::Other),
             _ => Place::No,

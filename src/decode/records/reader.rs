@@ -87,7 +87,9 @@ impl RecordReader {
             },
             b'}' => match self.context {
                 Context::Wrapper { .. } => self.context = Context::Top,
-                Context::Array(_) => self.report(Damage::Unbalanced, self.consumed + at as u64, sink),
+                Context::Array(_) => {
+                    self.report(Damage::Unbalanced, self.consumed + at as u64, sink)
+                }
                 _ => self.stray_brace(at, sink),
             },
             first @ (b'{' | b'[' | b'"') => {

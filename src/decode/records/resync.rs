@@ -139,14 +139,13 @@ impl RecordReader {
         while let Some(offset) = memchr::memchr(b'{', &text[from..range.end]) {
             let brace = from + offset;
             from = brace + 1;
-            let (start, before) =
-                match preceding.place(text, range.start, brace, self.context, !separated) {
-                    Place::Start(start, before) => (start, before),
-                    Place::Incomplete(start, before) if self.needs_more(window, brace) => {
-                        return SearchResult::Incomplete(start, before);
-                    }
-                    Place::Incomplete(..) | Place::No => continue,
-                };
+            let (start, before) = match preceding.place(text, range.start, brace, self.context) {
+                Place::Start(start, before) => (start, before),
+                Place::Incomplete(start, before) if self.needs_more(window, brace) => {
+                    return SearchResult::Incomplete(start, before);
+                }
+                Place::Incomplete(..) | Place::No => continue,
+            };
             match text[brace + 1..].trim_ascii_start().first() {
                 Some(b'"') => {}
                 None if self.needs_more(window, brace) => {
