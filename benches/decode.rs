@@ -37,7 +37,7 @@ impl RecordSink for TapeSink {
         panic!("not a log: {value:?}");
     }
 
-    fn damage(&mut self, damage: Damage) {
+    fn damage(&mut self, damage: Damage, _: u64) {
         panic!("{damage:?} in an undamaged file");
     }
 }
@@ -66,7 +66,7 @@ impl RecordSink for BatchSink {
         panic!("not a log: {value:?}");
     }
 
-    fn damage(&mut self, damage: Damage) {
+    fn damage(&mut self, damage: Damage, _: u64) {
         panic!("{damage:?} in an undamaged file");
     }
 }

@@ -143,7 +143,7 @@ impl RecordSink for BatchSink {
         panic!("not a log: {value:?}");
     }
 
-    fn damage(&mut self, damage: Damage) {
+    fn damage(&mut self, damage: Damage, _: u64) {
         panic!("{damage:?} in an undamaged file");
     }
 }

@@ -19,8 +19,8 @@ const EPOCH: i32 = 2_440_588;
 
 /// Parses an RFC 3339 timestamp; returns nanoseconds since 1970-01-01T00:00:00Z.
 ///
-/// Also accepted, because export tools write them: a space or `t` instead of the `T`, `z`, and a
-/// missing zone, which means UTC. A fraction may have any number of digits; those after the ninth
+/// Also accepted, because export tools write them: a space or `t` instead of the `T`, `z`, ` UTC`, an
+/// offset without a colon, and a missing zone, which means UTC. A fraction may have any number of digits; those after the ninth
 /// are cut off. The leap second `:60` is accepted in any minute, and is the first second of the
 /// next one.
 ///
@@ -150,15 +150,17 @@ fn split_fraction(text: &[u8]) -> Option<(u64, &[u8])> {
     Some((fraction, zone))
 }
 
-/// Seconds by which a zone (`Z`, `+HH:MM`, `-HH:MM`, or nothing for UTC) is ahead of UTC.
+/// Seconds by which a zone (`Z`, `+HH:MM`, `-HH:MM`, `+HHMM`, ` UTC`, or nothing for UTC) is ahead of UTC.
 fn utc_offset(zone: &[u8]) -> Option<i64> {
     let (sign, zone) = match zone.split_first() {
         None | Some((b'Z' | b'z', [])) => return Some(0),
         Some((b'+', zone)) => (1, zone),
         Some((b'-', zone)) => (-1, zone),
+        // Athena writes it.
+        Some((b' ', b"UTC")) => return Some(0),
         Some(_) => return None,
     };
-    let &[h, hh, b':', m, mm] = zone else {
+    let (&[h, hh, b':', m, mm] | &[h, hh, m, mm]) = zone else {
         return None;
     };
     let (hours, minutes) = (number(&[h, hh])?, number(&[m, mm])?);
@@ -210,6 +212,9 @@ mod tests {
             "2023-07-10T20:15:47+00:00",
             "2023-07-10T20:15:47-00:00",
             "2023-07-10T22:15:47+02:00",
+            "2023-07-10T22:15:47+0200",
+            "2023-07-10 14:45:47.000-0530",
+            "2023-07-10 20:15:47.000 UTC",
             "2023-07-10T14:45:47.000-05:30",
             "2023-07-11T20:14:47+23:59",
         ] {
@@ -268,8 +273,11 @@ mod tests {
             " 2023-07-10T20:15:47Z",
             "2023-07-10T20:15:47.Z",
             "2023-07-10T20:15:47,5Z",
-            "2023-07-10T20:15:47+0200",
             "2023-07-10T20:15:47+02",
+            "2023-07-10T20:15:47+2400",
+            "2023-07-10T20:15:47+020",
+            "2023-07-10T20:15:47UTC",
+            "2023-07-10T20:15:47 utc",
             "2023-07-10T20:15:47+24:00",
             "2023-07-10T20:15:47+02:60",
             "2023-07-10T20:15:47+02:00Z",

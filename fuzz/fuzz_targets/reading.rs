@@ -48,7 +48,7 @@ impl RecordSink for Sink {
         self.content.not_a_log += 1;
     }
 
-    fn damage(&mut self, damage: Damage) {
+    fn damage(&mut self, damage: Damage, _: u64) {
         self.content.damage.push(damage);
     }
 }

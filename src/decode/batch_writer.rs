@@ -1,6 +1,8 @@
 //! Writes an object's records into the decoder's batch, and reports those that are skipped.
 #![forbid(unsafe_code)]
 
+use std::fmt::Display;
+
 use super::records::{Damage, NotALog, RecordSink};
 use super::{BatchSender, Decoder, shape};
 use crate::batch::{EventPolicy, RecordOutcome};
@@ -50,6 +52,20 @@ pub(super) struct ObjectReport {
 }
 
 impl ObjectReport {
+    /// The report of an object that is not read, because of what its text appears to be.
+    pub(super) fn of_unread(shape: &str) -> Self {
+        ObjectReport {
+            not_a_log: 1,
+            shape: shape.to_owned(),
+            ..ObjectReport::default()
+        }
+    }
+
+    /// What the object appears to hold instead of a log, if that was found out.
+    pub(super) fn shape(&self) -> Option<&str> {
+        (self.not_a_log > 0).then_some(&self.shape)
+    }
+
     /// Counts and logs the values of `object` that are not records.
     pub(super) fn finish(self, object: &Object, metrics: &Metrics, log: &Log) {
         if self.not_a_log == 0 {
@@ -103,7 +119,7 @@ impl<'d, 'a, S: BatchSender> BatchWriter<'d, 'a, S> {
     }
 
     /// Logs a problem, once of each kind for the object.
-    fn log(&mut self, kind: &'static str, problem: &str) {
+    fn log(&mut self, kind: &'static str, problem: impl Display) {
         if self.report.logged.contains(&kind) {
             return;
         }
@@ -154,7 +170,7 @@ impl<S: BatchSender> RecordSink for BatchWriter<'_, '_, S> {
                 metrics.skipped_no_time.add(1);
                 self.log(
                     "no_time",
-                    "a record without a time is skipped: it has no eventTime, and neither what is around it nor the file's name has a time",
+                    "a record without a time is skipped: it has none of its own, and there is none in what contains it or in the object's name",
                 );
             }
         }
@@ -183,7 +199,7 @@ impl<S: BatchSender> RecordSink for BatchWriter<'_, '_, S> {
         self.sender.closed()
     }
 
-    fn damage(&mut self, damage: Damage) {
+    fn damage(&mut self, damage: Damage, at: u64) {
         self.report.damaged = true;
         let metrics = self.decoder.metrics;
         let (counter, kind, problem) = match damage {
@@ -202,6 +218,11 @@ impl<S: BatchSender> RecordSink for BatchWriter<'_, '_, S> {
                 "cut_off",
                 "the last record is cut off and skipped",
             ),
+            Damage::CutOffString => (
+                &metrics.damaged_unbalanced,
+                "cut_off_string",
+                "a record in a string, as of a log event, is cut off and skipped",
+            ),
             Damage::Unclosed => (
                 &metrics.damaged_cut_off,
                 "unclosed",
@@ -219,6 +240,6 @@ impl<S: BatchSender> RecordSink for BatchWriter<'_, '_, S> {
             ),
         };
         counter.add(1);
-        self.log(kind, problem);
+        self.log(kind, format_args!("{problem}, at byte {at} of the text"));
     }
 }

@@ -241,9 +241,14 @@ impl<'a> Decoder<'a> {
         let invalid = report.records == 0 && (report.damaged || report.not_a_log > 0 || empty);
         // An error page of a proxy, for example, or an empty file.
         if invalid && object.name.ends_with(".gz") {
+            let cause = match report.shape() {
+                _ if empty => "it is empty".to_owned(),
+                Some(shape) => format!("its name ends in .gz, but it holds {shape}, and no record"),
+                None => "its name ends in .gz, but it is not gzip and has no record".to_owned(),
+            };
             return Err(ObjectError {
                 kind: ErrorKind::Gzip,
-                cause: "is no gzip data, as its name says, and has no record".to_owned(),
+                cause,
                 outcome: "skipped",
             });
         }
@@ -259,6 +264,9 @@ impl<'a> Decoder<'a> {
         in_memory: usize,
         sender: &mut impl BatchSender,
     ) -> ObjectReport {
+        if let Some(shape) = shape::of_start(text) {
+            return ObjectReport::of_unread(shape);
+        }
         let mut reader = self.record_reader();
         let mut report = ObjectReport::default();
         let mut writer = BatchWriter::new(self, object, in_memory, &mut report, sender);

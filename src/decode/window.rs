@@ -7,7 +7,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use super::batch_writer::{BatchWriter, ObjectReport};
 use super::gzip::{self, MultiMemberReader};
 use super::records::{MAX_RECORD, RecordReader};
-use super::{BatchSender, Decoder, ObjectError, SMALL};
+use super::{BatchSender, Decoder, ObjectError, SMALL, shape};
 use crate::error::ErrorKind;
 use crate::object::Object;
 
@@ -108,6 +108,12 @@ impl Decoder<'_> {
             }
             if sender.closed() {
                 return Ok(());
+            }
+            if total == filled as u64
+                && let Some(shape) = shape::of_start(&window[..filled])
+            {
+                *report = ObjectReport::of_unread(shape);
+                return result;
             }
             let mut writer = BatchWriter::new(self, object, window.len(), report, sender);
             let used = reader.feed(&window[..filled], end, &mut writer);

@@ -95,6 +95,9 @@ fn unwrapped(message: &Value) -> Expected {
         }
         return objects.finish(ignored);
     }
+    if list.is_some_and(|list| list.is_empty()) {
+        return Expected::Ignored;
+    }
     if list
         .or(message.as_array())
         .is_some_and(|list| list.iter().any(is_record))

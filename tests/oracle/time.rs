@@ -67,9 +67,11 @@ fn rfc_3339(text: &str) -> Option<u64> {
         zone = &digits[count..];
     }
     let offset = match zone.as_bytes() {
-        [] | [b'Z' | b'z'] => 0,
-        [sign @ (b'+' | b'-'), _, _, b':', _, _] => {
-            let minutes = zone[1..3].parse::<i64>().ok()? * 60 + zone[4..6].parse::<i64>().ok()?;
+        [] | [b'Z' | b'z'] | b" UTC" => 0,
+        [sign @ (b'+' | b'-'), _, _, b':', _, _] | [sign @ (b'+' | b'-'), _, _, _, _] => {
+            let digits = zone[1..].replace(':', "");
+            let minutes =
+                digits[..2].parse::<i64>().ok()? * 60 + digits[2..].parse::<i64>().ok()?;
             if *sign == b'+' { minutes } else { -minutes }
         }
         _ => return None,

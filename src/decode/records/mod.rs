@@ -16,6 +16,7 @@
 
 mod lines;
 mod object;
+mod preceding;
 mod reader;
 mod resync;
 mod state;
@@ -52,8 +53,9 @@ pub trait RecordSink {
         true
     }
 
-    /// Receives a piece of text that is not a record.
-    fn damage(&mut self, damage: Damage);
+    /// Receives a piece of text that is not a record, and its offset in the text. In a string that holds records, it is
+    /// the offset of the object around the string.
+    fn damage(&mut self, damage: Damage, at: u64);
 
     /// Whether the records are not needed any more. A long search for the next record checks it.
     fn cancelled(&self) -> bool {
@@ -81,6 +83,8 @@ pub enum Damage {
     NotAnObject,
     /// The text ends within its last record.
     CutOff,
+    /// A string of a container ends within its record.
+    CutOffString,
     /// The text ends within its array of records, but between two of them.
     Unclosed,
     /// A record longer than 64 MiB, or with more than 4 Mi objects and arrays.

@@ -2,11 +2,12 @@
 
 use std::ops::Range;
 
+use super::preceding::Preceding;
 use super::resync::SearchResult;
-use super::state::{Context, RecordReader, StepResult, Window};
+use super::state::{Context, LastToken, RecordReader, StepResult, Window};
 use super::wrapper::{
     ArrayKind, ObjectKind, WrapperStart, array_inside, classify, envelope_start, has_record_key,
-    wrapper_start,
+    names_a_call, wrapper_start,
 };
 use super::{Damage, MAX_RECORD, NotALog, RecordSink};
 use crate::json::{Scan, TapeSpan};
@@ -43,10 +44,15 @@ impl RecordReader {
         if self.opens_strings() && matches!(start.0, WrapperStart::No) {
             start = (envelope_start(&text[at..]), ArrayKind::Strings);
         }
+        let mut array = None;
         match start {
-            (WrapperStart::Array(offset), kind) => {
-                self.enter(kind);
-                return StepResult::Continue(at + offset);
+            (WrapperStart::Array { offset, certain }, kind) => {
+                if certain || self.last == LastToken::None && self.outer.is_none() {
+                    self.enter(kind);
+                    return StepResult::Continue(at + offset);
+                }
+                // After other values, only its other keys tell a wrapper from a record with such a key in front.
+                array = Some((offset, kind));
             }
             (WrapperStart::Incomplete, _) if self.needs_more(window, at) => {
                 return StepResult::NeedMore;
@@ -61,12 +67,12 @@ impl RecordReader {
             } => {
                 if !separated {
                     // It may balance only because two quotes are missing, with records between.
-                    match self.search(window, at + 1..at + len, false, true, sink) {
+                    match self.search(window, at + 1..at + len, Preceding::Other, true, sink) {
                         SearchResult::Record(_) => {
                             sink.tapes().discard(tape);
                             return self.start_resync(text, at, len);
                         }
-                        SearchResult::Incomplete(_) => {
+                        SearchResult::Incomplete(..) => {
                             sink.tapes().discard(tape);
                             return StepResult::NeedMore;
                         }
@@ -81,10 +87,16 @@ impl RecordReader {
                     Scan::Mismatch(len) | Scan::TooManyContainers(len) => &text[at..at + len],
                     _ => &text[at..],
                 };
-                if self.context == Context::Top
-                    && let Some((offset, kind)) = array_inside(balanced)
-                    && (kind == ArrayKind::Records || self.opens_strings())
-                {
+                if array.is_none() && self.context == Context::Top {
+                    array = array_inside(balanced)
+                        .filter(|(_, kind)| *kind == ArrayKind::Records || self.opens_strings());
+                }
+                if let Some((offset, kind)) = array {
+                    // Nested arrays without an end are each scanned to the text's end.
+                    self.wasted += self.scanned_len(&scan, text, at) as u64;
+                    if self.wasted >= self.waste_limit {
+                        return self.give_up(at, text.len(), sink);
+                    }
                     self.enter(kind);
                     return StepResult::Continue(at + offset);
                 }
@@ -104,7 +116,7 @@ impl RecordReader {
         let end = at + object.len();
         if object.len() > MAX_RECORD {
             sink.tapes().discard(span);
-            sink.damage(Damage::TooLong);
+            self.report(Damage::TooLong, self.consumed + at as u64, sink);
             return StepResult::Continue(end);
         }
         let in_records = self.context == Context::Array(ArrayKind::Records);
@@ -119,13 +131,14 @@ impl RecordReader {
                 self.deliver(object, span, sink)
             }
             ObjectKind::Wrapper(kind, offset)
-                if kind == ArrayKind::Records || self.opens_strings() =>
+                if (kind == ArrayKind::Records || self.opens_strings())
+                    && !names_a_call(sink.tapes().tape(span, object)) =>
             {
                 sink.tapes().discard(span);
                 self.wrappers += object.len() as u64;
                 let read = self.consumed + end as u64;
                 if self.wrappers > WRAPPER_RATIO * read + FREE_WRAPPERS {
-                    return self.give_up(end, sink);
+                    return self.give_up(at, end, sink);
                 }
                 self.enter(kind);
                 return StepResult::Continue(at + offset + 1);
@@ -137,12 +150,14 @@ impl RecordReader {
             ObjectKind::NoArray { null } => {
                 sink.tapes().discard(span);
                 if !null {
-                    sink.damage(Damage::NotAnObject);
+                    self.report(Damage::NotAnObject, self.consumed + at as u64, sink);
                 }
                 true
             }
-            ObjectKind::Detail(offset, len) => {
-                self.detail(object, span, offset..offset + len, sink)
+            ObjectKind::Detail(detail) => {
+                self.line_time = detail.time.or(self.line_time);
+                let inside = detail.start..detail.start + detail.len;
+                self.detail(object, span, inside, sink)
             }
             ObjectKind::ControlMessage => {
                 sink.tapes().discard(span);
@@ -151,7 +166,7 @@ impl RecordReader {
             ObjectKind::Text(place) if self.opens_strings() => {
                 sink.tapes().discard(span);
                 let inside = &object[place.start..place.start + place.len];
-                self.string_record(inside, place.time.or(self.line_time), sink)
+                self.string_record(inside, at, place.time.or(self.line_time), sink)
             }
             ObjectKind::Wrapper(..) | ObjectKind::Text(_) | ObjectKind::Other => {
                 self.deliver_if_record(object, span, sink)
@@ -213,7 +228,7 @@ impl RecordReader {
     #[cold]
     fn report_values(&mut self, sink: &mut impl RecordSink) {
         for _ in 0..std::mem::take(&mut self.values) {
-            sink.damage(Damage::NotAnObject);
+            self.report(Damage::NotAnObject, self.first_value, sink);
         }
     }
 

@@ -1,7 +1,7 @@
 //! The reader's state machine: what surrounds the next value, and what that value is.
 
 use super::lines::{LineStart, is_json_scalar, line_start};
-use super::state::{Context, RecordReader, StepResult, Window};
+use super::state::{Context, LastToken, RecordReader, StepResult, Window};
 use super::wrapper::ArrayKind;
 use super::{Damage, NotALog, RecordSink};
 use crate::json::text::string_len;
@@ -36,7 +36,7 @@ impl RecordReader {
             }
         }
         if last {
-            self.report_end(sink);
+            self.report_end(at, sink);
         }
         match self.context {
             Context::GivenUp => text.len(),
@@ -45,14 +45,15 @@ impl RecordReader {
     }
 
     /// Reports what the end of the text leaves open.
-    fn report_end(&mut self, sink: &mut impl RecordSink) {
+    fn report_end(&mut self, end: usize, sink: &mut impl RecordSink) {
         if let Some(resync) = self.resync.take() {
-            sink.damage(match resync.damage {
+            let damage = match resync.damage {
                 Damage::Unbalanced => Damage::CutOff,
                 other => other,
-            });
+            };
+            self.report(damage, resync.start, sink);
         } else if matches!(self.context, Context::Array(_) | Context::Wrapper { .. }) {
-            sink.damage(Damage::Unclosed);
+            self.report(Damage::Unclosed, self.consumed + end as u64, sink);
         }
         for _ in 0..std::mem::take(&mut self.values) {
             sink.not_a_log(NotALog::Value);
@@ -86,32 +87,66 @@ impl RecordReader {
             },
             b'}' => match self.context {
                 Context::Wrapper { .. } => self.context = Context::Top,
-                Context::Array(_) => sink.damage(Damage::Unbalanced),
-                _ => {}
+                Context::Array(_) => {
+                    self.report(Damage::Unbalanced, self.consumed + at as u64, sink)
+                }
+                _ => self.stray_brace(at, sink),
             },
-            b'{' => return self.object(window, at, sink),
-            b'[' => return self.array(window, at, sink),
-            b'"' => return self.string(window, at, sink),
+            first @ (b'{' | b'[' | b'"') => {
+                let result = match first {
+                    b'{' => self.object(window, at, sink),
+                    b'[' => self.array(window, at, sink),
+                    _ => self.string(window, at, sink),
+                };
+                if let StepResult::Continue(_) = result {
+                    self.last = LastToken::Other;
+                }
+                return result;
+            }
             // A byte order mark.
             0xef if self.context == Context::Top
                 && window.text[at..].starts_with(b"\xef\xbb\xbf") =>
             {
                 return StepResult::Continue(at + 3);
             }
-            _ => return self.scalar(window, at, sink),
+            _ => {
+                let result = self.scalar(window, at, sink);
+                if let StepResult::Continue(_) = result {
+                    self.last = LastToken::Other;
+                }
+                return result;
+            }
         }
         StepResult::Continue(at + 1)
     }
 
+    /// Reports a closing brace that closes nothing, once for several in a row.
+    #[cold]
+    fn stray_brace(&mut self, at: usize, sink: &mut impl RecordSink) {
+        if self.outer_braces > 0 {
+            self.outer_braces -= 1;
+            return;
+        }
+        if self.last != LastToken::StrayBrace {
+            self.report(Damage::Unbalanced, self.consumed + at as u64, sink);
+        }
+        self.last = LastToken::StrayBrace;
+    }
+
     /// Reports a value in place of a record.
-    fn no_object(&mut self, is_json: bool, sink: &mut impl RecordSink) {
+    fn no_object(&mut self, is_json: bool, at: usize, sink: &mut impl RecordSink) {
         let listed = matches!(
             self.context,
             Context::Array(ArrayKind::Records | ArrayKind::Strings)
         );
         match is_json && !listed && !self.found {
-            true => self.values += 1,
-            false => sink.damage(Damage::NotAnObject),
+            true => {
+                if self.values == 0 {
+                    self.first_value = self.consumed + at as u64;
+                }
+                self.values += 1;
+            }
+            false => self.report(Damage::NotAnObject, self.consumed + at as u64, sink),
         }
     }
 
@@ -129,7 +164,7 @@ impl RecordReader {
             Context::Array(_) => match self.scan(window.text, at, sink) {
                 Scan::Whole { len, tape, .. } => {
                     sink.tapes().discard(tape);
-                    self.no_object(true, sink);
+                    self.no_object(true, at, sink);
                     StepResult::Continue(at + len)
                 }
                 Scan::Unfinished if self.needs_more(window, at) => StepResult::NeedMore,
@@ -185,11 +220,11 @@ impl RecordReader {
             Context::Wrapper { .. } => {}
             // The strings of `lookup-events` without the objects around them.
             _ if self.opens_strings() && inside.starts_with(b"{") => {
-                if !self.string_record(inside, None, sink) {
+                if !self.string_record(inside, at, None, sink) {
                     return StepResult::Stop;
                 }
             }
-            _ => self.no_object(true, sink),
+            _ => self.no_object(true, at, sink),
         }
         StepResult::Continue(at + len)
     }
@@ -220,7 +255,7 @@ impl RecordReader {
                 ..
             } => return self.start_resync(text, at, 0),
             Context::Wrapper { value_follows, .. } => *value_follows = false,
-            _ => self.no_object(is_json_scalar(&text[at..at + len]), sink),
+            _ => self.no_object(is_json_scalar(&text[at..at + len]), at, sink),
         }
         StepResult::Continue(at + len)
     }

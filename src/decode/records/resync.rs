@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
+use super::preceding::{Place, Preceding};
 use super::state::{Context, RecordReader, Resync, StepResult, Window};
-use super::wrapper::{ArrayKind, ObjectKind, classify, looks_like_record, may_precede_record};
+use super::wrapper::{ArrayKind, ObjectKind, classify, looks_like_record};
 use super::{Damage, MAX_RECORD, RecordSink};
 use crate::json::{Scan, Tape};
 
@@ -23,10 +24,10 @@ const REDUCED_MAX_RECORD: usize = 512 << 10;
 
 /// Result of a search for a record.
 pub(super) enum SearchResult {
-    /// A record starts at this offset.
+    /// A record starts at this offset, or its line does.
     Record(usize),
-    /// A record may start at this offset; the next window decides.
-    Incomplete(usize),
+    /// A record may start at this offset, which has this in front; the next window decides.
+    Incomplete(usize, Preceding),
     /// There is none.
     None,
     /// The work limit was reached, or the sink cancelled the search.
@@ -54,16 +55,28 @@ impl RecordReader {
                 false => Damage::TooLong,
             },
             // A record may follow a stray bracket directly, but not a quote.
-            may_start: text[at] != b'"',
+            preceding: match text[at] {
+                b'"' => Preceding::Other,
+                _ => Preceding::Separator,
+            },
+            start: self.consumed + at as u64,
         });
         StepResult::Continue(at + 1)
     }
 
-    /// Ends the reading: all text from `end` on is skipped.
-    pub(super) fn give_up(&mut self, end: usize, sink: &mut impl RecordSink) -> StepResult {
+    /// Ends the reading: all text from `end` on is skipped. What was found to be damaged last starts at `at`.
+    pub(super) fn give_up(
+        &mut self,
+        at: usize,
+        end: usize,
+        sink: &mut impl RecordSink,
+    ) -> StepResult {
         self.context = Context::GivenUp;
-        self.resync = None;
-        sink.damage(Damage::GivenUp);
+        let start = match self.resync.take() {
+            Some(resync) => resync.start,
+            None => self.consumed + at as u64,
+        };
+        self.report(Damage::GivenUp, start, sink);
         StepResult::Continue(end)
     }
 
@@ -76,18 +89,21 @@ impl RecordReader {
         sink: &mut impl RecordSink,
     ) -> StepResult {
         let text = window.text;
-        match self.search(window, at..text.len(), resync.may_start, false, sink) {
+        match self.search(window, at..text.len(), resync.preceding, false, sink) {
             SearchResult::Record(start) => {
-                sink.damage(resync.damage);
+                self.report(resync.damage, resync.start, sink);
                 self.resync = None;
-                if let Context::Wrapper { kind, .. } = self.context {
-                    self.context = Context::Array(kind);
+                match self.context {
+                    Context::Wrapper { kind, .. } => self.context = Context::Array(kind),
+                    // The time in front of a record.
+                    _ if text[start] != b'{' => self.context = Context::Top,
+                    _ => {}
                 }
                 StepResult::Continue(start)
             }
-            SearchResult::Incomplete(start) => {
+            SearchResult::Incomplete(start, preceding) => {
                 self.resync = Some(Resync {
-                    may_start: true,
+                    preceding,
                     ..resync
                 });
                 match start == at {
@@ -97,55 +113,73 @@ impl RecordReader {
             }
             SearchResult::None => {
                 self.resync = Some(Resync {
-                    may_start: may_precede_record(&text[at..], resync.may_start),
+                    preceding: resync.preceding.after(&text[at..]),
                     ..resync
                 });
                 StepResult::Continue(text.len())
             }
-            SearchResult::LimitReached => self.give_up(text.len(), sink),
+            SearchResult::LimitReached => self.give_up(at, text.len(), sink),
         }
     }
 
     /// Searches for the first whole record that starts in `range`.
     ///
-    /// `may_start` is whether one may start at the range's first byte. `separated` accepts only a
-    /// record with separators between all of its values.
+    /// `preceding` is what the range has in front. `separated` accepts only a record with separators between all of its
+    /// values.
     pub(super) fn search(
         &mut self,
         window: Window<'_>,
         range: Range<usize>,
-        may_start: bool,
+        preceding: Preceding,
         separated: bool,
         sink: &mut impl RecordSink,
     ) -> SearchResult {
         let text = window.text;
         let mut from = range.start;
         while let Some(offset) = memchr::memchr(b'{', &text[from..range.end]) {
-            let start = from + offset;
-            from = start + 1;
-            if !may_precede_record(&text[range.start..start], may_start) {
-                continue;
+            let brace = from + offset;
+            from = brace + 1;
+            let (start, before) = match preceding.place(text, range.start, brace, self.context) {
+                Place::Start(start, before) => (start, before),
+                Place::Incomplete(start, before) if self.needs_more(window, brace) => {
+                    return SearchResult::Incomplete(start, before);
+                }
+                Place::Incomplete(..) | Place::No => continue,
+            };
+            match text[brace + 1..].trim_ascii_start().first() {
+                Some(b'"') => {}
+                None if self.needs_more(window, brace) => {
+                    return SearchResult::Incomplete(start, before);
+                }
+                // Without a key it is no record: not worth a scan.
+                _ => continue,
             }
-            let scan = self.scan(text, start, sink);
+            let scan = self.scan(text, brace, sink);
             if let Scan::Whole {
                 len,
                 tape,
                 separated: is_separated,
             } = scan
             {
-                let object = &text[start..start + len];
+                let object = &text[brace..brace + len];
                 let is_record = self.is_resync_target(sink.tapes().tape(tape, object));
                 sink.tapes().discard(tape);
                 if is_record && (is_separated || !separated) {
                     return SearchResult::Record(start);
                 }
             }
-            if matches!(scan, Scan::Unfinished) && self.needs_more(window, start) {
-                return SearchResult::Incomplete(start);
+            if matches!(scan, Scan::Unfinished) && self.needs_more(window, brace) {
+                return SearchResult::Incomplete(start, before);
             }
-            self.wasted += self.scanned_len(&scan, text, start) as u64;
+            self.wasted += self.scanned_len(&scan, text, brace) as u64;
             if self.wasted >= self.waste_limit || sink.cancelled() {
                 return SearchResult::LimitReached;
+            }
+        }
+        if !window.last && range.end == text.len() {
+            let searched = &text[range.clone()];
+            if let Some(offset) = preceding.incomplete_line(searched, self.context) {
+                return SearchResult::Incomplete(range.start + offset, Preceding::Line);
             }
         }
         SearchResult::None
@@ -162,7 +196,7 @@ impl RecordReader {
             } => looks_like_record(tape),
             _ => match classify(tape) {
                 ObjectKind::Record
-                | ObjectKind::Detail(..)
+                | ObjectKind::Detail(_)
                 | ObjectKind::Wrapper(ArrayKind::Strings, _) => true,
                 ObjectKind::Text(_) => self.reads_strings,
                 _ => false,
@@ -171,7 +205,7 @@ impl RecordReader {
     }
 
     /// Number of bytes that a scan from `at` read.
-    fn scanned_len(&self, scan: &Scan, text: &[u8], at: usize) -> usize {
+    pub(super) fn scanned_len(&self, scan: &Scan, text: &[u8], at: usize) -> usize {
         match scan {
             Scan::Whole { len, .. } => *len,
             Scan::Mismatch(offset) | Scan::TooManyContainers(offset) => *offset,

@@ -1,5 +1,6 @@
 //! The reader's state, and the types of its steps.
 
+use super::preceding::Preceding;
 use super::wrapper::ArrayKind;
 use super::{Damage, RecordSink};
 use crate::json::{Scan, Scanner};
@@ -23,14 +24,19 @@ pub struct RecordReader {
     /// Values outside of a list of records that are neither objects nor damage, before the first record. Without any
     /// record, the text is no log.
     pub(super) values: u64,
+    /// Offset of the first of them.
+    pub(super) first_value: u64,
     /// Whether an array of strings was entered.
     pub(super) reads_strings: bool,
     /// Time of last resort for all records of this text.
     pub(super) text_time: Option<u64>,
     /// The same for the next record: the time at the start of its line.
     pub(super) line_time: Option<u64>,
-    /// Whether this text is a string of another one. Its strings are not opened.
-    pub(super) is_string: bool,
+    /// If this text is a string of another one: offset of the object around it in that. Its own strings are not opened.
+    pub(super) outer: Option<u64>,
+    pub(super) last: LastToken,
+    /// Wrappers around others, whose closing braces come when their context is forgotten.
+    pub(super) outer_braces: u64,
     /// Whether the sink stopped the reading.
     pub(super) stopped: bool,
     /// Buffer for unescaped strings.
@@ -61,13 +67,26 @@ pub(super) enum Context {
     GivenUp,
 }
 
+/// The last token outside of wrappers that is not white space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LastToken {
+    /// There was none.
+    None,
+    /// A closing brace that closes nothing.
+    StrayBrace,
+    /// A value, or the start of one.
+    Other,
+}
+
 /// A search for the next record that is under way.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Resync {
     /// What is reported when the search ends.
     pub(super) damage: Damage,
-    /// Whether a record may start with the next byte, judging by the text before it.
-    pub(super) may_start: bool,
+    /// What is in front of the next byte.
+    pub(super) preceding: Preceding,
+    /// Offset of the damage in the whole text.
+    pub(super) start: u64,
 }
 
 /// Part of the text. It starts where the consumed part of the previous window ended.
@@ -112,10 +131,13 @@ impl RecordReader {
             wrappers: 0,
             found: false,
             values: 0,
+            first_value: 0,
             reads_strings: false,
             text_time: None,
             line_time: None,
-            is_string: false,
+            outer: None,
+            last: LastToken::None,
+            outer_braces: 0,
             stopped: false,
             unescaped: Vec::new(),
         }
@@ -146,10 +168,30 @@ impl RecordReader {
 
     /// Whether strings are opened here: not in a list of records, nor in a string.
     pub(super) fn opens_strings(&self) -> bool {
-        !self.is_string && self.context != Context::Array(ArrayKind::Records)
+        self.outer.is_none() && self.context != Context::Array(ArrayKind::Records)
+    }
+
+    /// Reports damage that starts at this offset of the whole text.
+    #[cold]
+    pub(super) fn report(&self, damage: Damage, start: u64, sink: &mut impl RecordSink) {
+        match self.outer {
+            None => sink.damage(damage, start),
+            Some(outer) => {
+                let damage = match damage {
+                    Damage::CutOff | Damage::Unclosed => Damage::CutOffString,
+                    other => other,
+                };
+                sink.damage(damage, outer);
+            }
+        }
     }
 
     pub(super) fn enter(&mut self, kind: ArrayKind) {
+        if let Context::Array(ArrayKind::Records | ArrayKind::Strings) | Context::Wrapper { .. } =
+            self.context
+        {
+            self.outer_braces += 1;
+        }
         self.reads_strings |= kind == ArrayKind::Strings;
         self.context = Context::Array(kind);
     }

@@ -8,11 +8,12 @@ use crate::json::text::unescape_into;
 const KEEP: usize = 2 * LONG_STRING;
 
 impl RecordReader {
-    /// Reads the record that a string should be; `inside` is the text between its quotes. `time` is the time of last
-    /// resort. Returns whether to continue.
+    /// Reads the record that a string should be; `inside` is the text between its quotes, `at` the offset in the window of
+    /// the object around it. `time` is the time of last resort. Returns whether to continue.
     pub(super) fn string_record(
         &mut self,
         inside: &[u8],
+        at: usize,
         time: Option<u64>,
         sink: &mut impl RecordSink,
     ) -> bool {
@@ -22,7 +23,7 @@ impl RecordReader {
         let mut buffer = std::mem::take(&mut self.unescaped);
         let text = unescape_into(inside, &mut buffer).trim_ascii();
         let proceed = match starts_like_object(text) {
-            true => self.read_string(text, time, sink),
+            true => self.read_string(text, at, time, sink),
             false => {
                 sink.not_a_log(NotALog::Text);
                 true
@@ -35,9 +36,15 @@ impl RecordReader {
     }
 
     /// Reads the text of a string with a reader of its own, which shares the limits for wasted work.
-    fn read_string(&mut self, text: &[u8], time: Option<u64>, sink: &mut impl RecordSink) -> bool {
+    fn read_string(
+        &mut self,
+        text: &[u8],
+        at: usize,
+        time: Option<u64>,
+        sink: &mut impl RecordSink,
+    ) -> bool {
         let mut reader = RecordReader::new(self.scanner);
-        reader.is_string = true;
+        reader.outer = Some(self.consumed + at as u64);
         reader.text_time = time.or(self.text_time);
         (reader.consumed, reader.wrappers) = (self.consumed, self.wrappers);
         (reader.wasted, reader.waste_limit) = (self.wasted, self.waste_limit);

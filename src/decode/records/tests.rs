@@ -10,6 +10,7 @@ struct Collected {
     records: Vec<String>,
     times: Vec<Option<u64>>,
     damage: Vec<Damage>,
+    places: Vec<u64>,
     not_a_log: usize,
 }
 
@@ -29,8 +30,9 @@ impl RecordSink for Collected {
         self.not_a_log += 1;
     }
 
-    fn damage(&mut self, damage: Damage) {
+    fn damage(&mut self, damage: Damage, at: u64) {
         self.damage.push(damage);
+        self.places.push(at);
     }
 }
 
@@ -43,9 +45,15 @@ fn read(text: &str) -> (Vec<String>, Vec<Damage>) {
 /// As [`read`], with the number of values that are not records.
 fn read_all(text: &str) -> (Vec<String>, Vec<Damage>, usize) {
     let whole = read_timed(text, text.len());
+    let places = collect(text, text.len()).places;
     for size in 1..text.len() {
         let windows = read_timed(text, size);
         assert_eq!(windows, whole, "in windows of {size} bytes: {text}");
+        assert_eq!(
+            collect(text, size).places,
+            places,
+            "in windows of {size} bytes: {text}"
+        );
     }
     let (records, _, damage, not_a_log) = whole;
     (records, damage, not_a_log)
@@ -57,6 +65,11 @@ fn read_in_windows(text: &str, size: usize) -> (Vec<String>, Vec<Damage>) {
 }
 
 fn read_timed(text: &str, size: usize) -> (Vec<String>, Vec<Option<u64>>, Vec<Damage>, usize) {
+    let found = collect(text, size);
+    (found.records, found.times, found.damage, found.not_a_log)
+}
+
+fn collect(text: &str, size: usize) -> Collected {
     let mut found = Collected::default();
     let mut reader = RecordReader::new(Scanner::default());
     let (mut start, mut end) = (0, 0);
@@ -65,7 +78,7 @@ fn read_timed(text: &str, size: usize) -> (Vec<String>, Vec<Option<u64>>, Vec<Da
         let window = &text.as_bytes()[start..end];
         start += reader.feed(window, end == text.len(), &mut found);
     }
-    (found.records, found.times, found.damage, found.not_a_log)
+    found
 }
 
 fn record(number: u32) -> String {
@@ -387,7 +400,7 @@ fn damage_in_a_container_of_strings_costs_what_it_is_in() {
     let message = |text: &str| format!(r#"{{"id":"x","timestamp":1,"message":{}}}"#, quoted(text));
     let cut = &record(5)[..50];
     for (bad, damage) in [
-        (message(cut), Damage::CutOff),
+        (message(cut), Damage::CutOffString),
         (
             r#"{"id":"x","message":"open}"#.to_owned(),
             Damage::Unbalanced,
@@ -532,5 +545,213 @@ fn a_record_with_too_many_containers_is_skipped_and_the_others_are_not() {
             assert_eq!(found.first(), Some(&record(0)));
             assert_eq!(found.last(), Some(&record(1)));
         }
+    }
+}
+
+/// Lines as an export task of CloudWatch Logs writes them.
+fn export(lines: &[String]) -> String {
+    let line = |line: &String| format!("2026-01-14T12:00:00.000Z {line}\n");
+    lines.iter().map(line).collect()
+}
+
+const EXPORT_TIME: u64 = 1_768_392_000_000_000_000;
+
+/// A record whose strings hold no brackets.
+fn plain(number: u32) -> String {
+    format!(r#"{{"eventVersion":"1.11","eventTime":"t","n":{number},"a":{{"b":["c"]}}}}"#)
+}
+
+#[test]
+fn damaged_export_line_costs_only_itself() {
+    let sound = plain(7);
+    for bad in [
+        &sound[..30],
+        &sound[..sound.len() - 1],
+        &sound.replacen("\"t\"", "\"t", 1),
+        &sound.replacen("\"t\"", "\"t\"x\"", 1),
+        &sound.replacen("\"n\"", "n\"", 1),
+        &sound.replacen('[', "[{{", 1),
+        &sound.replacen('[', "", 1),
+        "{",
+        "{\"",
+        "{\"eventVersion\":\"open",
+        "{ not JSON",
+        "{x \"",
+    ] {
+        let mut lines: Vec<_> = records(0..6).to_vec();
+        lines.insert(2, bad.to_owned());
+        let text = export(&lines);
+        let (found, damaged) = read(&text);
+        assert_eq!(found, records(0..6), "{text}");
+        assert_eq!(damaged, [Damage::Unbalanced], "{text}");
+        let found = collect(&text, 40);
+        assert_eq!(found.times, [Some(EXPORT_TIME); 6], "{text}");
+        assert_eq!(
+            found.places,
+            [text.find(&format!("{bad}\n")).expect("it") as u64],
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn odd_quotes_in_several_export_lines_are_each_counted() {
+    let bad = |number| plain(number).replacen("\"t\"", "\"t", 1);
+    for distance in [2, 3, 5] {
+        let is_bad = |number: &u32| number % distance == 0;
+        let lines: Vec<_> = (0..20)
+            .map(|number| match is_bad(&number) {
+                true => bad(number),
+                false => plain(number),
+            })
+            .collect();
+        let (found, damaged) = read_in_windows(&export(&lines), 1000);
+        let sound: Vec<_> = (0..20).filter(|n| !is_bad(n)).map(plain).collect();
+        assert_eq!(found, sound, "{distance}");
+        assert_eq!(damaged.len(), lines.len() - sound.len(), "{distance}");
+    }
+}
+
+#[test]
+fn record_after_a_longer_one_than_accepted_is_found_in_export_lines() {
+    let giant = format!(r#"{{"eventVersion":"{}"}}"#, "x".repeat(MAX_RECORD));
+    let text = export(&[record(0), giant, record(1), record(2)]);
+    for size in [text.len(), 50 << 20] {
+        let (found, damaged) = read_in_windows(&text, size);
+        assert_eq!((found, damaged), (records(0..3), vec![Damage::TooLong]));
+    }
+}
+
+#[test]
+fn cut_record_without_a_separator_costs_only_itself() {
+    let [before, sound, after] = [record(0), record(1), record(2)];
+    for end in 2..sound.len() {
+        let text = [&before, &sound[..end], &after, &record(3)].concat();
+        let (found, damaged) = read_in_windows(&text, 20);
+        // After a colon, an object is the member's value.
+        let expected = match sound[..end].ends_with(':') {
+            true => vec![before.clone(), record(3)],
+            false => vec![before.clone(), after.clone(), record(3)],
+        };
+        assert_eq!(found, expected, "{text}");
+        assert_eq!(damaged, [Damage::Unbalanced], "{text}");
+    }
+    let text = [&before, &sound[..50], &after].concat();
+    assert_eq!(read(&text).0, [before, after]);
+}
+
+#[test]
+fn a_record_may_start_with_the_key_of_a_wrapper() {
+    let inner = record(9);
+    let with = |key: &str, value: &str, rest: &str| format!(r#"{{"{key}":{value},{rest}}}"#);
+    let string = quoted(&inner);
+    for (key, value) in [
+        ("Records", format!("[{inner}]")),
+        ("Records", "[]".to_owned()),
+        ("Events", format!(r#"[{{"CloudTrailEvent":{string}}}]"#)),
+        ("logEvents", format!(r#"[{{"message":{string}}}]"#)),
+    ] {
+        for rest in [
+            r#""eventVersion":"1""#,
+            r#""a":1,"eventTime":"t""#,
+            r#""eventName":"n","eventSource":"s""#,
+        ] {
+            let all = [record(0), with(key, &value, rest), record(1)];
+            let strings = all
+                .iter()
+                .map(|text| format!(r#"{{"message":{}}}"#, quoted(text)));
+            let strings = strings.collect::<Vec<_>>().join(",");
+            for text in [
+                format!(r#"{{"Records":[{}]}}"#, all.join(",")),
+                format!("[{}]", all.join(",")),
+                all.join("\n"),
+                all.concat(),
+                export(&all),
+                format!(r#"{{"messageType":"DATA_MESSAGE","logEvents":[{strings}]}}"#),
+            ] {
+                assert_eq!(read_all(&text), (all.to_vec(), vec![], 0), "{text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn wrappers_after_other_values_are_opened_damaged_or_not() {
+    let log = |numbers| format!(r#"{{"Records":[{}]}}"#, records(numbers).join(","));
+    let (first, second) = (log(0..2), log(2..4));
+    for text in [
+        format!("{first}{second}"),
+        format!("{first}\n{second}"),
+        format!("[{first},{second}]"),
+        format!("{}{second}", records(0..2).concat()),
+    ] {
+        assert_eq!(read(&text), (records(0..4), vec![]), "{text}");
+    }
+    let cut = &second[..second.len() - 2];
+    let text = format!("{first}{cut}");
+    assert_eq!(read(&text), (records(0..4), vec![Damage::Unclosed]));
+}
+
+#[test]
+fn closing_brace_too_many_is_counted_between_all_values() {
+    for text in [
+        format!(r#"{{"Records":[{}}},{}]}}"#, record(0), record(1)),
+        format!("[{}}},{}]", record(0), record(1)),
+        format!("{}}}\n{}\n", record(0), record(1)),
+        format!("{}}}{}", record(0), record(1)),
+        export(&[format!("{}}}", record(0)), record(1)]),
+    ] {
+        assert_eq!(
+            read(&text),
+            (records(0..2), vec![Damage::Unbalanced]),
+            "{text}"
+        );
+    }
+    let several = format!("{}}} }}\n}}{}}}", record(0), record(1));
+    assert_eq!(read(&several), (records(0..2), vec![Damage::Unbalanced; 2]));
+}
+
+#[test]
+fn damage_is_located() {
+    let place = |text: &str| collect(text, 30).places;
+    let all = format!(r#"{{"Records":[{},5,{}]}}"#, record(0), record(1));
+    assert_eq!(place(&all), [all.find(",5").expect("it") as u64 + 1]);
+    let cut = format!("[{},{}", record(0), &record(1)[..20]);
+    assert_eq!(place(&cut), [record(0).len() as u64 + 2]);
+    let event = format!(r#"{{"message":{}}}"#, quoted(&record(1)[..20]));
+    let text = format!(r#"{{"Events":[{},{event}]}}"#, log_events(0..1));
+    assert_eq!(place(&text), [text.find(&event).expect("it") as u64]);
+}
+
+#[test]
+fn time_of_an_eventbridge_event_is_a_time_of_last_resort() {
+    let event = |time: &str| {
+        format!(
+            r#"{{"detail-type":"x","time":{time},"detail":{}}}"#,
+            record(0)
+        )
+    };
+    let text = format!(
+        "{}\n{}\n{}",
+        event(r#""2026-01-14T12:00:00Z""#),
+        event("null"),
+        record(0)
+    );
+    let found = collect(&text, 10);
+    assert_eq!(found.times, [Some(EXPORT_TIME), None, None]);
+    assert_eq!(found.records, vec![record(0); 3]);
+}
+
+/// Braces without a key are not scanned in a search for a record.
+#[test]
+fn repeated_brackets_take_little_work() {
+    for pattern in ["[{", "{[", "[[{", "{{", "[{}{"] {
+        let text = format!("{}{}", record(0), pattern.repeat(1 << 19));
+        let (found, damaged) = read_in_windows(&text, text.len());
+        assert_eq!(found, records(0..1), "{pattern}");
+        assert!(
+            !damaged.is_empty() && !damaged.contains(&Damage::GivenUp),
+            "{pattern}: {damaged:?}"
+        );
     }
 }

@@ -28,8 +28,8 @@ impl ArrayKind {
 
 /// Whether an object starts with an array of records.
 pub(super) enum WrapperStart {
-    /// It does; this is the offset after the `[`.
-    Array(usize),
+    /// It does; `offset` is that after the `[`. `certain` is whether no record starts like this.
+    Array { offset: usize, certain: bool },
     /// It does not.
     No,
     /// The text ends too early to decide.
@@ -52,7 +52,10 @@ pub(super) fn wrapper_start(text: &[u8]) -> WrapperStart {
         }
         at += expected.len();
     }
-    WrapperStart::Array(at)
+    WrapperStart::Array {
+        offset: at,
+        certain: false,
+    }
 }
 
 /// Recognizes an object whose array has records as strings, without scanning it whole: a CloudWatch Logs envelope whose
@@ -94,7 +97,10 @@ fn array_of_strings(text: &[u8]) -> Option<WrapperStart> {
             }
             b"logEvents" | b"Events" if first == b'[' => {
                 return Some(match is_data_message || key == b"Events" {
-                    true => WrapperStart::Array(at + 1),
+                    true => WrapperStart::Array {
+                        offset: at + 1,
+                        certain: is_data_message,
+                    },
                     false => WrapperStart::No,
                 });
             }
@@ -182,8 +188,8 @@ pub(super) enum ObjectKind {
     Wrapper(ArrayKind, usize),
     /// A wrapper with another value than an array; whether that is null.
     NoArray { null: bool },
-    /// An EventBridge envelope; offset and length of what should be the record.
-    Detail(usize, usize),
+    /// An EventBridge envelope, with what should be the record.
+    Detail(TextPlace),
     /// An object with a record as a string, such as a log event of CloudWatch Logs.
     Text(TextPlace),
     /// CloudWatch Logs' probe of a destination, without any log.
@@ -192,13 +198,13 @@ pub(super) enum ObjectKind {
     Other,
 }
 
-/// A string that may be a record.
+/// A string or an object that may be a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TextPlace {
-    /// Offset and length of the text between the quotes.
+    /// Offset and length of the object, or of the text between the quotes.
     pub(super) start: usize,
     pub(super) len: usize,
-    /// Time in nanoseconds since 1970 that the object around the string gives.
+    /// Time in nanoseconds since 1970 that the object around it gives.
     pub(super) time: Option<u64>,
 }
 
@@ -248,7 +254,11 @@ fn classify_by_all_keys(tape: Tape<'_>) -> ObjectKind {
     if value(WrapperKey::DetailType).is_some()
         && let Some(detail) = of_type(WrapperKey::Detail, ValueType::Object)
     {
-        return ObjectKind::Detail(tape.start(detail), tape.raw(detail).len());
+        return ObjectKind::Detail(TextPlace {
+            start: tape.start(detail),
+            len: tape.raw(detail).len(),
+            time: value(WrapperKey::Time).and_then(|time| time_of(tape.raw(time), SECOND)),
+        });
     }
     let texts = [
         (WrapperKey::CloudTrailEvent, WrapperKey::EventTime, SECOND),
@@ -275,6 +285,7 @@ enum WrapperKey {
     Events,
     Detail,
     DetailType,
+    Time,
     CloudTrailEvent,
     EventTime,
     Message,
@@ -282,13 +293,14 @@ enum WrapperKey {
 }
 
 impl WrapperKey {
-    const ALL: [(&'static [u8], WrapperKey); 10] = [
+    const ALL: [(&'static [u8], WrapperKey); 11] = [
         (b"Records", WrapperKey::Records),
         (b"logEvents", WrapperKey::LogEvents),
         (b"messageType", WrapperKey::MessageType),
         (b"Events", WrapperKey::Events),
         (b"detail", WrapperKey::Detail),
         (b"detail-type", WrapperKey::DetailType),
+        (b"time", WrapperKey::Time),
         (b"CloudTrailEvent", WrapperKey::CloudTrailEvent),
         (b"EventTime", WrapperKey::EventTime),
         (b"message", WrapperKey::Message),
@@ -345,6 +357,12 @@ fn is_record_key(key: &[u8]) -> bool {
     names.iter().any(|name| unescaped_is(key, name))
 }
 
+/// Whether an object names a call of the AWS API, as a record without a time does.
+pub(super) fn names_a_call(tape: Tape<'_>) -> bool {
+    let mut members = tape.members(Value::ROOT);
+    members.any(|(key, _)| unescaped_is(key, b"eventName") || unescaped_is(key, b"eventSource"))
+}
+
 /// Whether an object has some key of a record that objects of other kinds do not have. Outside of a list of records, an
 /// object without any is not a record.
 pub(super) fn has_record_key(tape: Tape<'_>) -> bool {
@@ -371,18 +389,4 @@ pub(super) fn has_record_key(tape: Tape<'_>) -> bool {
     ];
     let mut members = tape.members(Value::ROOT);
     members.any(|(key, _)| NAMES.iter().any(|name| unescaped_is(key, name)))
-}
-
-/// Whether a record can start after `text`, judging by its last bytes. In another record's strings
-/// it mostly cannot. `may_start` is the answer for an empty text.
-pub(super) fn may_precede_record(text: &[u8], may_start: bool) -> bool {
-    let (last, space) = match text.iter().rposition(|byte| !byte.is_ascii_whitespace()) {
-        Some(at) => (Some(text[at]), &text[at + 1..]),
-        None => (None, text),
-    };
-    match last {
-        Some(b',' | b'[' | b'}' | b']') => true,
-        None if may_start => true,
-        _ => space.contains(&b'\n'),
-    }
 }

@@ -2,7 +2,7 @@
 //! objects are not checked: they may be digests or other files.
 //!
 //! The format is recognized from the body: CloudTrail's own notification, an S3 event, an EventBridge event, a record or a
-//! log, each bare or in SNS envelopes. One scan writes the body's tape, and strings are borrowed from the body.
+//! log in any of the formats of files, each bare or in SNS envelopes. One scan writes the body's tape, and strings are borrowed from the body.
 //!
 //! The body is untrusted. Bucket names and keys are validated, and an unusable part becomes a problem in the result instead
 //! of being dropped. Whether a body holds records is decided first, and from its outermost members alone: what a caller of
@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 mod collector;
+mod containers;
 mod json;
 
 use std::borrow::Cow;
@@ -18,10 +19,11 @@ use std::ops::Range;
 use serde::de::IgnoredAny;
 
 use self::collector::{Collector, MAX_LENGTH};
+use self::containers::{Container, container};
 use self::json::{integer, members, string, text};
 use crate::json::text::unescaped_is;
 use crate::json::{Scan, Scanner, Tape, TapeBuffer, TapeSpan, Value, ValueType};
-use crate::object_key;
+use crate::{object_key, timestamp};
 
 /// Parsed body of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,7 +146,7 @@ impl Parser {
             true => self.tapes = TapeBuffer::default(),
             false => self.tapes.clear(),
         }
-        let text = body.trim_ascii_start();
+        let text = without_mark(body);
         match self.scanner.scan(text.as_bytes(), &mut self.tapes) {
             Scan::Whole { len, tape, .. } => Some(Scanned {
                 start: body.len() - text.len(),
@@ -188,9 +190,9 @@ impl Parser {
             is_insight: false,
         };
         let Some(scanned) = scanned else {
-            return match body.trim_ascii() {
+            return match without_mark(body).trim_ascii_end() {
                 text if is_validation(text) => Notification::Ignored,
-                text if self.is_damaged_log(text) => Notification::Records(whole),
+                text if self.is_log(text) => Notification::Records(whole),
                 text => not_a_container(text),
             };
         };
@@ -207,9 +209,14 @@ impl Parser {
         }
     }
 
-    /// Whether a text whose brackets or quotes do not balance is a log, judging by its first record. The sound records of
-    /// such a log are delivered.
-    fn is_damaged_log(&mut self, text: &str) -> bool {
+    /// Whether a text that does not start with a whole JSON value is a log, judging by its first record: a list that is
+    /// damaged or cut off, or lines that start with a time. The sound records of such a log are delivered.
+    fn is_log(&mut self, text: &str) -> bool {
+        if let Some((time, record)) = text.split_once([' ', '\t'])
+            && timestamp::parse(time.as_bytes()).is_some()
+        {
+            return self.starts_with_record(record);
+        }
         let object = text
             .strip_prefix('{')
             .and_then(|text| text.trim_ascii_start().strip_prefix("\"Records\""))
@@ -218,9 +225,18 @@ impl Parser {
         let Some(first) = object.unwrap_or(text).strip_prefix('[') else {
             return false;
         };
-        self.scan(first)
-            .is_some_and(|scanned| is_record(self.tape(first, scanned), Value::ROOT))
+        self.starts_with_record(first)
     }
+
+    fn starts_with_record(&mut self, text: &str) -> bool {
+        self.scan(text)
+            .is_some_and(|scanned| is_record(self.tape(text, scanned), Value::ROOT))
+    }
+}
+
+/// `body` without white space and byte order marks in front.
+fn without_mark(body: &str) -> &str {
+    body.trim_start_matches(|first: char| first.is_ascii_whitespace() || first == '\u{feff}')
 }
 
 /// Classifies an object or array; `start` is its offset in the body.
@@ -235,7 +251,7 @@ fn classify(tape: Tape<'_>, start: usize) -> Notification<'_> {
     if is_record(tape, Value::ROOT) {
         return records(Value::ROOT, is_insight(tape, Value::ROOT));
     }
-    let [event, bucket, keys, list, detail_type, detail] = members(
+    let [event, bucket, keys, list, detail_type, detail, time] = members(
         tape,
         Value::ROOT,
         [
@@ -245,6 +261,7 @@ fn classify(tape: Tape<'_>, start: usize) -> Notification<'_> {
             "Records",
             "detail-type",
             "detail",
+            "time",
         ],
     );
     // Checked before EventBridge events of S3: the record of a call to S3 is not a notification by S3.
@@ -258,7 +275,12 @@ fn classify(tape: Tape<'_>, start: usize) -> Notification<'_> {
                 || via_cloudtrail && tape.value_type(detail) == ValueType::Object =>
         {
             let by_type = detail_type.is_some_and(|kind| kind.starts_with("AWS Insight "));
-            return records(detail, by_type || is_insight(tape, detail));
+            let is_insight = by_type || is_insight(tape, detail);
+            // A record without a time takes that of the event around it.
+            return match time.is_some() && !is_record(tape, detail) {
+                true => records(Value::ROOT, is_insight),
+                false => records(detail, is_insight),
+            };
         }
         _ if via_cloudtrail => {
             return Notification::Unknown("an EventBridge event via CloudTrail without a record");
@@ -278,9 +300,23 @@ fn classify(tape: Tape<'_>, start: usize) -> Notification<'_> {
     {
         return s3_event(tape, list);
     }
-    let elements = list.or(Some(Value::ROOT).filter(array));
-    if elements.is_some_and(|list| tape.elements(list).any(|value| is_record(tape, value))) {
+    // An empty log.
+    if list.is_some_and(|list| tape.elements(list).next().is_none()) {
+        return Notification::Ignored;
+    }
+    let is_array = tape.value_type(Value::ROOT) == ValueType::Array;
+    let elements = list.or(is_array.then_some(Value::ROOT));
+    let holds_records = |value: Value| container(tape, value) == Some(Container::Records);
+    if elements.is_some_and(|list| {
+        let mut values = tape.elements(list);
+        values.any(|value| is_record(tape, value) || is_array && holds_records(value))
+    }) {
         return records(Value::ROOT, false);
+    }
+    match container(tape, Value::ROOT) {
+        Some(Container::Records) => return records(Value::ROOT, false),
+        Some(Container::Probe) => return Notification::Ignored,
+        None => {}
     }
     match detail_type {
         _ if list.is_some() => {

@@ -336,6 +336,84 @@ fn records_in_a_message_are_found_byte_for_byte() {
     }
 }
 
+/// A CloudWatch Logs envelope with this text as its only log event.
+fn log_envelope(kind: &str, text: &str) -> String {
+    let event = serde_json::json!({"id": "1", "timestamp": 1, "message": text});
+    format!(r#"{{"messageType":"{kind}","owner":"1","logEvents":[{event}]}}"#)
+}
+
+#[test]
+fn every_format_of_a_log_file_is_accepted_as_a_body() {
+    let event = format!(
+        r#"{{"source":"aws.s3","detail-type":"AWS API Call via CloudTrail","detail":{RECORD}}}"#
+    );
+    let lookup = serde_json::json!({"Events": [{"EventId": "1", "CloudTrailEvent": RECORD}]});
+    let envelope = log_envelope("DATA_MESSAGE", RECORD);
+    for body in [
+        format!("\u{feff}[{RECORD}]"),
+        format!("\u{feff}{RECORD}\n{RECORD}"),
+        format!("[{event},{event}]"),
+        envelope.clone(),
+        format!("{envelope}{envelope}"),
+        format!("[{envelope}]"),
+        lookup.to_string(),
+        format!("2026-01-14T08:50:00.000Z {RECORD}\n2026-01-14T08:50:01.000Z {RECORD}\n"),
+    ] {
+        for text in [in_sns(&body), body.clone()] {
+            let (found, is_insight) = records(&text).expect("records");
+            let without_mark = |text: &str| text.trim_start_matches('\u{feff}').to_owned();
+            assert_eq!(without_mark(&found), without_mark(&body));
+            assert!(!is_insight);
+        }
+    }
+    let marked = format!("\u{feff} {{\"Records\":[{RECORD}]}}");
+    assert_eq!(
+        records(&marked),
+        Some((format!("{{\"Records\":[{RECORD}]}}"), false))
+    );
+    let marked = "\u{feff}{\"s3Bucket\":\"bucket\",\"s3ObjectKey\":[\"a.json\"]}";
+    assert_eq!(parsed(marked).objects.len(), 1);
+}
+
+#[test]
+fn empty_log_and_probe_of_a_destination_are_ignored() {
+    for body in [
+        r#"{"Records":[]}"#.to_owned(),
+        "\u{feff}{ \"Records\" : [ ] }".to_owned(),
+        log_envelope("CONTROL_MESSAGE", "CWL CONTROL MESSAGE: x"),
+    ] {
+        for body in [in_sns(&body), body] {
+            assert_eq!(parse(&body), Notification::Ignored, "{body}");
+        }
+    }
+}
+
+#[test]
+fn other_logs_in_a_body_are_unknown() {
+    let other = r#"{"source":"aws.ec2","detail-type":"EC2 Instance State-change","detail":{}}"#;
+    for body in [
+        log_envelope("DATA_MESSAGE", "START RequestId: eventTime"),
+        log_envelope("DATA_MESSAGE", "{}"),
+        r#"{"Events":[{"EventId":"1"}]}"#.to_owned(),
+        format!("[{other}]"),
+        "2026-01-14T08:50:00Z START".to_owned(),
+        "2026-01-14T08:50:00Z {}".to_owned(),
+    ] {
+        unknown(&body);
+    }
+}
+
+#[test]
+fn record_without_a_time_keeps_the_event_around_it_for_its_time() {
+    let detail = r#"{"eventName":"x","eventSource":"s3.amazonaws.com"}"#;
+    let event = format!(
+        r#"{{"detail-type":"AWS API Call via CloudTrail","time":"2026-01-14T08:50:00Z","detail":{detail}}}"#
+    );
+    assert_eq!(records(&event), Some((event.clone(), false)));
+    let timed = event.replace(detail, RECORD);
+    assert_eq!(records(&timed), Some((RECORD.to_owned(), false)));
+}
+
 #[test]
 fn records_of_the_samples_are_found() {
     for (body, id) in [

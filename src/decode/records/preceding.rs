@@ -1,0 +1,114 @@
+//! Where a record may start in damaged text, judging by the text before it.
+
+use super::lines::{LineStart, line_start};
+use super::state::Context;
+use super::wrapper::ArrayKind;
+
+/// Bytes before a record that are searched for the start of its line: a time, and some white space.
+const LINE_SEARCHED: usize = 64;
+
+/// How AWS starts a record. In a string, the quotes would be escaped.
+const RECORD_START: &[u8] = b"{\"eventVersion\"";
+
+/// What is in front of a place in damaged text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Preceding {
+    /// A line's start, and white space at most.
+    Line,
+    /// A separator or a closing bracket: a record may follow.
+    Separator,
+    /// A colon: a member's value follows.
+    Colon,
+    /// Anything else, such as the inside of a string.
+    Other,
+}
+
+/// Whether a record may start at a brace.
+pub(super) enum Place {
+    /// It may; this is where reading continues: at the brace, or at the time in front of it, in a text that has this in front.
+    Start(usize, Preceding),
+    /// The next window decides.
+    Incomplete(usize, Preceding),
+    /// Nothing tells a record from another object here.
+    No,
+}
+
+impl Preceding {
+    /// What is in front of the place after `text`, which has this in front.
+    pub(super) fn after(self, text: &[u8]) -> Preceding {
+        let (last, space) = match text.iter().rposition(|byte| !byte.is_ascii_whitespace()) {
+            Some(at) => (Some(text[at]), &text[at + 1..]),
+            None => (None, text),
+        };
+        if space.contains(&b'\n') {
+            return Preceding::Line;
+        }
+        match last {
+            None => self,
+            Some(b',' | b'[' | b'}' | b']') => Preceding::Separator,
+            Some(b':') => Preceding::Colon,
+            Some(_) => Preceding::Other,
+        }
+    }
+
+    /// Whether a record may start at `brace`; the search started at `from`, which has this in front.
+    pub(super) fn place(self, text: &[u8], from: usize, brace: usize, context: Context) -> Place {
+        let before = &text[from..brace];
+        let preceding = self.after(before);
+        match preceding {
+            Preceding::Line | Preceding::Separator => return Place::Start(brace, preceding),
+            Preceding::Colon => return Place::No,
+            Preceding::Other => {}
+        }
+        if has_lines(context)
+            && let Some(offset) = self.timed_line(before)
+        {
+            return Place::Start(from + offset, Preceding::Line);
+        }
+        // Records without separators between them, of which one is cut off.
+        let start = &text[brace..];
+        match context == Context::Top {
+            true if start.starts_with(RECORD_START) => Place::Start(brace, Preceding::Other),
+            true if RECORD_START.starts_with(start) => Place::Incomplete(brace, Preceding::Other),
+            _ => Place::No,
+        }
+    }
+
+    /// Offset of the last line of `text`, if it is a time and white space.
+    fn timed_line(self, text: &[u8]) -> Option<usize> {
+        let start = self.last_line(text)?;
+        let line = &text[start..];
+        match line_start(line) {
+            LineStart::Time(len, _) => line[len..].trim_ascii().is_empty().then_some(start),
+            _ => None,
+        }
+    }
+
+    /// Offset of the last line of `text`, without leading white space, if it may become the time in front of a record.
+    pub(super) fn incomplete_line(self, text: &[u8], context: Context) -> Option<usize> {
+        if !has_lines(context) {
+            return None;
+        }
+        let start = self.last_line(text)?;
+        let of_time = |byte: &u8| byte.is_ascii_digit() || b"-:.+TtZz \t\r".contains(byte);
+        let line = &text[start..];
+        (!line.is_empty() && line.iter().all(of_time)).then_some(start)
+    }
+
+    /// Offset of the last line of `text`, without leading white space, if it is short.
+    fn last_line(self, text: &[u8]) -> Option<usize> {
+        let near = text.len().saturating_sub(LINE_SEARCHED);
+        let start = match memchr::memrchr(b'\n', &text[near..]) {
+            Some(at) => near + at + 1,
+            None if near == 0 && self == Preceding::Line => 0,
+            None => return None,
+        };
+        let line = &text[start..];
+        Some(start + line.len() - line.trim_ascii_start().len())
+    }
+}
+
+/// Whether lines may start with a time here. A stray bracket in such a text looks like the start of an array.
+fn has_lines(context: Context) -> bool {
+    matches!(context, Context::Top | Context::Array(ArrayKind::Bare))
+}
