@@ -82,6 +82,7 @@ harness::scenarios! {
     follow_check_leaves_the_state_file_alone: follow::check_leaves_the_state_file_alone,
     follow_state_that_does_not_fit_is_refused: follow::state_that_does_not_fit_is_refused,
     follow_object_that_fails_delays_no_other_and_is_named: follow_failures::object_that_fails_delays_no_other_and_is_named,
+    follow_account_whose_key_is_disabled_delays_no_other: follow_failures::account_whose_key_is_disabled_delays_no_other,
     follow_unread_objects_survive_a_restart: follow_failures::unread_objects_survive_a_restart,
     follow_sweep_names_the_object_that_it_waits_for: follow_failures::sweep_names_the_object_that_it_waits_for,
     follow_sweep_that_left_something_out_keeps_its_state: follow_failures::sweep_that_left_something_out_keeps_its_state,

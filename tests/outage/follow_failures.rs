@@ -99,6 +99,44 @@ pub fn object_that_fails_delays_no_other_and_is_named() {
     assert_eq!(feed.metric("errors.fetch"), 0);
 }
 
+/// More objects of an account with a disabled key than are retried at a time, all listed before the others.
+pub fn account_whose_key_is_disabled_delays_no_other() {
+    const DISABLED: usize = 1500;
+    let server = bucket(0);
+    let of = |account: &str, count: usize| -> Vec<String> {
+        let key = |number| key(account, "CloudTrail", "us-east-1", number % 110, number);
+        (0..count).map(key).collect()
+    };
+    let (disabled, mut others) = (of(ACCOUNTS[0], DISABLED), of(ACCOUNTS[1], 50));
+    put(&server, &disabled);
+    put(&server, &others);
+    let rule = ServerRule::of("GetObject", ServerFault::Refuse(400, FAILING[0].2));
+    server.fault(rule.path(format!("AWSLogs/{}/", ACCOUNTS[0])));
+    let feed = Feed::new(&settings(&server).with("s3Follow", "1s"));
+    let mut reading = feed.open(&format!("s3://{NAME}/AWSLogs/"));
+    let read_all = |ids: &[String], keys: &[String]| ids.len() >= keys.len();
+    assert!(
+        reading.until(2 * RECOVERY, |ids| read_all(ids, &others)),
+        "{} events",
+        reading.ids.len()
+    );
+    let new = key(ACCOUNTS[1], "CloudTrail", "us-east-1", 112, 99);
+    put(&server, std::slice::from_ref(&new));
+    others.push(new);
+    assert!(reading.until(RECOVERY, |ids| read_all(ids, &others)));
+    assert_once(&reading.ids, &ids(&others));
+    server.end_faults();
+    others.extend(disabled);
+    // A pause of an object with a disabled key is up to a minute.
+    assert!(
+        reading.until(3 * RECOVERY, |ids| read_all(ids, &others)),
+        "{} events",
+        reading.ids.len()
+    );
+    assert_once(&reading.ids, &ids(&others));
+    assert_eq!(feed.metric("errors.fetch"), 0);
+}
+
 /// Objects that others have overtaken are read after a restart, and only these.
 pub fn unread_objects_survive_a_restart() {
     let scratch = Scratch::new("follow-unread");

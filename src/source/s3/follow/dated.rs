@@ -48,18 +48,23 @@ impl DatedPrefix {
             .start_after
             .as_deref()
             .is_some_and(|start| key <= start);
-        match self.keys.get_mut(key) {
-            Some(state @ KeyState::Retry) => *state = KeyState::Pending,
-            Some(_) => return false,
-            None if is_passed => return false,
-            None => drop(self.keys.insert(key.into(), KeyState::Pending)),
+        // One that was released waits for `claim_released`.
+        if is_passed || self.keys.contains_key(key) {
+            return false;
         }
+        self.keys.insert(key.into(), KeyState::Pending);
         true
     }
 
     /// Claims `key` if it was released.
     pub(super) fn claim_released(&mut self, key: &str) -> bool {
-        self.keys.get(key) == Some(&KeyState::Retry) && self.claim(key)
+        match self.keys.get_mut(key) {
+            Some(state @ KeyState::Retry) => {
+                *state = KeyState::Pending;
+                true
+            }
+            _ => false,
+        }
     }
 
     /// Releases a claim without having read the object, so that it can be claimed again.
@@ -181,10 +186,8 @@ mod tests {
         let key = key("20260131", "1200");
         assert!(prefix.claim(&key) && !prefix.claim(&key));
         prefix.release(&key);
-        assert!(
-            prefix.claim(&key) && !prefix.claim(&key),
-            "claimed again after its release"
-        );
+        assert!(!prefix.claim(&key), "only as a released one");
+        assert!(prefix.claim_released(&key) && !prefix.claim_released(&key));
         prefix.read(&key, NOW, 1000);
         assert!(!prefix.claim(&key));
     }

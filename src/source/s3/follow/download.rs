@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
+use super::positions::Positions;
 use crate::aws::ObjectId;
 use crate::error::{Error, ErrorKind};
 use crate::object::Object;
@@ -16,7 +17,7 @@ use crate::source::fetch::{Account, Fetched, Fetcher, Waits};
 use crate::source::s3::ListedObject;
 use crate::source::s3::retry_report::RetryReport;
 
-/// Objects that wait for retries without a place among those in progress; bounds the memory of their tasks.
+/// Objects that wait for retries without a place among those in progress; bounds the memory of their tasks, 9 KiB each.
 const MAX_PAUSED: usize = 1000;
 
 /// Starts downloads, and bounds those in progress.
@@ -25,6 +26,7 @@ pub(super) struct Downloads {
     fetcher: Fetcher,
     feed: UnorderedSender,
     bucket: Arc<str>,
+    positions: Arc<Positions>,
     in_progress: Arc<Semaphore>,
     paused: Arc<Semaphore>,
 }
@@ -46,16 +48,16 @@ impl Drop for EndGuard {
 }
 
 impl Place {
-    /// Gives the place to another object, while few others wait for retries.
-    fn pause(&mut self) {
-        if self.is_paused {
-            return;
-        }
-        // Otherwise it keeps its place, so that memory stays bounded.
-        if let Ok(permit) = Arc::clone(&self.paused).try_acquire_owned() {
+    /// Gives the place to another object. Returns `false` if too many wait for retries: then the object keeps its place,
+    /// so that memory stays bounded.
+    fn pause(&mut self) -> bool {
+        if !self.is_paused
+            && let Ok(permit) = Arc::clone(&self.paused).try_acquire_owned()
+        {
             self.permit = permit;
             self.is_paused = true;
         }
+        self.is_paused
     }
 }
 
@@ -66,12 +68,14 @@ impl Downloads {
         feed: UnorderedSender,
         bucket: &str,
         concurrency: usize,
+        positions: &Arc<Positions>,
     ) -> Downloads {
         let in_progress = (2 * concurrency).clamp(20, 1000);
         Downloads {
             fetcher: fetcher.clone(),
             feed,
             bucket: bucket.into(),
+            positions: Arc::clone(positions),
             in_progress: Arc::new(Semaphore::new(in_progress)),
             paused: Arc::new(Semaphore::new(MAX_PAUSED)),
         }
@@ -98,6 +102,11 @@ impl Downloads {
         EndGuard(Arc::clone(&self.in_progress))
     }
 
+    /// Counts the objects that may wait for retries in addition to those that do.
+    pub(super) fn room(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.paused)
+    }
+
     /// Ends the source with this error.
     pub(super) fn fail(&self, error: Error) {
         self.feed.fail(error);
@@ -116,13 +125,24 @@ impl Downloads {
             size: Some(listed.size).filter(|size| *size > 0),
         };
         let mut report = RetryReport::new(&self.fetcher, &id, "retrying, other objects go on");
+        let set_aside = Notify::new();
         let waits = |waits: Waits<'_>| {
             report.waits(&waits);
-            if let Waits::Retry(_) = waits {
-                place.pause();
+            if let Waits::Retry(error) = waits
+                && !place.pause()
+                // In an outage, others would fail too.
+                && !error.cause.is_outage()
+                && self.positions.may_release()
+            {
+                set_aside.notify_one();
             }
         };
-        match self.fetcher.fetch(&id, account, waits).await {
+        let fetched = tokio::select! {
+            fetched = self.fetcher.fetch(&id, account, waits) => fetched,
+            // The drop of the ack handle releases the object: it is claimed again when fewer wait.
+            () = set_aside.notified() => return,
+        };
+        match fetched {
             Fetched::Content(content) => {
                 // A closed source drops the object, and with it the ack handle.
                 let _ = self.feed.submit(vec![Object {

@@ -81,8 +81,14 @@ pub(crate) fn follow(runtime: &Handle, fetcher: &Fetcher, mut feed: ObjectSender
                 return;
             };
             let concurrency = follow.selection.concurrency;
-            let downloads = Downloads::new(fetcher, unordered, &follow.bucket, concurrency);
-            Some(downloads)
+            let bucket = &follow.bucket;
+            Some(Downloads::new(
+                fetcher,
+                unordered,
+                bucket,
+                concurrency,
+                &positions,
+            ))
         }
     };
     let end_guard = downloads.as_ref().map(Downloads::end_guard);
@@ -97,6 +103,7 @@ pub(crate) fn follow(runtime: &Handle, fetcher: &Fetcher, mut feed: ObjectSender
         }),
         interval: follow.interval,
         positions: Arc::clone(&positions),
+        retry_room: downloads.as_ref().map(Downloads::room),
         pages,
         log,
         dated: BTreeMap::new(),

@@ -22,6 +22,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc::Sender;
 use tokio::time::{Instant, sleep_until};
 
@@ -52,6 +53,9 @@ const IDLE: Duration = Duration::from_secs(3600);
 /// Longest interval of an idle prefix, as a multiple of `s3Follow`.
 const IDLE_FACTOR: u32 = 10;
 
+/// Longest interval at which released objects are claimed again.
+const RELEASED_PAUSE: Duration = Duration::from_secs(10);
+
 /// What became of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum KeyState {
@@ -59,7 +63,8 @@ enum KeyState {
     Pending,
     /// The host has processed it, or it was reported as lost.
     Read,
-    /// It was not read because of an internal error, or because the source was closed: to be claimed again.
+    /// It was not read because too many waited for retries, because the source was closed or of an internal error: to be
+    /// claimed again.
     Retry,
 }
 
@@ -70,6 +75,8 @@ struct Follower {
     /// `s3Follow`; `None` lists everything once.
     interval: Option<Duration>,
     positions: Arc<Positions>,
+    /// A permit for each object that may wait for retries; `None`: any number.
+    retry_room: Option<Arc<Semaphore>>,
     pages: Sender<Listed>,
     log: Arc<Log>,
     dated: BTreeMap<String, FollowedPrefix>,
@@ -142,7 +149,9 @@ impl Follower {
     async fn list_all(&mut self) -> std::result::Result<(), Closed> {
         self.discover(true).await?;
         loop {
-            let released = self.positions.claim_released();
+            let room = self.retry_room.as_ref();
+            let room = room.map_or(usize::MAX, |room| room.available_permits());
+            let released = self.positions.claim_released(room);
             if !released.is_empty() {
                 self.send(Listed::Objects(released)).await?;
             }
@@ -157,7 +166,10 @@ impl Follower {
             let prefixes = self.dated.values().map(|prefix| prefix.schedule.due);
             let undated = Some(self.undated_schedule.due).filter(|_| !self.undated.is_empty());
             let due = prefixes.chain(undated).min();
-            let due = due.unwrap_or(self.discovery_due).min(self.discovery_due);
+            let mut due = due.unwrap_or(self.discovery_due).min(self.discovery_due);
+            if self.positions.has_released() {
+                due = due.min(Instant::now() + RELEASED_PAUSE);
+            }
             sleep_until(due).await;
             if self.discovery_due <= Instant::now() {
                 self.discover(false).await?;

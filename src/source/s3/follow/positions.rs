@@ -23,6 +23,9 @@ const MAX_KEYS: usize = 250_000;
 /// Keys that each prefix may remember, however many prefixes there are.
 const MIN_PREFIX_KEYS: usize = 20;
 
+/// Released objects from which on no further one is released for the others' sake: about 20 MiB.
+const MAX_RELEASED: usize = 50_000;
+
 /// Maximum number of followed prefixes; bounds memory against a bucket of invented regions.
 pub(super) const MAX_PREFIXES: usize = 50_000;
 
@@ -45,7 +48,8 @@ struct State {
     strays: UndatedKeys,
     /// Number of claims that are neither read nor released.
     pending: usize,
-    /// Claims that were released without being read, and the keys that an earlier run left unread. Bounded as claims are.
+    /// Claims that were released without being read, and the keys that an earlier run left unread. [`MAX_RELEASED`] and
+    /// the number of pending claims bound them.
     released: Vec<(KeyClass, ListedObject)>,
     /// Number of changes of what was read.
     version: u64,
@@ -217,10 +221,24 @@ impl Positions {
             .collect()
     }
 
-    /// Claims again what was released since the last call.
-    pub(super) fn claim_released(self: &Arc<Self>) -> Vec<(ListedObject, AckHandle)> {
+    /// Whether an object that waits for retries may be released.
+    pub(super) fn may_release(&self) -> bool {
+        self.state().released.len() < MAX_RELEASED
+    }
+
+    /// Whether claims were released.
+    pub(super) fn has_released(&self) -> bool {
+        !self.state().released.is_empty()
+    }
+
+    /// Claims again what was released, the first ones first, and at most this number.
+    pub(super) fn claim_released(
+        self: &Arc<Self>,
+        at_most: usize,
+    ) -> Vec<(ListedObject, AckHandle)> {
         let mut state = self.state();
         let mut claimed = std::mem::take(&mut state.released);
+        state.released = claimed.split_off(at_most.min(claimed.len()));
         claimed.retain(|(class, object)| {
             let is_claimed = match class {
                 KeyClass::Dated => state

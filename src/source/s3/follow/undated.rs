@@ -107,10 +107,10 @@ impl UndatedKeys {
             Some(key) => {
                 key.listing = self.listing;
                 let is_new = match key.state {
-                    // One claim for each key at a time: a replacement is claimed in a later round.
-                    KeyState::Pending => false,
+                    // One claim for each key at a time: a replacement is claimed in a later round. One that was released
+                    // waits for `claim_released`.
+                    KeyState::Pending | KeyState::Retry => false,
                     KeyState::Read => may_be_new && key.modified != modified,
-                    KeyState::Retry => true,
                 };
                 if is_new {
                     *key = new;
@@ -324,7 +324,7 @@ mod tests {
         keys.end();
         keys.release("a");
         keys.begin();
-        assert!(keys.claim(&object("a", NOW - 100_000)), "released");
+        assert!(!keys.claim(&object("a", NOW - 100_000)) && keys.claim_released("a"));
         keys.read("a", NOW);
         keys.end();
         keys.begin();
