@@ -4,7 +4,6 @@
 //! attempt of its own call: so retries, pauses and errors are the same whichever way a request went.
 #![forbid(unsafe_code)]
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -388,7 +387,7 @@ struct MessageAnswer {
     message_id: Option<String>,
     receipt_handle: Option<String>,
     body: Option<String>,
-    attributes: Option<HashMap<Cow<'static, str>, String>>,
+    attributes: Option<HashMap<String, String>>,
 }
 
 #[derive(Deserialize)]
@@ -456,5 +455,86 @@ impl From<BatchResultErrorEntry> for FailedEntry {
             message: entry.message,
             sender_fault: entry.sender_fault,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn json<T: DeserializeOwned>(text: &str) -> Option<T> {
+        serde_json::from_str(text).ok()
+    }
+
+    #[test]
+    fn messages_are_read_from_the_answer() {
+        let text = r#"{"Messages":[
+            {"MessageId":"m","ReceiptHandle":"r","Body":"a\"\u00e9","MD5OfBody":"0","Attributes":
+                {"ApproximateReceiveCount":"3","ApproximateFirstReceiveTimestamp":"1768435199000","Other":"x"}},
+            {"MessageId":"n","Body":null,"Attributes":{"ApproximateReceiveCount":"many"}}]}"#;
+        let answer: ReceiveAnswer = json(text).expect("an answer");
+        let messages = answer.messages.expect("messages").into_iter();
+        let expected = [
+            QueueMessage {
+                id: "m".to_owned(),
+                receipt: "r".to_owned(),
+                body: "a\"é".to_owned(),
+                receives: Some(3),
+                first_received: Some(1_768_435_199_000),
+            },
+            QueueMessage {
+                id: "n".to_owned(),
+                ..QueueMessage::default()
+            },
+        ];
+        let messages: Vec<_> = messages.map(QueueMessage::from).collect();
+        assert_eq!(messages, expected);
+        for empty in ["{}", r#"{"Messages":null}"#, r#"{"Messages":[]}"#] {
+            let answer: ReceiveAnswer = json(empty).expect(empty);
+            assert!(answer.messages.unwrap_or_default().is_empty());
+        }
+    }
+
+    #[test]
+    fn answers_that_are_none_are_left_to_the_sdk() {
+        for text in [
+            "",
+            "<html></html>",
+            "[]x",
+            r#"{"Messages":{}}"#,
+            r#"{"Messages":[{}]"#,
+        ] {
+            assert!(json::<ReceiveAnswer>(text).is_none(), "{text}");
+        }
+        assert!(json::<BatchAnswerJson>(r#"{"Successful":[{}]}"#).is_none());
+    }
+
+    #[test]
+    fn entries_of_a_batch_are_read_from_the_answer() {
+        let text = r#"{"Successful":[{"Id":"0"}],"Failed":[
+            {"Id":"1","SenderFault":true,"Code":"ReceiptHandleIsInvalid","Message":"m"},{"Id":"2","Code":"c"}]}"#;
+        let answer = BatchAnswer::from_json(json(text).expect("an answer"));
+        assert_eq!(answer.successful, ["0"]);
+        let failed = |id: &str, code: &str| FailedEntry {
+            id: id.to_owned(),
+            code: code.to_owned(),
+            ..FailedEntry::default()
+        };
+        let first = FailedEntry {
+            message: Some("m".to_owned()),
+            sender_fault: true,
+            ..failed("1", "ReceiptHandleIsInvalid")
+        };
+        assert_eq!(answer.failed, [first, failed("2", "c")]);
+    }
+
+    #[test]
+    fn requests_have_only_what_is_set() {
+        let receipts = [("r", None), ("s\"", Some(30))];
+        let request = BatchRequest::new("http://q/1/q", receipts.into_iter());
+        assert_eq!(
+            serde_json::to_string(&request).expect("JSON"),
+            r#"{"QueueUrl":"http://q/1/q","Entries":[{"Id":"0","ReceiptHandle":"r"},{"Id":"1","ReceiptHandle":"s\"","VisibilityTimeout":30}]}"#
+        );
     }
 }
