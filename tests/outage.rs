@@ -140,4 +140,5 @@ harness::scenarios! {
     dropped_events_are_acknowledged: duplicates::dropped_events_are_acknowledged,
     ordinary_sweep: ordinary::sweep,
     ordinary_queue: ordinary::queue,
+    ordinary_over_https: ordinary::over_https,
 }

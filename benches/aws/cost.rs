@@ -32,6 +32,8 @@ struct Cost {
     /// In µs.
     cpu: f64,
     switches: f64,
+    /// Requests to the queue, if there is one.
+    requests: Option<f64>,
 }
 
 /// Measures and prints everything. `rest`: the number of rounds, and words of the rows to measure.
@@ -51,7 +53,7 @@ pub fn run(rest: &[&str]) {
     let start = |tls| Server::start(buckets.clone(), tls).expect("a port of 127.0.0.1");
     let servers = [("plain", start(None)), ("TLS", start(Some(config)))];
     println!(
-        "| objects | server | client | CPU µs/object | of `gzip -dc` | of local files | context switches/object |\n|---|---|---|---|---|---|---|"
+        "| objects | server | client | CPU µs/object | of `gzip -dc` | of local files | context switches/object | queue requests/object |\n|---|---|---|---|---|---|---|---|"
     );
     for (name, bucket) in &buckets {
         let folder = written(name, bucket);
@@ -90,8 +92,13 @@ pub fn run(rest: &[&str]) {
         }
         for (case, own) in cases.iter().zip(&costs) {
             let ratio = |to: &[Cost]| median(own.iter().zip(to).map(|(own, to)| own.cpu / to.cpu));
+            let requests: Vec<f64> = own.iter().filter_map(|cost| cost.requests).collect();
+            let requests = match requests.is_empty() {
+                true => String::new(),
+                false => format!("{:.2}", median(requests.into_iter())),
+            };
             println!(
-                "| {} | {:.1} | {:.2} | {:.2} | {:.2} |",
+                "| {} | {:.1} | {:.2} | {:.2} | {:.2} | {requests} |",
                 case.row(),
                 median(own.iter().map(|cost| cost.cpu)),
                 ratio(&costs[0]),
@@ -183,14 +190,20 @@ impl<'a> Case<'a> {
             _ => self.bucket.records,
         };
         assert_eq!(result, expected, "{}", self.row());
+        let mut requests = None;
         if let ("sqs://", Some((_, server))) = (self.client, self.server) {
-            assert_eq!(server.queue().seen().deleted, objects, "{}", self.row());
+            let seen = server.queue().seen();
+            assert_eq!(seen.deleted, objects, "{}", self.row());
+            requests = Some(seen.requests as f64 / objects as f64);
         }
         let used = Resources {
             cpu: Duration::from_nanos(nanos),
             switches,
         };
-        Cost::each(used, objects)
+        Cost {
+            requests,
+            ..Cost::each(used, objects)
+        }
     }
 }
 
@@ -216,6 +229,7 @@ impl Cost {
         Cost {
             cpu: used.cpu.as_secs_f64() * 1e6 / objects as f64,
             switches: used.switches as f64 / objects as f64,
+            requests: None,
         }
     }
 }

@@ -128,6 +128,9 @@ impl Checksum {
     /// The first of those in `headers` that the SDK would check. Those of an object uploaded in parts, which end in the
     /// number of parts, cannot be checked.
     fn of(headers: &HeaderMap) -> Option<Checksum> {
+        // Most objects have none, and each look for one takes memory.
+        let mut names = headers.keys();
+        names.find(|name| name.as_str().starts_with("x-amz-checksum-"))?;
         let found = CHECKSUM_ALGORITHMS_IN_PRIORITY_ORDER
             .iter()
             .find_map(|name| {

@@ -10,11 +10,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::Credentials;
 use aws_sdk_s3::primitives::SdkBody;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use http_body_util::{BodyExt as _, Empty, Limited};
+use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{HeaderName, HeaderValue};
+use hyper::header::{HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue};
 use hyper::{Request, Response, StatusCode, Uri};
 
 use super::Clients;
@@ -22,7 +23,7 @@ use super::answer::Answer;
 use super::endpoint::{Endpoint, encoded, parsed_by_sdk};
 use super::error::{AwsError, ErrorCause, chain, unsent};
 use super::http::DirectClient;
-use super::sign::{EMPTY_SHA256, Signable};
+use super::sign::{EMPTY_SHA256, Signable, Signature};
 
 /// Buckets whose endpoints are kept; the cache is cleared beyond that. Messages may name any.
 const MAX_BUCKETS: usize = 1024;
@@ -140,7 +141,7 @@ impl Clients {
         Answer::of_sdk(Box::pin(parsed).await?)
     }
 
-    async fn signed(&self, route: &Route, get: Get<'_>) -> Result<Request<Empty<Bytes>>, AwsError> {
+    async fn signed(&self, route: &Route, get: Get<'_>) -> Result<Request<Full<Bytes>>, AwsError> {
         let endpoint = &route.endpoint;
         let credentials = self.shared.credentials.get().await;
         let credentials = credentials.map_err(|error| {
@@ -155,43 +156,32 @@ impl Clients {
             None => "x-id=GetObject".to_owned(),
         };
         let range = get.rest.map(|(start, _)| format!("bytes={start}-"));
-        let mut headers = vec![("host", endpoint.host.as_str())];
+        let mut headers = Vec::with_capacity(5);
+        headers.push(("host", endpoint.host.as_str()));
         if endpoint.checksums {
             headers.push(("x-amz-checksum-mode", "ENABLED"));
         }
         if let (Some((_, etag)), Some(range)) = (get.rest, &range) {
             headers.extend([("if-match", etag), ("range", range.as_str())]);
         }
+        headers.push(("x-amz-content-sha256", EMPTY_SHA256));
         let signable = Signable {
+            method: "GET",
             path: &path,
             query: &query,
             headers: &headers,
+            body_sha256: EMPTY_SHA256,
         };
         let signature = endpoint
             .signer
             .sign(&signable, &credentials, SystemTime::now());
-        headers.extend([
-            ("authorization", signature.authorization.as_str()),
-            ("user-agent", AGENT),
-            ("x-amz-content-sha256", EMPTY_SHA256),
-            ("x-amz-date", signature.date.as_str()),
-        ]);
-        if let Some(token) = credentials.session_token() {
-            headers.push(("x-amz-security-token", token));
-        }
-        let invalid = |what: &str| AwsError::new(ErrorCause::Rejected, "Request", what);
-        let mut request = Request::new(Empty::new());
-        *request.uri_mut() = endpoint
+        let url = endpoint
             .url(&format!("{path}?{query}"))
-            .ok_or_else(|| invalid("the key is too long for a URL"))?;
-        for (name, value) in headers {
-            let value = HeaderValue::from_str(value);
-            let value = value
-                .map_err(|_| invalid(&format!("{name} has a character that no header can have")))?;
-            request
-                .headers_mut()
-                .insert(HeaderName::from_static(name), value);
-        }
+            .ok_or_else(|| rejected("the key is too long for a URL"))?;
+        let mut request = Request::new(Full::default());
+        *request.uri_mut() = url;
+        set_headers(request.headers_mut(), &headers, signature, &credentials)
+            .map_err(|name| rejected(&format!("{name} has a character that no header can have")))?;
         Ok(request)
     }
 
@@ -199,6 +189,38 @@ impl Clients {
         let routes = &self.shared.routes;
         routes.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn rejected(what: &str) -> AwsError {
+    AwsError::new(ErrorCause::Rejected, "Request", what)
+}
+
+/// Sets the signed headers of a request and those that its signature adds. An error is the name of a header whose value
+/// is invalid.
+pub(super) fn set_headers(
+    map: &mut HeaderMap,
+    signed: &[(&'static str, &str)],
+    signature: Signature,
+    credentials: &Credentials,
+) -> Result<(), &'static str> {
+    map.reserve(signed.len() + 4);
+    let mut set = |name: &'static str, value: Result<HeaderValue, InvalidHeaderValue>| {
+        map.insert(HeaderName::from_static(name), value.map_err(|_| name)?);
+        Ok::<(), &'static str>(())
+    };
+    for (name, value) in signed {
+        set(name, HeaderValue::from_str(value))?;
+    }
+    set(
+        "authorization",
+        HeaderValue::try_from(signature.authorization),
+    )?;
+    set("user-agent", Ok(HeaderValue::from_static(AGENT)))?;
+    set("x-amz-date", HeaderValue::try_from(signature.date))?;
+    if let Some(token) = credentials.session_token() {
+        set("x-amz-security-token", HeaderValue::from_str(token))?;
+    }
+    Ok(())
 }
 
 impl Endpoint {

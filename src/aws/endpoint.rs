@@ -1,4 +1,4 @@
-//! Where a bucket's objects are requested, as the SDK resolves it: once per bucket, instead of with each request.
+//! Where requests go, as the SDK resolves it: once per bucket and queue, instead of with each request.
 //!
 //! The SDK builds a request for a placeholder key, and a connector that sends nothing keeps it. That covers everything
 //! the SDK knows of endpoints: regions, path and virtual-host style, FIPS, dual stack, custom endpoints and access points.
@@ -72,27 +72,14 @@ impl Endpoint {
             return None;
         }
         let prefix = url.path().strip_suffix(PLACEHOLDER)?.strip_suffix('/')?;
-        let authorization = request.headers().get("authorization")?;
-        let (_, rest) = authorization
-            .strip_prefix("AWS4-HMAC-SHA256 ")?
-            .split_once("Credential=")?;
-        // `<access key>/<day>/<region>/<service>/aws4_request`
-        let mut scope = rest.split(',').next()?.rsplit('/').skip(1);
-        let (service, region) = (scope.next()?, scope.next()?);
+        let (region, service) = signing_scope(request)?;
         if !SERVICES.contains(&service) {
             return None;
         }
-        let scheme = url.scheme()?.clone();
-        let default_port = if scheme == Scheme::HTTPS { 443 } else { 80 };
-        let authority = url.authority()?.clone();
-        let host = match authority.port_u16() {
-            Some(port) if port != default_port => authority.as_str().to_owned(),
-            _ => authority.host().to_owned(),
-        };
         Some(Endpoint {
-            scheme,
-            host,
-            authority,
+            scheme: url.scheme()?.clone(),
+            authority: url.authority()?.clone(),
+            host: host(&url)?,
             prefix: prefix.to_owned(),
             checksums: request.headers().get("x-amz-checksum-mode").is_some(),
             signer: Signer::new(region, service),
@@ -108,6 +95,63 @@ impl Endpoint {
         path.extend(encoded(key, true));
         path
     }
+}
+
+/// Where requests to queues go, and how they are signed.
+#[derive(Debug)]
+pub(super) struct QueueEndpoint {
+    pub(super) url: Uri,
+    /// Value of the `host` header.
+    pub(super) host: String,
+    pub(super) signer: Signer,
+}
+
+impl QueueEndpoint {
+    /// Has the SDK resolve the endpoint of the queue at `url`. `None`: it cannot make a request now, or only the SDK can.
+    pub(super) async fn resolve(client: &aws_sdk_sqs::Client, url: &str) -> Option<QueueEndpoint> {
+        let canned = Canned::default();
+        let request = client.receive_message().queue_url(url);
+        let config = aws_sdk_sqs::Config::builder().http_client(canned.client());
+        // The connector makes it fail.
+        let _ = request.customize().config_override(config).send().await;
+        let request = canned.take_request()?;
+        let url: Uri = request.uri().parse().ok()?;
+        let (region, service) = signing_scope(&request)?;
+        if service != "sqs" || url.query().is_some() {
+            return None;
+        }
+        Some(QueueEndpoint {
+            host: host(&url)?,
+            signer: Signer::new(region, service),
+            url,
+        })
+    }
+}
+
+/// Region and service for which a request is signed.
+fn signing_scope(request: &HttpRequest) -> Option<(&str, &str)> {
+    let authorization = request.headers().get("authorization")?;
+    let (_, rest) = authorization
+        .strip_prefix("AWS4-HMAC-SHA256 ")?
+        .split_once("Credential=")?;
+    // `<access key>/<day>/<region>/<service>/aws4_request`
+    let mut scope = rest.split(',').next()?.rsplit('/').skip(1);
+    let (service, region) = (scope.next()?, scope.next()?);
+    Some((region, service))
+}
+
+/// Value of the `host` header for requests to `url`.
+fn host(url: &Uri) -> Option<String> {
+    let authority = url.authority()?;
+    let default_port = if url.scheme()? == &Scheme::HTTPS {
+        443
+    } else {
+        80
+    };
+    Some(match authority.port_u16() {
+        Some(port) if port != default_port => authority.as_str().to_owned(),
+        _ => authority.host().to_owned(),
+    })
 }
 
 /// Percent-encodes a key, which keeps its slashes, or a query's value.

@@ -8,6 +8,7 @@ use std::io;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::ConnectorError;
 
 use crate::log::Escaped;
 
@@ -254,8 +255,7 @@ fn region_in(response: &HttpResponse) -> Option<String> {
 
 /// Describes a request over the bare client that was not sent, or not answered.
 pub(super) fn unsent(error: &(dyn StdError + 'static)) -> AwsError {
-    let timed_out = |error: &io::Error| error.kind() == io::ErrorKind::TimedOut;
-    if find::<io::Error>(error).is_some_and(timed_out) {
+    if is_timeout(error) {
         return no_answer();
     }
     let line = chain(error);
@@ -263,6 +263,20 @@ pub(super) fn unsent(error: &(dyn StdError + 'static)) -> AwsError {
         true => cancelled(),
         false => AwsError::new(ErrorCause::Unavailable, "Connection", line),
     }
+}
+
+/// The same as the SDK's own client reports it.
+pub(super) fn unsent_to_sdk(error: hyper_util::client::legacy::Error) -> ConnectorError {
+    match (is_timeout(&error), error.is_connect()) {
+        (true, _) => ConnectorError::timeout(error.into()),
+        (false, true) => ConnectorError::io(error.into()).never_connected(),
+        (false, false) => ConnectorError::io(error.into()),
+    }
+}
+
+fn is_timeout(error: &(dyn StdError + 'static)) -> bool {
+    let timed_out = |error: &io::Error| error.kind() == io::ErrorKind::TimedOut;
+    find::<io::Error>(error).is_some_and(timed_out)
 }
 
 fn no_answer() -> AwsError {

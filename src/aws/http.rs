@@ -1,4 +1,4 @@
-//! HTTP clients with proxies, TLS and timeouts: one that all AWS clients share, and a bare one for downloads.
+//! HTTP clients with proxies, TLS and timeouts: one that all AWS clients share, and a bare one for what is requested often.
 #![forbid(unsafe_code)]
 
 use std::fs;
@@ -15,7 +15,7 @@ use aws_smithy_runtime_api::client::http::{
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
-use http_body_util::Empty;
+use http_body_util::Full;
 use hyper::Uri;
 use hyper::body::Bytes;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -76,7 +76,12 @@ pub(super) fn clients(idle: usize) -> Result<HttpClients> {
         https: OnceLock::new(),
     };
     let client = |proxy| client_through(proxy, tls.clone(), idle);
-    let unproxied = client(ProxyConfig::disabled());
+    let no_certificates = TlsContext::builder().with_trust_store(TrustStore::empty());
+    let no_certificates = no_certificates.build().map_err(|error| tls_error(&error))?;
+    let unproxied = SharedHttpClient::new(SchemeRouter {
+        http: client_through(ProxyConfig::disabled(), no_certificates, idle),
+        https: client(ProxyConfig::disabled()),
+    });
     if proxies.http.is_none() && proxies.https.is_none() {
         let sdk = unproxied;
         return Ok(HttpClients { sdk, direct });
@@ -91,8 +96,8 @@ pub(super) fn clients(idle: usize) -> Result<HttpClients> {
     Ok(HttpClients { sdk, direct })
 }
 
-/// Bare client for requests without a body, with pooled connections.
-pub(super) type DirectClient = HyperClient<HttpsConnector<TcpConnector>, Empty<Bytes>>;
+/// Bare client with pooled connections.
+pub(super) type DirectClient = HyperClient<HttpsConnector<TcpConnector>, Full<Bytes>>;
 
 /// Bare clients for `http` and `https`, each created when it is first needed: reading the system's certificates takes
 /// milliseconds.
@@ -196,7 +201,11 @@ fn tls_context(bundle: Option<&[u8]>) -> Result<TlsContext> {
         None => TrustStore::default(),
     };
     let context = TlsContext::builder().with_trust_store(trusted).build();
-    context.map_err(|error| Error::new(ErrorKind::Config, format!("TLS: {error}")))
+    context.map_err(|error| tls_error(&error))
+}
+
+fn tls_error(error: &impl std::fmt::Display) -> Error {
+    Error::new(ErrorKind::Config, format!("TLS: {error}"))
 }
 
 /// Reads a file of certificates and validates all of them: the HTTP client would panic on an invalid one.
@@ -220,6 +229,47 @@ fn read_ca_bundle(path: &str) -> Result<Vec<u8>> {
     match roots.is_empty() {
         true => Err(error("has no certificate".to_owned())),
         false => Ok(text),
+    }
+}
+
+/// Routes each request to the client of its scheme. Clients of the SDK read the system's certificates as soon as they
+/// are asked for a connector, which is when the SDK creates one of its own; this one asks with the first request.
+#[derive(Debug)]
+struct SchemeRouter {
+    http: SharedHttpClient,
+    https: SharedHttpClient,
+}
+
+impl HttpClient for SchemeRouter {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(SchemeConnector {
+            http: self.http.clone(),
+            https: self.https.clone(),
+            settings: settings.clone(),
+            components: components.clone(),
+        })
+    }
+}
+
+#[derive(Debug)]
+struct SchemeConnector {
+    http: SharedHttpClient,
+    https: SharedHttpClient,
+    settings: HttpConnectorSettings,
+    components: RuntimeComponents,
+}
+
+impl HttpConnector for SchemeConnector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let (_, _, secure) = target(request.uri());
+        let client = if secure { &self.https } else { &self.http };
+        // Each client caches its connectors, and with them its connections.
+        let connector = client.http_connector(&self.settings, &self.components);
+        connector.call(request)
     }
 }
 

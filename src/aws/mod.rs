@@ -24,15 +24,16 @@ mod http;
 mod imds;
 mod proxy;
 mod queue;
+mod queue_api;
 mod retry;
 mod settings;
 mod sign;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use aws_sdk_s3::config::StalledStreamProtectionConfig;
 use aws_sdk_s3::config::retry::{RetryConfig, RetryPartition};
+use aws_sdk_s3::config::{SharedHttpClient, StalledStreamProtectionConfig};
 use aws_types::SdkConfig;
 
 pub(crate) use self::adaptive_limit::Slot;
@@ -41,6 +42,7 @@ pub(crate) use self::breaker::{Breaker, Breakers};
 use self::credentials::RefreshableCredentials;
 pub(crate) use self::download::{Download, Downloaded, ObjectId, Room};
 pub use self::error::{AwsError, ErrorCause, ErrorClass, describe};
+pub(crate) use self::queue_api::{FailedEntry, QueueMessage, Receive};
 pub(crate) use self::retry::{RetryPolicy, Tries};
 
 use self::settings::Resolved;
@@ -73,9 +75,15 @@ struct Shared {
     regions: bucket::BucketRegions,
     credentials: RefreshableCredentials,
     http: http::DirectClients,
+    /// The HTTP client of the SDK.
+    sdk_http: SharedHttpClient,
     routes: direct::Routes,
     /// S3, for calls of the SDK that make no request, and so are not counted.
     uncounted: aws_sdk_s3::Client,
+    /// The same for SQS.
+    uncounted_sqs: aws_sdk_sqs::Client,
+    /// The route to the queue, once it is resolved; `None` in it if the SDK makes the queue's requests.
+    queue_route: OnceLock<Option<queue_api::QueueRoute>>,
     downloads: usize,
     metrics: Arc<Metrics>,
     log: Arc<Log>,
@@ -108,7 +116,7 @@ impl Clients {
             sdk,
             region,
             credentials,
-        } = settings::resolve(aws, http.sdk).await?;
+        } = settings::resolve(aws, http.sdk.clone()).await?;
         let count = count::RequestCounter(Arc::clone(&metrics));
         let concurrency = limits.downloads;
         let denied_passes = policy == RetryPolicy::Queue;
@@ -120,15 +128,18 @@ impl Clients {
             regions: bucket::BucketRegions::default(),
             credentials,
             http: http.direct,
+            sdk_http: http.sdk,
             routes: direct::Routes::default(),
             uncounted: s3(&sdk, &aws.endpoint, None),
+            uncounted_sqs: sqs(&sdk, &aws.endpoint, None),
+            queue_route: OnceLock::new(),
             downloads: limits.downloads,
             metrics,
             log,
         };
         Ok(Clients {
             s3: s3(&sdk, &aws.endpoint, Some(count.clone())),
-            sqs: sqs(&sdk, &aws.endpoint, count),
+            sqs: sqs(&sdk, &aws.endpoint, Some(count)),
             region,
             shared: Arc::new(shared),
         })
@@ -207,12 +218,18 @@ fn s3(sdk: &SdkConfig, endpoint: &str, count: Option<count::RequestCounter>) -> 
     aws_sdk_s3::Client::from_conf(builder.build())
 }
 
-fn sqs(sdk: &SdkConfig, endpoint: &str, count: count::RequestCounter) -> aws_sdk_sqs::Client {
+fn sqs(
+    sdk: &SdkConfig,
+    endpoint: &str,
+    count: Option<count::RequestCounter>,
+) -> aws_sdk_sqs::Client {
     let mut builder = aws_sdk_sqs::config::Builder::from(sdk)
         .timeout_config(http::sqs_timeouts())
         .retry_config(RetryConfig::standard())
-        .retry_partition(RetryPartition::new("cloudtrail-sqs"))
-        .interceptor(count);
+        .retry_partition(RetryPartition::new("cloudtrail-sqs"));
+    if let Some(count) = count {
+        builder = builder.interceptor(count);
+    }
     if !endpoint.is_empty() {
         builder = builder.endpoint_url(endpoint);
     }

@@ -1,10 +1,9 @@
-//! Signs requests for objects: AWS Signature Version 4 for a GET without a body.
+//! Signs requests: AWS Signature Version 4.
 //!
 //! Key derivation and signature are those of `aws-sigv4`. The canonical request is written here, because that crate
 //! derives the key and parses the URL anew for each request, which costs more than all the rest of it.
 #![forbid(unsafe_code)]
 
-use std::fmt::Write as _;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -40,15 +39,18 @@ impl std::fmt::Debug for DayKey {
     }
 }
 
-/// A GET request to sign.
+/// A request to sign.
 #[derive(Debug)]
 pub(super) struct Signable<'a> {
+    pub(super) method: &'static str,
     /// Percent-encoded path; signed as it is sent.
     pub(super) path: &'a str,
     /// Percent-encoded query, sorted by name.
     pub(super) query: &'a str,
     /// All headers to sign but those of the signature itself: names in lower case.
     pub(super) headers: &'a [(&'static str, &'a str)],
+    /// SHA-256 of the body in hexadecimal digits.
+    pub(super) body_sha256: &'a str,
 }
 
 /// Values of the headers that a signature adds.
@@ -70,8 +72,7 @@ impl Signer {
         }
     }
 
-    /// Signs `request`, which gets the headers `x-amz-content-sha256` of an empty body and `x-amz-security-token` of
-    /// the credentials, if they have one.
+    /// Signs `request`, which gets the header `x-amz-security-token` of the credentials, if they have one.
     pub(super) fn sign(
         &self,
         request: &Signable<'_>,
@@ -79,8 +80,8 @@ impl Signer {
         now: SystemTime,
     ) -> Signature {
         let date = basic_format(now);
-        let mut headers: Vec<(&str, &str)> = request.headers.to_vec();
-        headers.push(("x-amz-content-sha256", EMPTY_SHA256));
+        let mut headers: Vec<(&str, &str)> = Vec::with_capacity(request.headers.len() + 2);
+        headers.extend(request.headers);
         headers.push(("x-amz-date", &date));
         if let Some(token) = credentials.session_token() {
             headers.push(("x-amz-security-token", token));
@@ -88,7 +89,14 @@ impl Signer {
         headers.sort_unstable();
         let mut canonical = String::with_capacity(1024);
         let mut names = String::with_capacity(128);
-        for part in ["GET\n", request.path, "\n", request.query, "\n"] {
+        for part in [
+            request.method,
+            "\n",
+            request.path,
+            "\n",
+            request.query,
+            "\n",
+        ] {
             canonical.push_str(part);
         }
         for (name, value) in headers {
@@ -100,7 +108,7 @@ impl Signer {
             }
             names.push_str(name);
         }
-        for part in ["\n", names.as_str(), "\n", EMPTY_SHA256] {
+        for part in ["\n", names.as_str(), "\n", request.body_sha256] {
             canonical.push_str(part);
         }
         let scope = format!(
@@ -110,10 +118,7 @@ impl Signer {
             self.service
         );
         let mut text = format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n");
-        for byte in Sha256::digest(canonical.as_bytes()) {
-            // Writing into a String cannot fail.
-            let _ = write!(text, "{byte:02x}");
-        }
+        text.push_str(&sha256(canonical.as_bytes()));
         let signature = self.signature(credentials, now, text.as_bytes());
         let key_id = credentials.access_key_id();
         let authorization = format!(
@@ -144,6 +149,17 @@ impl Signer {
     }
 }
 
+/// SHA-256 of `bytes` in hexadecimal digits.
+pub(super) fn sha256(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |value: u8| char::from(DIGITS[usize::from(value & 15)]);
+    let hash = Sha256::digest(bytes);
+    let digits = hash
+        .iter()
+        .flat_map(|&byte| [digit(byte >> 4), digit(byte)]);
+    digits.collect()
+}
+
 /// A time as `YYYYMMDDTHHMMSSZ`.
 fn basic_format(time: SystemTime) -> String {
     let seconds = i64::try_from(since_1970(time).as_secs()).unwrap_or(0);
@@ -172,9 +188,14 @@ mod tests {
     use aws_sigv4::sign::v4::SigningParams;
 
     /// What the signing crate itself computes for the same request.
-    fn expected(request: &Signable<'_>, credentials: &Credentials, now: SystemTime) -> String {
+    fn expected(
+        request: &Signable<'_>,
+        body: &[u8],
+        credentials: &Credentials,
+        now: SystemTime,
+    ) -> String {
         let mut settings = SigningSettings::default();
-        settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
+        settings.payload_checksum_kind = PayloadChecksumKind::NoHeader;
         settings.percent_encoding_mode = PercentEncodingMode::Single;
         settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
         let identity = credentials.clone().into();
@@ -189,7 +210,8 @@ mod tests {
             .into();
         let url = format!("https://b.example{}?{}", request.path, request.query);
         let headers = request.headers.iter().copied();
-        let signable = SignableRequest::new("GET", url, headers, SignableBody::Bytes(b""));
+        let signable =
+            SignableRequest::new(request.method, url, headers, SignableBody::Bytes(body));
         let (signed, _) = sign(signable.expect("a request"), &params)
             .expect("a signature")
             .into_parts();
@@ -215,20 +237,31 @@ mod tests {
             ("if-match", "\"0123\""),
             ("range", "bytes=10-"),
             ("x-amz-checksum-mode", "ENABLED"),
+            ("x-amz-content-sha256", EMPTY_SHA256),
+        ];
+        let call = [
+            ("content-type", "application/x-amz-json-1.0"),
+            host,
+            ("x-amz-target", "AmazonSQS.ReceiveMessage"),
         ];
         let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1_768_435_199);
-        for (path, query, headers) in [
-            ("/a/b.json.gz", "x-id=GetObject", &headers[..1]),
+        for (method, path, query, headers, body) in [
+            ("GET", "/a/b.json.gz", "x-id=GetObject", &headers[..1], ""),
             (
+                "GET",
                 "/a%20b//%2B%25%C3%A9/../c",
                 "versionId=a.b_c&x-id=GetObject",
                 &headers[..],
+                "",
             ),
+            ("POST", "/", "", &call[..], "{\"QueueUrl\":\"q\"}"),
         ] {
             let request = Signable {
+                method,
                 path,
                 query,
                 headers,
+                body_sha256: &sha256(body.as_bytes()),
             };
             // The last second of a day and the first of the next.
             for (credentials, seconds) in [(&plain, 0), (&plain, 1), (&session, 1), (&plain, 0)] {
@@ -236,7 +269,7 @@ mod tests {
                 let signature = signer.sign(&request, credentials, now);
                 assert_eq!(
                     signature.authorization,
-                    expected(&request, credentials, now),
+                    expected(&request, body.as_bytes(), credentials, now),
                     "{request:?}"
                 );
             }

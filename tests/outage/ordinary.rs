@@ -2,17 +2,19 @@
 #![forbid(unsafe_code)]
 
 use std::net::TcpStream;
+use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::aws::child;
 use crate::aws::feed::Feed;
 use crate::aws::message::Message;
 use crate::aws::settings::Settings;
-use crate::server::FaultServer;
+use crate::server::{FaultServer, tls};
 use crate::setup::{
     NAME, RECOVERY, Watched, assert_no_dead_letters, assert_once, bucket, bucket_and_queue,
-    complaints, ids, key, receives, send, settings,
+    complaints, ids, key, receives, send, settings, wait_for,
 };
 
 pub fn sweep() {
@@ -33,6 +35,68 @@ pub fn queue() {
     assert_eq!(receives(&server), [(1, 50)].into());
     assert_no_dead_letters(&server);
     assert_eq!(complaints(&feed), [""; 0]);
+}
+
+/// The server checks the signatures of all requests, also those to a port of its own.
+pub fn over_https() {
+    let server = bucket_and_queue(50, 2);
+    send(&server, 0..50);
+    let address = tls::start(server.address);
+    let settings = Settings::at(server.address)
+        .with("sqsWaitSeconds", 1)
+        .with_aws("endpoint", format!("https://{address}"));
+    let trusting = |source: &str| {
+        let mut command = child::command(&settings, source);
+        command.env("AWS_CA_BUNDLE", tls::authority());
+        command
+    };
+    let output = child::run(trusting(&format!("s3://{NAME}/logs/")));
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{message}");
+    let read = String::from_utf8_lossy(&output.stdout).into_owned();
+    let lines = read.lines().map(|line| {
+        let event: Value = serde_json::from_str(line).expect("JSON");
+        event["ct.id"].as_str().expect("a text").to_owned()
+    });
+    assert_eq!(lines.collect::<Vec<_>>(), ids(50));
+    let mut reading = trusting(&format!("sqs://{NAME}"))
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("ctcat starts");
+    wait_for("the deletion of all messages", RECOVERY, || {
+        server.sqs(|queues| queues.left(NAME)) == 0
+    });
+    reading.kill().expect("a running process");
+    reading.wait().expect("a child");
+    assert_eq!(receives(&server), [(1, 50)].into());
+}
+
+#[test]
+fn server_refuses_requests_that_are_not_signed_right() {
+    let server = bucket(1);
+    let get = |change: &dyn Fn(Message) -> Message| {
+        let request = Message::new(format!("GET /{NAME}/{} HTTP/1.1", key(0)))
+            .with("host", "h")
+            .with("user-agent", "test")
+            .with("x-amz-date", "20260114T120000Z");
+        call(&server, change(request)).status()
+    };
+    let signed = |signature: &'static str| {
+        move |request: Message| {
+            let credential = "AKIAIOSFODNN7EXAMPLE/20260114/us-east-1/s3/aws4_request";
+            let value = format!(
+                "AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host;x-amz-date, Signature={signature}"
+            );
+            request.with("authorization", &value)
+        }
+    };
+    assert_eq!(get(&|request| request), 403);
+    assert_eq!(get(&signed("00")), 403);
+    // Computed with another implementation.
+    let right = "8f503b23cb99b9bb759a142cafec17b36e61c9cf663535a7793eb5d5a1b23548";
+    assert_eq!(get(&signed(right)), 200);
+    let other = |request| signed(right)(request).with("range", "bytes=1-");
+    assert_eq!(get(&other), 403, "a header that is not signed");
 }
 
 fn call(server: &FaultServer, request: Message) -> Message {

@@ -166,19 +166,24 @@ impl Processor {
             });
         });
         let message = Arc::new(message);
+        // Most messages name one object, which needs no task of its own.
+        let alone = objects.len() == 1;
         let mut downloads = JoinSet::new();
         for (object, ack) in objects.into_iter().zip(ack_handles) {
             if queue.delivered.contains(&message.id, object.key) {
                 ack.delivered();
                 continue;
             }
+            if alone {
+                return self.download(number, message, object, ack).await;
+            }
             if downloads.len() >= OBJECTS {
                 downloads.join_next().await;
             }
-            downloads.spawn(
-                self.clone()
-                    .download(number, Arc::clone(&message), object, ack),
-            );
+            let download = self
+                .clone()
+                .download(number, Arc::clone(&message), object, ack);
+            downloads.spawn(download);
         }
         while downloads.join_next().await.is_some() {}
     }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -12,7 +11,7 @@ use super::Queue;
 use super::ack::Done;
 use super::in_flight::{Added, Received};
 use crate::aws::backoff::Backoff;
-use crate::aws::{AwsError, ErrorCause};
+use crate::aws::{AwsError, ErrorCause, QueueMessage, Receive};
 use crate::error::Result;
 use crate::log::Severity;
 
@@ -166,25 +165,15 @@ impl Receiver {
             .acquire_many_owned(MESSAGES)
             .await
             .ok();
-        let request = queue
-            .clients
-            .sqs
-            .receive_message()
-            .queue_url(&queue.url)
-            .max_number_of_messages(MESSAGES as i32)
-            .wait_time_seconds(wait_seconds)
-            .set_visibility_timeout(
-                rules
-                    .own_visibility
-                    .then_some(rules.visibility.as_secs() as i32),
-            )
-            .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
-            .message_system_attribute_names(
-                MessageSystemAttributeName::ApproximateFirstReceiveTimestamp,
-            )
-            .send();
+        let visibility = rules.visibility.as_secs() as i32;
+        let receive = Receive {
+            messages: MESSAGES,
+            wait_seconds,
+            visibility: rules.own_visibility.then_some(visibility),
+        };
+        let request = queue.clients.receive_messages(&queue.url, receive);
         let limit = Duration::from_secs(wait_seconds.unsigned_abs().into()) + ANSWER;
-        let reply = match timeout(limit, request).await {
+        let messages = match timeout(limit, request).await {
             Ok(reply) => reply.map_err(|error| queue.failed(&error))?,
             Err(_) => {
                 queue.metrics.errors_queue.add(1);
@@ -192,7 +181,6 @@ impl Receiver {
                 return Err(AwsError::new(ErrorCause::Timeout, "Timeout", message));
             }
         };
-        let messages = reply.messages.unwrap_or_default();
         let count = messages.len();
         queue.metrics.messages_received.add(count as u64);
         let deleted = rules.delete && rules.delete_on_receipt;
@@ -235,17 +223,16 @@ impl Receiver {
     }
 
     /// A message of an answer; `None` without a receipt handle: it can neither be extended nor deleted.
-    fn received(&self, message: Message, permit: Option<OwnedSemaphorePermit>) -> Option<Received> {
-        let attribute = |name: &MessageSystemAttributeName| {
-            let value = message.attributes()?.get(name)?;
-            value.parse::<u64>().ok()
-        };
-        let receives = attribute(&MessageSystemAttributeName::ApproximateReceiveCount);
-        let first = attribute(&MessageSystemAttributeName::ApproximateFirstReceiveTimestamp);
-        let first = first
+    fn received(
+        &self,
+        message: QueueMessage,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> Option<Received> {
+        let first = message
+            .first_received
             .and_then(|millis| SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(millis)));
-        let id = message.message_id.unwrap_or_default();
-        let Some(receipt) = message.receipt_handle.filter(|receipt| !receipt.is_empty()) else {
+        let id = message.id;
+        if message.receipt.is_empty() {
             self.queue.metrics.errors_queue.add(1);
             self.queue.log.once(
                 "no_receipt_handle",
@@ -256,14 +243,14 @@ impl Receiver {
                 ),
             );
             return None;
-        };
-        let body = message.body.unwrap_or_default();
+        }
         Some(Received {
             id,
-            receipt,
-            waiting: Some(self.queue.waiting.add(body.len())),
-            body,
-            receives: receives
+            receipt: message.receipt,
+            waiting: Some(self.queue.waiting.add(message.body.len())),
+            body: message.body,
+            receives: message
+                .receives
                 .and_then(|count| u32::try_from(count).ok())
                 .unwrap_or(1),
             first_received: first,

@@ -2,16 +2,12 @@
 
 use std::time::Duration;
 
-use aws_sdk_sqs::types::{
-    BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry,
-};
-
 use tokio::time::timeout;
 
 use super::Queue;
 use super::in_flight::ExtensionOutcome;
-use crate::aws::AwsError;
 use crate::aws::backoff::Backoff;
+use crate::aws::{AwsError, FailedEntry};
 use crate::log::{Escaped, Severity};
 
 /// Entries of one request.
@@ -65,20 +61,7 @@ impl Queue {
     /// Deletes at most ten messages by their receipt handles; the outcomes are in their order.
     pub(super) async fn delete(&self, receipts: &[String]) -> Vec<Deletion> {
         let mut outcomes = vec![Deletion::Failed; receipts.len()];
-        let entries = receipts.iter().enumerate().filter_map(|(number, receipt)| {
-            DeleteMessageBatchRequestEntry::builder()
-                .id(number.to_string())
-                .receipt_handle(receipt)
-                .build()
-                .ok()
-        });
-        let request = self
-            .clients
-            .sqs
-            .delete_message_batch()
-            .queue_url(&self.url)
-            .set_entries(Some(entries.collect()))
-            .send();
+        let request = self.clients.delete_messages(&self.url, receipts);
         let reply = match timeout(DELETE_TIMEOUT, request).await {
             Ok(Ok(reply)) => reply,
             Ok(Err(error)) => {
@@ -96,18 +79,15 @@ impl Queue {
         };
         self.metrics
             .messages_deleted
-            .add(reply.successful().len() as u64);
-        for deleted in reply.successful() {
-            set(&mut outcomes, deleted.id(), Deletion::Deleted);
+            .add(reply.successful.len() as u64);
+        for deleted in &reply.successful {
+            set(&mut outcomes, deleted, Deletion::Deleted);
         }
         let mut cause = None;
-        for failed in reply.failed() {
+        for failed in &reply.failed {
             self.metrics.errors_queue.add(1);
-            if REFUSED_CODES
-                .iter()
-                .any(|code| failed.code().ends_with(code))
-            {
-                set(&mut outcomes, failed.id(), Deletion::Refused);
+            if REFUSED_CODES.iter().any(|code| failed.code.ends_with(code)) {
+                set(&mut outcomes, &failed.id, Deletion::Refused);
                 self.log.limited(
                     "refused deletions",
                     Severity::Warning,
@@ -152,34 +132,21 @@ impl Queue {
         &self,
         messages: impl Iterator<Item = (&str, Duration)>,
     ) -> Result<Vec<ExtensionOutcome>, AwsError> {
-        let entries = messages
-            .enumerate()
-            .filter_map(|(number, (receipt, timeout))| {
-                ChangeMessageVisibilityBatchRequestEntry::builder()
-                    .id(number.to_string())
-                    .receipt_handle(receipt)
-                    .visibility_timeout(timeout.as_secs() as i32)
-                    .build()
-                    .ok()
-            });
-        let entries: Vec<_> = entries.collect();
-        let mut outcomes = vec![ExtensionOutcome::Failed; entries.len()];
-        if entries.is_empty() {
+        let messages: Vec<_> = messages
+            .map(|(receipt, timeout)| (receipt, timeout.as_secs() as i32))
+            .collect();
+        let mut outcomes = vec![ExtensionOutcome::Failed; messages.len()];
+        if messages.is_empty() {
             return Ok(outcomes);
         }
-        let reply = self
+        let request = self
             .clients
-            .sqs
-            .change_message_visibility_batch()
-            .queue_url(&self.url)
-            .set_entries(Some(entries))
-            .send()
-            .await
-            .map_err(|error| self.failed(&error))?;
-        for extended in reply.successful() {
-            set(&mut outcomes, extended.id(), ExtensionOutcome::Extended);
+            .change_visibility(&self.url, messages.into_iter());
+        let reply = request.await.map_err(|error| self.failed(&error))?;
+        for extended in &reply.successful {
+            set(&mut outcomes, extended, ExtensionOutcome::Extended);
         }
-        for failed in reply.failed() {
+        for failed in &reply.failed {
             self.log.limited(
                 "refused visibility changes",
                 Severity::Warning,
@@ -189,8 +156,8 @@ impl Queue {
                     reason(failed)
                 ),
             );
-            if failed.sender_fault() {
-                set(&mut outcomes, failed.id(), ExtensionOutcome::NotInFlight);
+            if failed.sender_fault {
+                set(&mut outcomes, &failed.id, ExtensionOutcome::NotInFlight);
             }
         }
         Ok(outcomes)
@@ -206,9 +173,9 @@ fn set<T>(outcomes: &mut [T], id: &str, outcome: T) {
 }
 
 /// The code and message of a failed entry.
-fn reason(failed: &BatchResultErrorEntry) -> String {
-    let code = Escaped(failed.code());
-    match failed.message() {
+fn reason(failed: &FailedEntry) -> String {
+    let code = Escaped(&failed.code);
+    match &failed.message {
         Some(message) if !message.is_empty() => format!("{code}: {}", Escaped(message)),
         _ => code.to_string(),
     }

@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::fault::{PageFault, ServerFault, Subject};
 use super::http::{Answer, Query, Request};
 use super::link::CHUNK;
+use super::signature;
 use super::sqs::{Outcome, queue_name};
 use super::{Head, ServerShared};
 use crate::aws::service::url_decoded;
@@ -60,9 +61,10 @@ fn serve_all(shared: &ServerShared, mut stream: TcpStream) -> io::Result<()> {
         if !resets {
             Request::finish(&mut stream)?;
         }
-        let answer = match fault {
-            Some(ServerFault::Portal) => Answer::portal(),
-            Some(ServerFault::Refuse(status, code)) => call.refusal(status, code),
+        let answer = match (&fault, call.unsigned(&request.head)) {
+            (_, Some(answer)) => answer,
+            (Some(ServerFault::Portal), _) => Answer::portal(),
+            (Some(ServerFault::Refuse(status, code)), _) => call.refusal(*status, code),
             _ => call.answer(shared, &stream, &request.head, fault.as_ref())?,
         };
         let whole = match request.head.method() {
@@ -162,6 +164,14 @@ impl ApiCall {
             _ => Answer::s3_error(status, code),
         };
         self.identified(answer)
+    }
+
+    /// The answer to a request that is not signed right. Requests without an agent are those of the tests themselves.
+    fn unsigned(&self, head: &Head) -> Option<Answer> {
+        head.header("user-agent")?;
+        let problem = signature::check(head).err()?;
+        eprintln!("{} {}: {problem}", head.method(), head.target());
+        Some(self.refusal(403, "SignatureDoesNotMatch"))
     }
 
     /// Adds the headers of an answer from AWS.

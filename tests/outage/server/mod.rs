@@ -12,7 +12,9 @@ mod md5;
 pub mod queue;
 pub mod random;
 pub mod s3;
+mod signature;
 pub mod sqs;
+pub mod tls;
 
 use std::collections::HashMap;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
