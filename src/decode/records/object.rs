@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::preceding::Preceding;
+use super::preceding::{Preceding, has_line_of_record};
 use super::resync::SearchResult;
 use super::state::{Context, LastToken, RecordReader, StepResult, Window};
 use super::wrapper::{
@@ -65,6 +65,10 @@ impl RecordReader {
                 tape,
                 separated,
             } => {
+                if self.context == Context::Top && has_line_of_record(&text[at..at + len]) {
+                    sink.tapes().discard(tape);
+                    return self.start_resync(text, at, len);
+                }
                 if !separated {
                     // It may balance only because two quotes are missing, with records between.
                     match self.search(window, at + 1..at + len, Preceding::Other, true, sink) {

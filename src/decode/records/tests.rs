@@ -613,6 +613,42 @@ fn odd_quotes_in_several_export_lines_are_each_counted() {
 }
 
 #[test]
+fn damaged_lines_that_complement_each_other_are_not_taken_for_one_record() {
+    let bad = |number| plain(number).replacen("\"t\"", "\"t", 1);
+    let all = [plain(0), bad(1), bad(2), plain(3), bad(4), bad(5)];
+    for text in [export(&all), all.join("\n")] {
+        let (found, damaged) = read(&text);
+        assert_eq!(found, [plain(0), plain(3)], "{text}");
+        assert!(damaged.len() >= 2, "{damaged:?}");
+    }
+    // One lacks a brace, another one has one more.
+    let open = plain(1).replacen("}}", "}", 1);
+    let all = [
+        plain(0),
+        open,
+        plain(2),
+        plain(3).replacen(",\"a\"", "},\"a\"", 1),
+        plain(4),
+    ];
+    for text in [export(&all), all.join("\n")] {
+        let (found, damaged) = read(&text);
+        let sound = [0, 2, 4].map(plain);
+        assert!(
+            sound.iter().all(|record| found.contains(record)),
+            "{found:?}"
+        );
+        assert!(!damaged.is_empty());
+    }
+    // A list with each record on a line of its own.
+    let lines = records(0..3).join(",\n");
+    let list = format!("{{\"a\":1,\n\"Records\":[\n{lines}\n]}}");
+    assert_eq!(read(&format!("{list}\n{list}")).1, []);
+    // Without a line of a record inside, a record that lacks a comma is delivered.
+    let pretty = "{\n \"eventVersion\": \"1.11\"\n \"a\":\n {\"b\": 1}\n}".to_owned();
+    assert_eq!(read(&pretty), (vec![pretty.clone()], vec![]));
+}
+
+#[test]
 fn record_after_a_longer_one_than_accepted_is_found_in_export_lines() {
     let giant = format!(r#"{{"eventVersion":"{}"}}"#, "x".repeat(MAX_RECORD));
     let text = export(&[record(0), giant, record(1), record(2)]);
