@@ -19,6 +19,10 @@ const WRAPPER_RATIO: u64 = 4;
 /// Text that may be scanned as wrappers in any case, in bytes.
 const FREE_WRAPPERS: u64 = 16 << 20;
 
+/// Length of an object in bytes over which it may be two damaged records with sound ones between them, although its
+/// brackets and quotes balance. Records of AWS have 600 and more.
+const SEVERAL_RECORDS: usize = 1536;
+
 impl RecordReader {
     /// Reads a `{`: a record, a wrapper or an envelope.
     pub(super) fn object(
@@ -65,7 +69,10 @@ impl RecordReader {
                 tape,
                 separated,
             } => {
-                if self.context == Context::Top && has_line_of_record(&text[at..at + len]) {
+                if self.context == Context::Top
+                    && (!separated || len > SEVERAL_RECORDS)
+                    && has_line_of_record(&text[at..at + len])
+                {
                     sink.tapes().discard(tape);
                     return self.start_resync(text, at, len);
                 }

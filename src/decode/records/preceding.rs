@@ -2,13 +2,10 @@
 
 use super::lines::{LineStart, line_start};
 use super::state::Context;
-use super::wrapper::ArrayKind;
+use super::wrapper::{ArrayKind, RECORD_START};
 
 /// Bytes before a record that are searched for the start of its line: a time, and some white space.
 const LINE_SEARCHED: usize = 64;
-
-/// How AWS starts a record. In a string, the quotes would be escaped.
-const RECORD_START: &[u8] = b"{\"eventVersion\"";
 
 /// What is in front of a place in damaged text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,6 +107,7 @@ impl Preceding {
 
 /// Whether a line inside of `object` starts with a record: the object consists of damaged records and those between them.
 /// In a sound record, a quote in a string is escaped, and there is a separator before an object.
+#[inline(never)]
 pub(super) fn has_line_of_record(object: &[u8]) -> bool {
     let blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r');
     let indented = |text: &[u8]| text.iter().take_while(|byte| blank(byte)).count();
