@@ -7,6 +7,8 @@ mod support;
 
 #[path = "formats/adversarial.rs"]
 mod adversarial;
+#[path = "formats/damage_report.rs"]
+mod damage_report;
 #[path = "formats/envelope_file.rs"]
 mod envelope_file;
 
@@ -227,6 +229,9 @@ fn time_of_last_resort_is_that_of_the_container() {
     for content in [
         envelope(std::slice::from_ref(&record)),
         format!("2026-01-14T09:00:00Z {record}\n"),
+        format!(r#"{{"detail-type":"x","time":"2026-01-14T09:00:00Z","detail":{record}}}"#),
+        r#"{"eventTime":"2026-01-14 10:00:00+0100","eventID":"1"}"#.to_owned(),
+        r#"{"eventTime":"2026-01-14 09:00:00.000 UTC","eventID":"1"}"#.to_owned(),
         logstash.to_owned(),
         json!({"Events": [{"EventTime": "2026-01-14T09:00:00+00:00", "CloudTrailEvent": record}]})
             .to_string(),

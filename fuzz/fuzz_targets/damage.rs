@@ -14,10 +14,11 @@ fuzz_target!(|data: &[u8]| {
     let good = |id: u32| {
         format!(r#"{{"eventVersion":"1.11","userIdentity":{{"type":"Root"}},"eventTime":"2026-01-14T12:00:00Z","resources":[{{"ARN":"a"}}],"eventID":"{id}"}}"#).into_bytes()
     };
-    let (open, between) = match form % 3 {
+    let (open, between) = match form % 4 {
         0 => (r#"{"Records":["#, ","),
         1 => ("[", ","),
-        _ => ("", "\n"),
+        2 => ("", "\n"),
+        _ => ("2026-01-14T12:00:00Z ", "\n2026-01-14T12:00:00Z "),
     };
     let parts = [
         good(1),

@@ -206,7 +206,7 @@ impl<S: BatchSender> RecordSink for BatchWriter<'_, '_, S> {
             Damage::Unbalanced => (
                 &metrics.damaged_unbalanced,
                 "unbalanced",
-                "a record whose braces or quotes do not balance is skipped",
+                "a record, or text between records, whose braces or quotes do not balance is skipped",
             ),
             Damage::NotAnObject => (
                 &metrics.damaged_not_an_object,

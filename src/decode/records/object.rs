@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::preceding::Preceding;
+use super::preceding::{Preceding, has_line_of_record};
 use super::resync::SearchResult;
 use super::state::{Context, LastToken, RecordReader, StepResult, Window};
 use super::wrapper::{
@@ -18,6 +18,10 @@ const WRAPPER_RATIO: u64 = 4;
 
 /// Text that may be scanned as wrappers in any case, in bytes.
 const FREE_WRAPPERS: u64 = 16 << 20;
+
+/// Length of an object in bytes over which it may be two damaged records with sound ones between them, although its
+/// brackets and quotes balance. Records of AWS have 600 and more.
+const SEVERAL_RECORDS: usize = 1536;
 
 impl RecordReader {
     /// Reads a `{`: a record, a wrapper or an envelope.
@@ -65,6 +69,13 @@ impl RecordReader {
                 tape,
                 separated,
             } => {
+                if self.context == Context::Top
+                    && (!separated || len > SEVERAL_RECORDS)
+                    && has_line_of_record(&text[at..at + len])
+                {
+                    sink.tapes().discard(tape);
+                    return self.start_resync(text, at, len);
+                }
                 if !separated {
                     // It may balance only because two quotes are missing, with records between.
                     match self.search(window, at + 1..at + len, Preceding::Other, true, sink) {

@@ -2,13 +2,10 @@
 
 use super::lines::{LineStart, line_start};
 use super::state::Context;
-use super::wrapper::ArrayKind;
+use super::wrapper::{ArrayKind, RECORD_START};
 
 /// Bytes before a record that are searched for the start of its line: a time, and some white space.
 const LINE_SEARCHED: usize = 64;
-
-/// How AWS starts a record. In a string, the quotes would be escaped.
-const RECORD_START: &[u8] = b"{\"eventVersion\"";
 
 /// What is in front of a place in damaged text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,6 +103,28 @@ impl Preceding {
         let line = &text[start..];
         Some(start + line.len() - line.trim_ascii_start().len())
     }
+}
+
+/// Whether a line inside of `object` starts with a record: the object consists of damaged records and those between them.
+/// In a sound record, a quote in a string is escaped, and there is a separator before an object.
+#[inline(never)]
+pub(super) fn has_line_of_record(object: &[u8]) -> bool {
+    let blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r');
+    let indented = |text: &[u8]| text.iter().take_while(|byte| blank(byte)).count();
+    memchr::memchr_iter(b'\n', object).any(|end| {
+        let line = &object[end + 1..];
+        let line = &line[indented(line)..];
+        match line_start(line) {
+            LineStart::Time(len, _) => {
+                line[len + indented(&line[len..])..].starts_with(RECORD_START)
+            }
+            _ if line.starts_with(RECORD_START) => {
+                let last = object[..end].trim_ascii_end().last();
+                !matches!(last, Some(b',' | b'[' | b':'))
+            }
+            _ => false,
+        }
+    })
 }
 
 /// Whether lines may start with a time here. A stray bracket in such a text looks like the start of an array.

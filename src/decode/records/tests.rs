@@ -613,6 +613,38 @@ fn odd_quotes_in_several_export_lines_are_each_counted() {
 }
 
 #[test]
+fn damaged_lines_that_complement_each_other_are_not_taken_for_one_record() {
+    let bad = |number| plain(number).replacen("\"t\"", "\"t", 1);
+    let all = [plain(0), bad(1), bad(2), plain(3), bad(4), bad(5)];
+    for text in [export(&all), all.join("\n")] {
+        let (found, damaged) = read(&text);
+        assert_eq!(found, [plain(0), plain(3)], "{text}");
+        assert!(damaged.len() >= 2, "{damaged:?}");
+    }
+    // One lacks a brace, another one has one more.
+    let long = plain(2).replacen("\"c\"", &format!("\"{}\"", "c".repeat(1600)), 1);
+    let open = plain(1).replacen("}}", "}", 1);
+    let closed = plain(3).replacen("}}", "}}}", 1);
+    let all = [plain(0), open, long.clone(), closed, plain(4)];
+    for text in [export(&all), all.join("\n")] {
+        let (found, damaged) = read_in_windows(&text, 100);
+        assert_eq!(
+            found,
+            [plain(0), long.clone(), plain(3), plain(4)],
+            "{text}"
+        );
+        assert_eq!(damaged, [Damage::Unbalanced; 2], "{text}");
+    }
+    // A list with each record on a line of its own.
+    let lines = records(0..3).join(",\n");
+    let list = format!("{{\"a\":1,\n\"Records\":[\n{lines}\n]}}");
+    assert_eq!(read(&format!("{list}\n{list}")).1, []);
+    // Without a line of a record inside, a record that lacks a comma is delivered.
+    let pretty = "{\n \"eventVersion\": \"1.11\"\n \"a\":\n {\"b\": 1}\n}".to_owned();
+    assert_eq!(read(&pretty), (vec![pretty.clone()], vec![]));
+}
+
+#[test]
 fn record_after_a_longer_one_than_accepted_is_found_in_export_lines() {
     let giant = format!(r#"{{"eventVersion":"{}"}}"#, "x".repeat(MAX_RECORD));
     let text = export(&[record(0), giant, record(1), record(2)]);

@@ -26,6 +26,9 @@ impl ArrayKind {
     }
 }
 
+/// How AWS starts a record. In a string, the quotes would be escaped.
+pub(super) const RECORD_START: &[u8] = b"{\"eventVersion\"";
+
 /// Whether an object starts with an array of records.
 pub(super) enum WrapperStart {
     /// It does; `offset` is that after the `[`. `certain` is whether no record starts like this.
@@ -64,6 +67,10 @@ pub(super) fn wrapper_start(text: &[u8]) -> WrapperStart {
 pub(super) fn envelope_start(text: &[u8]) -> WrapperStart {
     /// Bytes that are searched: the keys before the array have short values.
     const SEARCHED: usize = 64 << 10;
+    // What most lines start with.
+    if text.starts_with(RECORD_START) {
+        return WrapperStart::No;
+    }
     let searched = &text[..text.len().min(SEARCHED)];
     match array_of_strings(searched) {
         Some(start) => start,
