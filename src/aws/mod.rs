@@ -60,6 +60,8 @@ pub struct Clients {
     pub s3: aws_sdk_s3::Client,
     /// SQS in [`Clients::region`]; retries by itself, three tries in all.
     pub sqs: aws_sdk_sqs::Client,
+    /// The same, for calls of the SDK that make no request, and so are not counted.
+    uncounted_sqs: aws_sdk_sqs::Client,
     /// The region that was configured or found, such as `eu-central-1`.
     pub region: String,
     shared: Arc<Shared>,
@@ -80,8 +82,6 @@ struct Shared {
     routes: direct::Routes,
     /// S3, for calls of the SDK that make no request, and so are not counted.
     uncounted: aws_sdk_s3::Client,
-    /// The same for SQS.
-    uncounted_sqs: aws_sdk_sqs::Client,
     /// The route to the queue, once it is resolved; `None` in it if the SDK makes the queue's requests.
     queue_route: OnceLock<Option<queue_api::QueueRoute>>,
     downloads: usize,
@@ -131,7 +131,6 @@ impl Clients {
             sdk_http: http.sdk,
             routes: direct::Routes::default(),
             uncounted: s3(&sdk, &aws.endpoint, None),
-            uncounted_sqs: sqs(&sdk, &aws.endpoint, None),
             queue_route: OnceLock::new(),
             downloads: limits.downloads,
             metrics,
@@ -140,6 +139,7 @@ impl Clients {
         Ok(Clients {
             s3: s3(&sdk, &aws.endpoint, Some(count.clone())),
             sqs: sqs(&sdk, &aws.endpoint, Some(count)),
+            uncounted_sqs: sqs(&sdk, &aws.endpoint, None),
             region,
             shared: Arc::new(shared),
         })

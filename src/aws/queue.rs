@@ -77,8 +77,10 @@ impl Clients {
                 return Err(wrong_region(&redacted(url), region, &self.region));
             }
             (None, Some(endpoint)) => {
-                let config = self.sqs.config().to_builder().endpoint_url(endpoint);
-                self.sqs = aws_sdk_sqs::Client::from_conf(config.build());
+                for client in [&mut self.sqs, &mut self.uncounted_sqs] {
+                    let config = client.config().to_builder().endpoint_url(endpoint);
+                    *client = aws_sdk_sqs::Client::from_conf(config.build());
+                }
             }
             _ => {}
         }
