@@ -347,3 +347,80 @@ fn envelope_at_the_boundary_of_two_windows_is_read() {
     }
     assert_undamaged(&plugin);
 }
+
+/// One byte is replaced or inserted, at every seventh place of a container from `first` on.
+fn assert_damaged_byte_costs_one_record(
+    name: &str,
+    text: &str,
+    records: &[String],
+    starts: &[usize],
+    first: usize,
+) {
+    let text = text.as_bytes();
+    let scratch = Scratch::new(name);
+    let plugin = support::plugin("");
+    let mut wrong = Vec::new();
+    for at in (first..text.len()).step_by(7) {
+        let hit = starts
+            .iter()
+            .filter(|start| **start <= at)
+            .count()
+            .saturating_sub(1);
+        for byte in *b"\"\\{}[],:x\0 " {
+            let (before, after) = text.split_at(at);
+            for (what, content) in [
+                ("replaced by", [before, &[byte], &after[1..]].concat()),
+                ("preceded by", [before, &[byte], after].concat()),
+            ] {
+                let path = scratch.write("log.json", &content);
+                let given = support::payloads(&plugin, &path);
+                let mut others = records
+                    .iter()
+                    .enumerate()
+                    .filter(|(number, _)| *number != hit);
+                let is_given =
+                    |record: &String| given.iter().any(|given| given == record.as_bytes());
+                if !others.all(|(_, record)| is_given(record)) || given.len() > records.len() {
+                    let context =
+                        content[at.saturating_sub(30)..(at + 20).min(content.len())].escape_ascii();
+                    wrong.push(format!(
+                        "record {hit}, {what} {:?}: {} given: {context}",
+                        byte as char,
+                        given.len()
+                    ));
+                }
+            }
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} {:#?}",
+        wrong.len(),
+        &wrong[..wrong.len().min(200)]
+    );
+}
+
+#[test]
+fn damaged_byte_costs_at_most_its_log_event() {
+    let records = records(6);
+    let text = envelope(&records);
+    let first = text.find("[{").expect("the list") + 1;
+    let starts: Vec<usize> = [first]
+        .into_iter()
+        .chain(ends_of_events(&records))
+        .collect();
+    assert_damaged_byte_costs_one_record("formats-byte", &text, &records, &starts[..6], 0);
+}
+
+#[test]
+fn damaged_byte_costs_at_most_its_record() {
+    let records = records(6);
+    let text = format!(r#"{{"Records":[{}]}}"#, records.join(","));
+    // With another key, it is sound JSON that is no log.
+    let first = text.find(":[").expect("the list");
+    let starts: Vec<usize> = records
+        .iter()
+        .map(|record| text.find(record.as_str()).expect("it") - 1)
+        .collect();
+    assert_damaged_byte_costs_one_record("formats-byte-plain", &text, &records, &starts, first);
+}

@@ -1,33 +1,8 @@
 //! Lines of CloudWatch Logs export tasks: a time, a space and the record, or another log's text.
 
-use super::state::{Context, RecordReader, StepResult, Window};
+use super::context::Context;
+use super::state::{RecordReader, StepResult, Window};
 use super::{NotALog, RecordSink};
-use crate::timestamp;
-
-/// Whether a text starts with a time.
-pub(super) enum LineStart {
-    /// It does: length of the time, and the time in nanoseconds since 1970.
-    Time(usize, u64),
-    /// It does not.
-    No,
-    /// The text ends too early to decide.
-    Incomplete,
-}
-
-/// Recognizes the time at the start of a line, which white space follows.
-pub(super) fn line_start(text: &[u8]) -> LineStart {
-    /// Longest time that is recognized, in bytes.
-    const LONGEST: usize = 40;
-    let start = &text[..text.len().min(LONGEST)];
-    match start.iter().position(u8::is_ascii_whitespace) {
-        Some(len) => match timestamp::parse(&text[..len]) {
-            Some(time) => LineStart::Time(len, time),
-            None => LineStart::No,
-        },
-        None if text.len() < LONGEST => LineStart::Incomplete,
-        None => LineStart::No,
-    }
-}
 
 /// Whether `token` is a number, `true`, `false` or `null`, judging a number by its first byte.
 pub(super) fn is_json_scalar(token: &[u8]) -> bool {

@@ -2,12 +2,13 @@
 
 use std::ops::Range;
 
+use super::context::Context;
 use super::preceding::{Preceding, has_line_of_record};
 use super::resync::SearchResult;
-use super::state::{Context, LastToken, RecordReader, StepResult, Window};
+use super::state::{LastToken, RecordReader, StepResult, Window};
 use super::wrapper::{
     ArrayKind, ObjectKind, WrapperStart, array_inside, classify, envelope_start, has_record_key,
-    names_a_call, wrapper_start,
+    names_a_call, starts_with_records_key, wrapper_start,
 };
 use super::{Damage, MAX_RECORD, NotALog, RecordSink};
 use crate::json::{Scan, TapeSpan};
@@ -90,7 +91,7 @@ impl RecordReader {
                         SearchResult::None | SearchResult::LimitReached => {}
                     }
                 }
-                self.whole_object(&text[at..at + len], at, tape, sink)
+                self.whole_object(text, at..at + len, tape, sink)
             }
             Scan::Unfinished if self.needs_more(window, at) => StepResult::NeedMore,
             scan => {
@@ -119,12 +120,13 @@ impl RecordReader {
     /// Delivers an object whose brackets balance, or the record in it, or enters its array of records.
     fn whole_object(
         &mut self,
-        object: &[u8],
-        at: usize,
+        text: &[u8],
+        place: Range<usize>,
         span: TapeSpan,
         sink: &mut impl RecordSink,
     ) -> StepResult {
-        let end = at + object.len();
+        let Range { start: at, end } = place;
+        let object = &text[place];
         if object.len() > MAX_RECORD {
             sink.tapes().discard(span);
             self.report(Damage::TooLong, self.consumed + at as u64, sink);
@@ -136,6 +138,7 @@ impl RecordReader {
             ObjectKind::Record => self.deliver(object, span, sink),
             ObjectKind::Wrapper(ArrayKind::Strings, _)
             | ObjectKind::ControlMessage
+            | ObjectKind::DamagedEnvelope
             | ObjectKind::Text(_)
                 if in_records =>
             {
@@ -174,14 +177,24 @@ impl RecordReader {
                 sink.tapes().discard(span);
                 true
             }
+            ObjectKind::DamagedEnvelope if self.opens_strings() => {
+                sink.tapes().discard(span);
+                return self.start_resync(text, at, end - at);
+            }
+            // The key has no value.
+            ObjectKind::Other if !in_records && starts_with_records_key(object) => {
+                sink.tapes().discard(span);
+                return self.start_resync(text, at, end - at);
+            }
             ObjectKind::Text(place) if self.opens_strings() => {
                 sink.tapes().discard(span);
                 let inside = &object[place.start..place.start + place.len];
                 self.string_record(inside, at, place.time.or(self.line_time), sink)
             }
-            ObjectKind::Wrapper(..) | ObjectKind::Text(_) | ObjectKind::Other => {
-                self.deliver_if_record(object, span, sink)
-            }
+            ObjectKind::Wrapper(..)
+            | ObjectKind::Text(_)
+            | ObjectKind::DamagedEnvelope
+            | ObjectKind::Other => self.deliver_if_record(object, span, sink),
         };
         self.line_time = None;
         match proceed {

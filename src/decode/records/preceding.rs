@@ -1,8 +1,8 @@
 //! Where a record may start in damaged text, judging by the text before it.
 
-use super::lines::{LineStart, line_start};
-use super::state::Context;
-use super::wrapper::{ArrayKind, RECORD_START};
+use super::context::Context;
+use super::line_start::{LineStart, line_start};
+use super::wrapper::RECORD_START;
 
 /// Bytes before a record that are searched for the start of its line: a time, and some white space.
 const LINE_SEARCHED: usize = 64;
@@ -57,7 +57,7 @@ impl Preceding {
             Preceding::Colon => return Place::No,
             Preceding::Other => {}
         }
-        if has_lines(context)
+        if context.has_lines()
             && let Some(offset) = self.timed_line(before)
         {
             return Place::Start(from + offset, Preceding::Line);
@@ -83,7 +83,7 @@ impl Preceding {
 
     /// Offset of the last line of `text`, without leading white space, if it may become the time in front of a record.
     pub(super) fn incomplete_line(self, text: &[u8], context: Context) -> Option<usize> {
-        if !has_lines(context) {
+        if !context.has_lines() {
             return None;
         }
         let start = self.last_line(text)?;
@@ -125,9 +125,4 @@ pub(super) fn has_line_of_record(object: &[u8]) -> bool {
             _ => false,
         }
     })
-}
-
-/// Whether lines may start with a time here. A stray bracket in such a text looks like the start of an array.
-fn has_lines(context: Context) -> bool {
-    matches!(context, Context::Top | Context::Array(ArrayKind::Bare))
 }

@@ -1,7 +1,11 @@
 //! The reader's state machine: what surrounds the next value, and what that value is.
 
-use super::lines::{LineStart, is_json_scalar, line_start};
-use super::state::{Context, LastToken, RecordReader, StepResult, Window};
+use super::context::Context;
+use super::line_start::{LineStart, line_start};
+use super::lines::is_json_scalar;
+use super::preceding::Preceding;
+use super::resync::SearchResult;
+use super::state::{LastToken, RecordReader, StepResult, Window};
 use super::wrapper::ArrayKind;
 use super::{Damage, NotALog, RecordSink};
 use crate::json::text::string_len;
@@ -164,6 +168,21 @@ impl RecordReader {
             Context::Array(_) => match self.scan(window.text, at, sink) {
                 Scan::Whole { len, tape, .. } => {
                     sink.tapes().discard(tape);
+                    match window.text[at + len..].trim_ascii_start().first() {
+                        Some(b',' | b']') => {}
+                        None if self.needs_more(window, at) => return StepResult::NeedMore,
+                        // The list has ended: this may be the rest of it, after a bracket too many.
+                        _ => {
+                            let inside = at + 1..at + len;
+                            match self.search(window, inside, Preceding::Separator, false, sink) {
+                                SearchResult::Record(_) => {
+                                    return self.start_resync(window.text, at, 0);
+                                }
+                                SearchResult::Incomplete(..) => return StepResult::NeedMore,
+                                SearchResult::None | SearchResult::LimitReached => {}
+                            }
+                        }
+                    }
                     self.no_object(true, at, sink);
                     StepResult::Continue(at + len)
                 }

@@ -2,10 +2,13 @@
 
 use std::ops::Range;
 
+use super::context::Context;
 use super::preceding::{Place, Preceding};
-use super::state::{Context, RecordReader, Resync, StepResult, Window};
-use super::wrapper::{ArrayKind, ObjectKind, classify, looks_like_record};
+use super::state::{RecordReader, Resync, StepResult, Window};
+use super::strings::starts_like_object;
+use super::wrapper::{ArrayKind, ObjectKind, TextPlace, classify, looks_like_record};
 use super::{Damage, MAX_RECORD, RecordSink};
+use crate::json::text::unescaped;
 use crate::json::{Scan, Tape};
 
 /// Highest ratio of bytes scanned without finding a record to bytes read, beyond [`FREE_WASTE`].
@@ -32,6 +35,14 @@ pub(super) enum SearchResult {
     None,
     /// The work limit was reached, or the sink cancelled the search.
     LimitReached,
+}
+
+/// Whether a string starts as a record does.
+fn may_be_record(tape: Tape<'_>, place: TextPlace) -> bool {
+    const START: usize = 32;
+    let inside = &tape.text()[place.start..place.start + place.len];
+    let start = unescaped(&inside[..inside.len().min(START)]);
+    starts_like_object(start.trim_ascii_start())
 }
 
 impl RecordReader {
@@ -198,7 +209,8 @@ impl RecordReader {
                 ObjectKind::Record
                 | ObjectKind::Detail(_)
                 | ObjectKind::Wrapper(ArrayKind::Strings, _) => true,
-                ObjectKind::Text(_) => self.reads_strings,
+                // A log event is found even if the damage is in its envelope's start.
+                ObjectKind::Text(place) => self.reads_strings || may_be_record(tape, place),
                 _ => false,
             },
         }

@@ -1,5 +1,6 @@
 //! The reader's state, and the types of its steps.
 
+use super::context::Context;
 use super::preceding::Preceding;
 use super::wrapper::ArrayKind;
 use super::{Damage, RecordSink};
@@ -43,30 +44,6 @@ pub struct RecordReader {
     pub(super) unescaped: Vec<u8>,
 }
 
-/// What surrounds the next value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Context {
-    /// Nothing: the start of the text, or between lines.
-    Top,
-    /// An array of records.
-    Array(ArrayKind),
-    /// The other keys of a wrapper, after its array.
-    Wrapper {
-        /// The array that was read last.
-        kind: ArrayKind,
-        /// The next token is a member's value.
-        value_follows: bool,
-        /// That value is another array of records.
-        array_follows: Option<ArrayKind>,
-    },
-    /// A line that starts with a time, after that.
-    TimedLine,
-    /// The rest of a line without a record.
-    LineRest,
-    /// Text that is not read any more.
-    GivenUp,
-}
-
 /// The last token outside of wrappers that is not white space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LastToken {
@@ -105,17 +82,6 @@ pub(super) enum StepResult {
     NeedMore,
     /// Nothing: the sink returned `false`.
     Stop,
-}
-
-impl Context {
-    /// In a wrapper, between members.
-    pub(super) fn between_members(kind: ArrayKind) -> Context {
-        Context::Wrapper {
-            kind,
-            value_follows: false,
-            array_follows: None,
-        }
-    }
 }
 
 impl RecordReader {

@@ -58,7 +58,7 @@ impl RecordReader {
 }
 
 /// Whether `text` starts with a brace and a key, or is an empty object. Other logs' texts may start with a brace, too.
-fn starts_like_object(text: &[u8]) -> bool {
+pub(super) fn starts_like_object(text: &[u8]) -> bool {
     let inside = text.strip_prefix(b"{").map(<[u8]>::trim_ascii_start);
     inside.is_some_and(|inside| matches!(inside.first(), Some(b'"' | b'}')))
 }

@@ -61,6 +61,12 @@ pub(super) fn wrapper_start(text: &[u8]) -> WrapperStart {
     }
 }
 
+/// Whether the first key of an object is that of the wrapper that AWS writes.
+pub(super) fn starts_with_records_key(object: &[u8]) -> bool {
+    let inside = object.get(1..).unwrap_or_default().trim_ascii_start();
+    inside.starts_with(b"\"Records\"")
+}
+
 /// Recognizes an object whose array has records as strings, without scanning it whole: a CloudWatch Logs envelope whose
 /// `messageType` comes before its `logEvents`, as AWS writes it, or the output of `lookup-events`. [`classify`] recognizes
 /// the others.
@@ -201,6 +207,8 @@ pub(super) enum ObjectKind {
     Text(TextPlace),
     /// CloudWatch Logs' probe of a destination, without any log.
     ControlMessage,
+    /// An envelope of CloudWatch Logs whose log events are not where they should be.
+    DamagedEnvelope,
     /// None of these.
     Other,
 }
@@ -254,6 +262,9 @@ fn classify_by_all_keys(tape: Tape<'_>) -> ObjectKind {
             true => ObjectKind::ControlMessage,
             false => ObjectKind::Wrapper(ArrayKind::Strings, tape.start(log_events)),
         };
+    }
+    if string(WrapperKey::MessageType).is_some_and(|text| unescaped_is(text, b"DATA_MESSAGE")) {
+        return ObjectKind::DamagedEnvelope;
     }
     if let Some(events) = of_type(WrapperKey::Events, ValueType::Array) {
         return ObjectKind::Wrapper(ArrayKind::Strings, tape.start(events));

@@ -486,7 +486,7 @@ mod tests {
         let saved = SavedKeys::from(&keys);
         let mut restored = UndatedKeys::from(saved);
         assert!(restored.overflows && !restored.overflowed);
-        assert_eq!(restored.after.as_deref(), Some("b"));
+        assert_eq!(restored.after.as_deref(), Some("d"));
         restored.begin();
         assert!(!restored.claim(&object("b", 0)));
         assert!(restored.claim(&object("c", 0)) && restored.claim(&object("d", 1)));

@@ -256,7 +256,6 @@ fn problems_are_bounded_and_the_rest_is_counted() {
     let found = parsed(&format!(
         r#"{{"s3Bucket":"bucket","s3ObjectKey":[{keys}]}}"#
     ));
-    assert_eq!(found.problems.len(), 1001);
     assert_eq!(found.problems[0], "s3ObjectKey[0] is not a string: 1");
     assert_eq!((found.problems.len(), found.more_problems), (1000, 4000));
     let long = parsed(&format!(
