@@ -1,7 +1,7 @@
 //! Where a record may start in damaged text, judging by the text before it.
 
 use super::lines::{LineStart, line_start};
-use super::state::Context;
+use super::state::{Context, RecordReader};
 use super::wrapper::{ArrayKind, RECORD_START};
 
 /// Bytes before a record that are searched for the start of its line: a time, and some white space.
@@ -49,7 +49,13 @@ impl Preceding {
     }
 
     /// Whether a record may start at `brace`; the search started at `from`, which has this in front.
-    pub(super) fn place(self, text: &[u8], from: usize, brace: usize, context: Context) -> Place {
+    pub(super) fn place(
+        self,
+        text: &[u8],
+        from: usize,
+        brace: usize,
+        reader: &RecordReader,
+    ) -> Place {
         let before = &text[from..brace];
         let preceding = self.after(before);
         match preceding {
@@ -57,14 +63,14 @@ impl Preceding {
             Preceding::Colon => return Place::No,
             Preceding::Other => {}
         }
-        if has_lines(context)
+        if has_lines(reader)
             && let Some(offset) = self.timed_line(before)
         {
             return Place::Start(from + offset, Preceding::Line);
         }
         // Records without separators between them, of which one is cut off.
         let start = &text[brace..];
-        match context == Context::Top {
+        match reader.context == Context::Top {
             true if start.starts_with(RECORD_START) => Place::Start(brace, Preceding::Other),
             true if RECORD_START.starts_with(start) => Place::Incomplete(brace, Preceding::Other),
             _ => Place::No,
@@ -82,8 +88,8 @@ impl Preceding {
     }
 
     /// Offset of the last line of `text`, without leading white space, if it may become the time in front of a record.
-    pub(super) fn incomplete_line(self, text: &[u8], context: Context) -> Option<usize> {
-        if !has_lines(context) {
+    pub(super) fn incomplete_line(self, text: &[u8], reader: &RecordReader) -> Option<usize> {
+        if !has_lines(reader) {
             return None;
         }
         let start = self.last_line(text)?;
@@ -128,6 +134,10 @@ pub(super) fn has_line_of_record(object: &[u8]) -> bool {
 }
 
 /// Whether lines may start with a time here. A stray bracket in such a text looks like the start of an array.
-fn has_lines(context: Context) -> bool {
-    matches!(context, Context::Top | Context::Array(ArrayKind::Bare))
+fn has_lines(reader: &RecordReader) -> bool {
+    reader.timed_lines
+        || matches!(
+            reader.context,
+            Context::Top | Context::Array(ArrayKind::Bare)
+        )
 }

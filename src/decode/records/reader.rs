@@ -236,6 +236,7 @@ impl RecordReader {
             match line_start(&text[at..]) {
                 LineStart::Time(len, time) => {
                     self.line_time = Some(time);
+                    self.timed_lines = true;
                     self.context = Context::TimedLine;
                     return StepResult::Continue(at + len);
                 }

@@ -94,9 +94,9 @@ impl RecordReader {
                 self.report(resync.damage, resync.start, sink);
                 self.resync = None;
                 match self.context {
-                    Context::Wrapper { kind, .. } => self.context = Context::Array(kind),
                     // The time in front of a record.
                     _ if text[start] != b'{' => self.context = Context::Top,
+                    Context::Wrapper { kind, .. } => self.context = Context::Array(kind),
                     _ => {}
                 }
                 StepResult::Continue(start)
@@ -139,7 +139,7 @@ impl RecordReader {
         while let Some(offset) = memchr::memchr(b'{', &text[from..range.end]) {
             let brace = from + offset;
             from = brace + 1;
-            let (start, before) = match preceding.place(text, range.start, brace, self.context) {
+            let (start, before) = match preceding.place(text, range.start, brace, self) {
                 Place::Start(start, before) => (start, before),
                 Place::Incomplete(start, before) if self.needs_more(window, brace) => {
                     return SearchResult::Incomplete(start, before);
@@ -178,7 +178,7 @@ impl RecordReader {
         }
         if !window.last && range.end == text.len() {
             let searched = &text[range.clone()];
-            if let Some(offset) = preceding.incomplete_line(searched, self.context) {
+            if let Some(offset) = preceding.incomplete_line(searched, self) {
                 return SearchResult::Incomplete(range.start + offset, Preceding::Line);
             }
         }

@@ -32,6 +32,8 @@ pub struct RecordReader {
     pub(super) text_time: Option<u64>,
     /// The same for the next record: the time at the start of its line.
     pub(super) line_time: Option<u64>,
+    /// Whether a line started with a time.
+    pub(super) timed_lines: bool,
     /// If this text is a string of another one: offset of the object around it in that. Its own strings are not opened.
     pub(super) outer: Option<u64>,
     pub(super) last: LastToken,
@@ -135,6 +137,7 @@ impl RecordReader {
             reads_strings: false,
             text_time: None,
             line_time: None,
+            timed_lines: false,
             outer: None,
             last: LastToken::None,
             outer_braces: 0,
