@@ -1,7 +1,6 @@
 //! Lines of CloudWatch Logs export tasks: a time, a space and the record, or another log's text.
 
-use super::context::Context;
-use super::state::{RecordReader, StepResult, Window};
+use super::state::{Context, RecordReader, StepResult, Window};
 use super::{NotALog, RecordSink};
 
 /// Whether `token` is a number, `true`, `false` or `null`, judging a number by its first byte.

@@ -14,7 +14,6 @@
 //! records and reads only the keys that distinguish a record from another object.
 #![forbid(unsafe_code)]
 
-mod context;
 mod line_start;
 mod lines;
 mod object;

@@ -2,10 +2,9 @@
 
 use std::ops::Range;
 
-use super::context::Context;
 use super::preceding::{Preceding, has_line_of_record};
 use super::resync::SearchResult;
-use super::state::{LastToken, RecordReader, StepResult, Window};
+use super::state::{Context, LastToken, RecordReader, StepResult, Window};
 use super::wrapper::{
     ArrayKind, ObjectKind, WrapperStart, array_inside, classify, envelope_start, has_record_key,
     names_a_call, starts_with_records_key, wrapper_start,

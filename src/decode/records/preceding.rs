@@ -1,6 +1,5 @@
 //! Where a record may start in damaged text, judging by the text before it.
 
-use super::context::Context;
 use super::line_start::{LineStart, line_start};
 use super::wrapper::RECORD_START;
 
@@ -18,6 +17,15 @@ pub(super) enum Preceding {
     Colon,
     /// Anything else, such as the inside of a string.
     Other,
+}
+
+/// What surrounds the places that are judged.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Surroundings {
+    /// Nothing does: records stand by themselves.
+    pub(super) top: bool,
+    /// Lines may start with a time.
+    pub(super) timed_lines: bool,
 }
 
 /// Whether a record may start at a brace.
@@ -49,7 +57,13 @@ impl Preceding {
     }
 
     /// Whether a record may start at `brace`; the search started at `from`, which has this in front.
-    pub(super) fn place(self, text: &[u8], from: usize, brace: usize, context: Context) -> Place {
+    pub(super) fn place(
+        self,
+        text: &[u8],
+        from: usize,
+        brace: usize,
+        surroundings: Surroundings,
+    ) -> Place {
         let before = &text[from..brace];
         let preceding = self.after(before);
         match preceding {
@@ -57,14 +71,14 @@ impl Preceding {
             Preceding::Colon => return Place::No,
             Preceding::Other => {}
         }
-        if context.has_lines()
+        if surroundings.timed_lines
             && let Some(offset) = self.timed_line(before)
         {
             return Place::Start(from + offset, Preceding::Line);
         }
         // Records without separators between them, of which one is cut off.
         let start = &text[brace..];
-        match context == Context::Top {
+        match surroundings.top {
             true if start.starts_with(RECORD_START) => Place::Start(brace, Preceding::Other),
             true if RECORD_START.starts_with(start) => Place::Incomplete(brace, Preceding::Other),
             _ => Place::No,
@@ -82,8 +96,8 @@ impl Preceding {
     }
 
     /// Offset of the last line of `text`, without leading white space, if it may become the time in front of a record.
-    pub(super) fn incomplete_line(self, text: &[u8], context: Context) -> Option<usize> {
-        if !context.has_lines() {
+    pub(super) fn incomplete_line(self, text: &[u8], surroundings: Surroundings) -> Option<usize> {
+        if !surroundings.timed_lines {
             return None;
         }
         let start = self.last_line(text)?;

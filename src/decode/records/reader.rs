@@ -1,11 +1,10 @@
 //! The reader's state machine: what surrounds the next value, and what that value is.
 
-use super::context::Context;
 use super::line_start::{LineStart, line_start};
 use super::lines::is_json_scalar;
 use super::preceding::Preceding;
 use super::resync::SearchResult;
-use super::state::{LastToken, RecordReader, StepResult, Window};
+use super::state::{Context, LastToken, RecordReader, StepResult, Window};
 use super::wrapper::ArrayKind;
 use super::{Damage, NotALog, RecordSink};
 use crate::json::text::string_len;
@@ -255,6 +254,7 @@ impl RecordReader {
             match line_start(&text[at..]) {
                 LineStart::Time(len, time) => {
                     self.line_time = Some(time);
+                    self.timed_lines = true;
                     self.context = Context::TimedLine;
                     return StepResult::Continue(at + len);
                 }

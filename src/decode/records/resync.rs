@@ -2,9 +2,8 @@
 
 use std::ops::Range;
 
-use super::context::Context;
 use super::preceding::{Place, Preceding};
-use super::state::{RecordReader, Resync, StepResult, Window};
+use super::state::{Context, RecordReader, Resync, StepResult, Window};
 use super::strings::starts_like_object;
 use super::wrapper::{ArrayKind, ObjectKind, TextPlace, classify, looks_like_record};
 use super::{Damage, MAX_RECORD, RecordSink};
@@ -105,9 +104,9 @@ impl RecordReader {
                 self.report(resync.damage, resync.start, sink);
                 self.resync = None;
                 match self.context {
-                    Context::Wrapper { kind, .. } => self.context = Context::Array(kind),
                     // The time in front of a record.
                     _ if text[start] != b'{' => self.context = Context::Top,
+                    Context::Wrapper { kind, .. } => self.context = Context::Array(kind),
                     _ => {}
                 }
                 StepResult::Continue(start)
@@ -146,11 +145,12 @@ impl RecordReader {
         sink: &mut impl RecordSink,
     ) -> SearchResult {
         let text = window.text;
+        let surroundings = self.surroundings();
         let mut from = range.start;
         while let Some(offset) = memchr::memchr(b'{', &text[from..range.end]) {
             let brace = from + offset;
             from = brace + 1;
-            let (start, before) = match preceding.place(text, range.start, brace, self.context) {
+            let (start, before) = match preceding.place(text, range.start, brace, surroundings) {
                 Place::Start(start, before) => (start, before),
                 Place::Incomplete(start, before) if self.needs_more(window, brace) => {
                     return SearchResult::Incomplete(start, before);
@@ -189,7 +189,7 @@ impl RecordReader {
         }
         if !window.last && range.end == text.len() {
             let searched = &text[range.clone()];
-            if let Some(offset) = preceding.incomplete_line(searched, self.context) {
+            if let Some(offset) = preceding.incomplete_line(searched, surroundings) {
                 return SearchResult::Incomplete(range.start + offset, Preceding::Line);
             }
         }

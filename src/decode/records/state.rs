@@ -1,7 +1,6 @@
 //! The reader's state, and the types of its steps.
 
-use super::context::Context;
-use super::preceding::Preceding;
+use super::preceding::{Preceding, Surroundings};
 use super::wrapper::ArrayKind;
 use super::{Damage, RecordSink};
 use crate::json::{Scan, Scanner};
@@ -33,6 +32,8 @@ pub struct RecordReader {
     pub(super) text_time: Option<u64>,
     /// The same for the next record: the time at the start of its line.
     pub(super) line_time: Option<u64>,
+    /// Whether a line started with a time.
+    pub(super) timed_lines: bool,
     /// If this text is a string of another one: offset of the object around it in that. Its own strings are not opened.
     pub(super) outer: Option<u64>,
     pub(super) last: LastToken,
@@ -53,6 +54,41 @@ pub(super) enum LastToken {
     StrayBrace,
     /// A value, or the start of one.
     Other,
+}
+
+/// What surrounds the next value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Context {
+    /// Nothing: the start of the text, or between lines.
+    Top,
+    /// An array of records.
+    Array(ArrayKind),
+    /// The other keys of a wrapper, after its array.
+    Wrapper {
+        /// The array that was read last.
+        kind: ArrayKind,
+        /// The next token is a member's value.
+        value_follows: bool,
+        /// That value is another array of records.
+        array_follows: Option<ArrayKind>,
+    },
+    /// A line that starts with a time, after that.
+    TimedLine,
+    /// The rest of a line without a record.
+    LineRest,
+    /// Text that is not read any more.
+    GivenUp,
+}
+
+impl Context {
+    /// In a wrapper, between members.
+    pub(super) fn between_members(kind: ArrayKind) -> Context {
+        Context::Wrapper {
+            kind,
+            value_follows: false,
+            array_follows: None,
+        }
+    }
 }
 
 /// A search for the next record that is under way.
@@ -101,6 +137,7 @@ impl RecordReader {
             reads_strings: false,
             text_time: None,
             line_time: None,
+            timed_lines: false,
             outer: None,
             last: LastToken::None,
             outer_braces: 0,
@@ -160,5 +197,15 @@ impl RecordReader {
         }
         self.reads_strings |= kind == ArrayKind::Strings;
         self.context = Context::Array(kind);
+    }
+
+    /// What surrounds the places where a record may start. A stray bracket in a text with lines looks like the start of an
+    /// array.
+    pub(super) fn surroundings(&self) -> Surroundings {
+        Surroundings {
+            top: self.context == Context::Top,
+            timed_lines: self.timed_lines
+                || matches!(self.context, Context::Top | Context::Array(ArrayKind::Bare)),
+        }
     }
 }

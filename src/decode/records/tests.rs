@@ -595,6 +595,14 @@ fn damaged_export_line_costs_only_itself() {
 }
 
 #[test]
+fn start_of_a_list_in_an_export_line_hides_no_line_after_it() {
+    for bad in ["{}{\"Records\":[{\"eventVersion\":", "{}{\"Events\":[{\""] {
+        let text = export(&[record(0), bad.to_owned(), record(1), record(2)]);
+        assert_eq!(read(&text), (records(0..3), vec![Damage::Unbalanced]));
+    }
+}
+
+#[test]
 fn odd_quotes_in_several_export_lines_are_each_counted() {
     let bad = |number| plain(number).replacen("\"t\"", "\"t", 1);
     for distance in [2, 3, 5] {
