@@ -245,7 +245,7 @@ impl Clients {
             Ok(Err(error)) => Err(error),
             Err(elapsed) => Err(ConnectorError::timeout(elapsed.into())),
         };
-        Called::Failed(FirstAnswer(Some(answer)))
+        Called::Failed(FirstAnswer(Some(Box::new(answer))))
     }
 
     /// Resolves the route to the queue. A failure is tried again with the next request.
@@ -296,7 +296,7 @@ enum Called<T> {
 }
 
 /// The answer to the first attempt of a call, or why there is none; `None` if it was not made.
-struct FirstAnswer(Option<Result<HttpResponse, ConnectorError>>);
+struct FirstAnswer(Option<Box<Result<HttpResponse, ConnectorError>>>);
 
 impl FirstAnswer {
     /// A configuration in which the SDK's first attempt has this answer, and others are made over `http`.
@@ -305,7 +305,7 @@ impl FirstAnswer {
         let Some(answer) = self.0 else {
             return config;
         };
-        let (answer, http) = (Arc::new(Mutex::new(Some(answer))), http.clone());
+        let (answer, http) = (Arc::new(Mutex::new(Some(*answer))), http.clone());
         config.http_client(http_client_fn(move |settings, components| {
             SharedHttpConnector::new(FirstAnswered {
                 answer: Arc::clone(&answer),
