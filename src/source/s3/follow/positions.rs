@@ -489,7 +489,8 @@ mod tests {
         assert_eq!(restored.after.as_deref(), Some("d"));
         restored.begin();
         assert!(!restored.claim(&object("b", 0)));
-        assert!(restored.claim(&object("c", 0)) && restored.claim(&object("d", 1)));
+        assert!(!restored.claim(&object("c", 0)) && restored.claim_released("c"));
+        assert!(restored.claim_released("d"));
         assert_eq!(SavedKeys::from(&restored).keys.len(), 2);
     }
 }
