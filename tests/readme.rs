@@ -23,7 +23,7 @@ use support::scratch::Scratch;
 const UPDATE: &str = "UPDATE_DOCS=1 cargo test --test readme";
 
 /// The commands at the head of the README.
-const COMMANDS: [&str; 2] = ["cargo run --release -- testdata/logs", "cargo test"];
+const COMMANDS: [&str; 2] = ["cargo run -- testdata/logs", "cargo test"];
 
 /// The commands in the README's picture of a terminal.
 const TERMINAL: [&str; 2] = [

@@ -77,7 +77,7 @@ fn odd_quotes_in_many_export_lines_hide_no_sound_record() {
     }
     let plugin = support::plugin("");
     let given = delivered(&plugin, "formats-odd-quotes", export(&lines).as_bytes());
-    let is_sound = |number: &usize| number % 8 != 0;
+    let is_sound = |number: &usize| !number.is_multiple_of(8);
     let expected: Vec<_> = (0..400)
         .filter(is_sound)
         .map(|n| sound[n].clone())

@@ -606,7 +606,7 @@ fn start_of_a_list_in_an_export_line_hides_no_line_after_it() {
 fn odd_quotes_in_several_export_lines_are_each_counted() {
     let bad = |number| plain(number).replacen("\"t\"", "\"t", 1);
     for distance in [2, 3, 5] {
-        let is_bad = |number: &u32| number % distance == 0;
+        let is_bad = |number: &u32| number.is_multiple_of(distance);
         let lines: Vec<_> = (0..20)
             .map(|number| match is_bad(&number) {
                 true => bad(number),
