@@ -136,8 +136,8 @@ pub fn object_named_gz_without_gzip_data_is_fetched_again() {
     let feed = Feed::new(&settings);
     let mut reading = feed.open(&format!("sqs://{name}"));
     reading.until(SETTLE_TIMEOUT, |_| feed.metric("errors.gzip") >= 2);
-    for key in &keys {
-        assert_line(&feed.logged(Severity::Error), &[key, "no gzip data"]);
+    for (key, cause) in keys.iter().zip(["not gzip", "it is empty"]) {
+        assert_line(&feed.logged(Severity::Error), &[key, cause]);
         service.put(name, key, gzip(&plain_log(&format!("{key}-"), 5)));
     }
     wait_for_remaining(&service, name, &mut reading, 0);
