@@ -150,7 +150,7 @@ fn split_fraction(text: &[u8]) -> Option<(u64, &[u8])> {
     Some((fraction, zone))
 }
 
-/// Seconds by which a zone (`Z`, `+HH:MM`, `-HH:MM`, `+HHMM`, ` UTC`, or nothing for UTC) is ahead of UTC.
+/// Seconds by which a zone (`Z`, `+HH:MM`, `-HH:MM`, `+HHMM`, ` UTC`, or nothing for UTC) differs from UTC.
 fn utc_offset(zone: &[u8]) -> Option<i64> {
     let (sign, zone) = match zone.split_first() {
         None | Some((b'Z' | b'z', [])) => return Some(0),

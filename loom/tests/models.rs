@@ -49,15 +49,15 @@ fn head_job_passes_whatever_the_others_hold() {
     model(|| {
         let budget = Arc::new(MemoryBudget::new(1));
         budget.set_head(0);
-        let held = budget.acquire_blocking(5, 1).expect("there is room");
+        let permit = budget.acquire_blocking(5, 1).expect("there is room");
         let head = {
             let budget = Arc::clone(&budget);
             thread::spawn(move || drop(budget.acquire_blocking(3, 1).expect("open")))
         };
-        // The permit of job 5 is dropped after the head has passed: only as the head does job 3 get on.
+        // The permit of job 5 is dropped after the head has passed: it continues only as the head.
         budget.set_head(3);
         head.join().expect("it ends");
-        drop(held);
+        drop(permit);
         assert_eq!(budget.in_use(), 0);
     });
 }
@@ -66,7 +66,7 @@ fn head_job_passes_whatever_the_others_hold() {
 fn close_ends_every_wait() {
     model(|| {
         let budget = Arc::new(MemoryBudget::new(1));
-        let held = budget
+        let permit = budget
             .acquire_blocking(UNORDERED, 1)
             .expect("there is room");
         let waiting = [1, 1].map(|bytes| {
@@ -75,9 +75,9 @@ fn close_ends_every_wait() {
         });
         budget.close();
         for thread in waiting {
-            assert!(thread.join().expect("it ends"), "the permit is still held");
+            assert!(thread.join().expect("it ends"), "the permit is still in use");
         }
-        drop(held);
+        drop(permit);
         assert_eq!(budget.in_use(), 0);
     });
 }
@@ -86,7 +86,7 @@ fn close_ends_every_wait() {
 fn abandoned_wait_leaves_neither_bytes_nor_a_place_in_the_queue() {
     model(|| {
         let budget = Arc::new(MemoryBudget::new(1));
-        let held = budget
+        let permit = budget
             .acquire_blocking(UNORDERED, 1)
             .expect("there is room");
         let abandoning = {
@@ -102,7 +102,7 @@ fn abandoned_wait_leaves_neither_bytes_nor_a_place_in_the_queue() {
             let budget = Arc::clone(&budget);
             thread::spawn(move || drop(budget.acquire_blocking(UNORDERED, 1).expect("open")))
         };
-        drop(held);
+        drop(permit);
         assert!(!abandoning.join().expect("it ends"), "it was not closed");
         after.join().expect("it ends");
         assert_eq!(budget.in_use(), 0);

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 pub(super) fn bounded<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
     let channel = Arc::new(Channel {
         capacity,
-        state: Mutex::new(State {
+        state: Mutex::new(ChannelState {
             queue: VecDeque::new(),
             senders: 1,
             receivers: 1,
@@ -41,17 +41,17 @@ pub(super) struct Receiver<T>(Arc<Channel<T>>);
 #[derive(Debug)]
 struct Channel<T> {
     capacity: usize,
-    state: Mutex<State<T>>,
+    state: Mutex<ChannelState<T>>,
     message: Condvar,
     room: Condvar,
 }
 
 #[derive(Debug)]
-struct State<T> {
+struct ChannelState<T> {
     queue: VecDeque<T>,
     senders: usize,
     receivers: usize,
-    /// Waking nobody costs a system call too, so those that wait are counted.
+    /// Waking costs a system call even if no thread waits, so those that wait are counted.
     waiting_senders: usize,
     waiting_receivers: usize,
 }
@@ -147,7 +147,11 @@ impl<T> Receiver<T> {
 }
 
 impl<T> Channel<T> {
-    fn push(&self, mut state: MutexGuard<'_, State<T>>, message: T) -> Result<(), Unsent<T>> {
+    fn push(
+        &self,
+        mut state: MutexGuard<'_, ChannelState<T>>,
+        message: T,
+    ) -> Result<(), Unsent<T>> {
         if state.receivers == 0 {
             return Err(Unsent(message));
         }
@@ -162,8 +166,8 @@ impl<T> Channel<T> {
 
     fn pop<'c>(
         &self,
-        mut state: MutexGuard<'c, State<T>>,
-    ) -> Result<T, (MutexGuard<'c, State<T>>, Nothing)> {
+        mut state: MutexGuard<'c, ChannelState<T>>,
+    ) -> Result<T, (MutexGuard<'c, ChannelState<T>>, Nothing)> {
         let Some(message) = state.queue.pop_front() else {
             let nothing = match state.senders {
                 0 => Nothing::More,
@@ -179,7 +183,7 @@ impl<T> Channel<T> {
         Ok(message)
     }
 
-    fn state(&self) -> MutexGuard<'_, State<T>> {
+    fn state(&self) -> MutexGuard<'_, ChannelState<T>> {
         // Nothing can panic under the lock.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

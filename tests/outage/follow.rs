@@ -250,7 +250,7 @@ pub fn finds_late_files_new_regions_and_other_layouts() {
     assert_eq!(complaints(&feed), [""; 0]);
 }
 
-/// Objects of other layouts are told from those that were read by their keys, over a restart too.
+/// New objects of other layouts are recognized by their keys, over a restart too.
 pub fn servers_without_last_modified_are_followed() {
     let scratch = Scratch::new("follow-no-times");
     let server = bucket(0);

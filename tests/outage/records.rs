@@ -201,7 +201,7 @@ pub fn wait_for_memory() {
     assert_eq!(complaints(&feed), [""; 0]);
 }
 
-/// A host that does not read stops the receiving, long before as many messages are held as may be processed.
+/// A host that does not read stops the receiving, long before as many messages wait as may be processed.
 pub fn are_not_received_without_room() {
     const MESSAGES: usize = 240;
     let server = bucket_and_queue(0, 2);

@@ -29,7 +29,7 @@ pub(super) struct Surroundings {
 }
 
 /// Whether a record may start at a brace.
-pub(super) enum Place {
+pub(super) enum RecordPlace {
     /// It may; this is where reading continues: at the brace, or at the time in front of it, in a text that has this in front.
     Start(usize, Preceding),
     /// The next window decides.
@@ -63,25 +63,27 @@ impl Preceding {
         from: usize,
         brace: usize,
         surroundings: Surroundings,
-    ) -> Place {
+    ) -> RecordPlace {
         let before = &text[from..brace];
         let preceding = self.after(before);
         match preceding {
-            Preceding::Line | Preceding::Separator => return Place::Start(brace, preceding),
-            Preceding::Colon => return Place::No,
+            Preceding::Line | Preceding::Separator => return RecordPlace::Start(brace, preceding),
+            Preceding::Colon => return RecordPlace::No,
             Preceding::Other => {}
         }
         if surroundings.timed_lines
             && let Some(offset) = self.timed_line(before)
         {
-            return Place::Start(from + offset, Preceding::Line);
+            return RecordPlace::Start(from + offset, Preceding::Line);
         }
         // Records without separators between them, of which one is cut off.
         let start = &text[brace..];
         match surroundings.top {
-            true if start.starts_with(RECORD_START) => Place::Start(brace, Preceding::Other),
-            true if RECORD_START.starts_with(start) => Place::Incomplete(brace, Preceding::Other),
-            _ => Place::No,
+            true if start.starts_with(RECORD_START) => RecordPlace::Start(brace, Preceding::Other),
+            true if RECORD_START.starts_with(start) => {
+                RecordPlace::Incomplete(brace, Preceding::Other)
+            }
+            _ => RecordPlace::No,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::preceding::{Place, Preceding};
+use super::preceding::{Preceding, RecordPlace};
 use super::state::{Context, RecordReader, Resync, StepResult, Window};
 use super::strings::starts_like_object;
 use super::wrapper::{ArrayKind, ObjectKind, TextPlace, classify, looks_like_record};
@@ -151,11 +151,11 @@ impl RecordReader {
             let brace = from + offset;
             from = brace + 1;
             let (start, before) = match preceding.place(text, range.start, brace, surroundings) {
-                Place::Start(start, before) => (start, before),
-                Place::Incomplete(start, before) if self.needs_more(window, brace) => {
+                RecordPlace::Start(start, before) => (start, before),
+                RecordPlace::Incomplete(start, before) if self.needs_more(window, brace) => {
                     return SearchResult::Incomplete(start, before);
                 }
-                Place::Incomplete(..) | Place::No => continue,
+                RecordPlace::Incomplete(..) | RecordPlace::No => continue,
             };
             match text[brace + 1..].trim_ascii_start().first() {
                 Some(b'"') => {}

@@ -32,7 +32,7 @@ pub(super) const MAX_PREFIXES: usize = 50_000;
 /// What was read. A key is claimed when it is listed, and read when the host has processed its last event or when it was
 /// reported as lost; the state file holds only what was read.
 pub(super) struct Positions {
-    state: Mutex<State>,
+    state: Mutex<ReadState>,
     /// Signals a new version.
     changed: Condvar,
     selection: Selection,
@@ -40,7 +40,7 @@ pub(super) struct Positions {
 }
 
 #[derive(Default)]
-struct State {
+struct ReadState {
     /// By their text; none is the start of another.
     dated: BTreeMap<String, DatedPrefix>,
     undated: UndatedKeys,
@@ -102,7 +102,7 @@ struct SavedKeys {
 
 impl Positions {
     pub(super) fn new(saved: SavedPositions, selection: Selection, log: Arc<Log>) -> Positions {
-        let mut state = State::default();
+        let mut state = ReadState::default();
         for saved in saved.prefixes.into_iter().take(MAX_PREFIXES) {
             let Some(region) = region_of(&layout::classify(&saved.prefix)) else {
                 continue;
@@ -391,12 +391,12 @@ impl Positions {
         (saved, state.version)
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ReadState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl ReadState {
     fn release(&mut self, class: KeyClass, key: &str) {
         let object = ListedObject {
             key: key.to_owned(),

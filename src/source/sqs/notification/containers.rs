@@ -7,7 +7,7 @@ use crate::json::{Tape, Value, ValueType};
 
 /// What a container holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Container {
+pub(super) enum RecordContainer {
     /// At least one record.
     Records,
     /// CloudWatch Logs' probe of a destination.
@@ -15,7 +15,7 @@ pub(super) enum Container {
 }
 
 /// Recognizes a CloudWatch Logs envelope with a record, the output of `lookup-events`, and an EventBridge event.
-pub(super) fn container(tape: Tape<'_>, value: Value) -> Option<Container> {
+pub(super) fn container(tape: Tape<'_>, value: Value) -> Option<RecordContainer> {
     let [log_events, message_type, events, detail_type, detail] = members(
         tape,
         value,
@@ -37,12 +37,12 @@ pub(super) fn container(tape: Tape<'_>, value: Value) -> Option<Container> {
     if log_events.is_some()
         && string(tape, message_type).is_some_and(|kind| kind == "CONTROL_MESSAGE")
     {
-        return Some(Container::Probe);
+        return Some(RecordContainer::Probe);
     }
     let is_event = || detail_type.is_some() && detail.is_some_and(|detail| is_record(tape, detail));
     let holds_records =
         holds(log_events, "message") || holds(events, "CloudTrailEvent") || is_event();
-    holds_records.then_some(Container::Records)
+    holds_records.then_some(RecordContainer::Records)
 }
 
 /// Whether a string appears to be a record. Only the record reader decides; another log's text is not delivered.

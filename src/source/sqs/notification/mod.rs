@@ -19,7 +19,7 @@ use std::ops::Range;
 use serde::de::IgnoredAny;
 
 use self::collector::{Collector, MAX_LENGTH};
-use self::containers::{Container, container};
+use self::containers::{RecordContainer, container};
 use self::json::{integer, members, string, text};
 use crate::json::text::unescaped_is;
 use crate::json::{Scan, Scanner, Tape, TapeBuffer, TapeSpan, Value, ValueType};
@@ -306,7 +306,7 @@ fn classify(tape: Tape<'_>, start: usize) -> Notification<'_> {
     }
     let is_array = tape.value_type(Value::ROOT) == ValueType::Array;
     let elements = list.or(is_array.then_some(Value::ROOT));
-    let holds_records = |value: Value| container(tape, value) == Some(Container::Records);
+    let holds_records = |value: Value| container(tape, value) == Some(RecordContainer::Records);
     if elements.is_some_and(|list| {
         let mut values = tape.elements(list);
         values.any(|value| is_record(tape, value) || is_array && holds_records(value))
@@ -314,8 +314,8 @@ fn classify(tape: Tape<'_>, start: usize) -> Notification<'_> {
         return records(Value::ROOT, false);
     }
     match container(tape, Value::ROOT) {
-        Some(Container::Records) => return records(Value::ROOT, false),
-        Some(Container::Probe) => return Notification::Ignored,
+        Some(RecordContainer::Records) => return records(Value::ROOT, false),
+        Some(RecordContainer::Probe) => return Notification::Ignored,
         None => {}
     }
     match detail_type {
