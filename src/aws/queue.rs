@@ -177,7 +177,7 @@ fn region_of(url: &str) -> Option<&str> {
     let (_, rest) = url.split_once("://")?;
     let mut labels = rest.split('/').next()?.split('.');
     let region = match (labels.next()?, labels.next()?, labels.next()?) {
-        ("sqs", region, "amazonaws") | (region, "queue", "amazonaws") => region,
+        ("sqs", region, "amazonaws" | "api") | (region, "queue", "amazonaws") => region,
         _ => return None,
     };
     Some(region).filter(|region| is_region(region))
@@ -225,6 +225,7 @@ mod tests {
                 "https://eu-west-1.queue.amazonaws.com/1/q",
                 Some("eu-west-1"),
             ),
+            ("https://sqs.eu-west-1.api.aws/1/q", Some("eu-west-1")),
             ("https://queue.amazonaws.com/1/q", None),
             ("http://127.0.0.1:4566/1/q", None),
             ("q", None),

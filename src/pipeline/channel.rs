@@ -58,20 +58,20 @@ struct ChannelState<T> {
 
 /// Why nothing was received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Nothing {
+pub(super) enum ReceiveError {
     /// There is no message yet.
-    Yet,
-    /// All senders are gone.
-    More,
+    Empty,
+    /// There are no messages, and all senders are dropped.
+    Disconnected,
 }
 
-/// A message that was not sent: all receivers are gone, or there is no room.
+/// A message that was not sent: all receivers are dropped, or the channel is full.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Unsent<T>(pub(super) T);
+pub(super) struct SendError<T>(pub(super) T);
 
 impl<T> Sender<T> {
     /// Sends a message; waits while there is no room.
-    pub(super) fn send(&self, message: T) -> Result<(), Unsent<T>> {
+    pub(super) fn send(&self, message: T) -> Result<(), SendError<T>> {
         let channel = &*self.0;
         let mut state = channel.state();
         while state.receivers > 0 && state.queue.len() >= channel.capacity {
@@ -84,11 +84,11 @@ impl<T> Sender<T> {
     }
 
     /// Sends a message if there is room.
-    pub(super) fn try_send(&self, message: T) -> Result<(), Unsent<T>> {
+    pub(super) fn try_send(&self, message: T) -> Result<(), SendError<T>> {
         let state = self.0.state();
         match state.queue.len() < self.0.capacity {
             true => self.0.push(state, message),
-            false => Err(Unsent(message)),
+            false => Err(SendError(message)),
         }
     }
 }
@@ -100,13 +100,13 @@ impl<T> Receiver<T> {
     }
 
     /// As [`Receiver::recv`], until `deadline` at most.
-    pub(super) fn recv_deadline(&self, deadline: Instant) -> Result<T, Nothing> {
+    pub(super) fn recv_deadline(&self, deadline: Instant) -> Result<T, ReceiveError> {
         self.receive(Some(deadline))
     }
 
     /// Receives a message if there is one.
-    pub(super) fn try_recv(&self) -> Result<T, Nothing> {
-        self.0.pop(self.0.state()).map_err(|(_, nothing)| nothing)
+    pub(super) fn try_recv(&self) -> Result<T, ReceiveError> {
+        self.0.pop(self.0.state()).map_err(|(_, error)| error)
     }
 
     /// Receives the messages that are there.
@@ -114,21 +114,21 @@ impl<T> Receiver<T> {
         std::iter::from_fn(|| self.try_recv().ok())
     }
 
-    fn receive(&self, deadline: Option<Instant>) -> Result<T, Nothing> {
+    fn receive(&self, deadline: Option<Instant>) -> Result<T, ReceiveError> {
         let channel = &*self.0;
         let mut state = channel.state();
         loop {
             state = match channel.pop(state) {
                 Ok(message) => return Ok(message),
-                Err((_, Nothing::More)) => return Err(Nothing::More),
-                Err((state, Nothing::Yet)) => state,
+                Err((_, ReceiveError::Disconnected)) => return Err(ReceiveError::Disconnected),
+                Err((state, ReceiveError::Empty)) => state,
             };
             let left = match deadline {
                 None => Duration::MAX,
                 Some(deadline) => deadline.saturating_duration_since(Instant::now()),
             };
             if left.is_zero() {
-                return Err(Nothing::Yet);
+                return Err(ReceiveError::Empty);
             }
             state.waiting_receivers += 1;
             state = match deadline {
@@ -151,9 +151,9 @@ impl<T> Channel<T> {
         &self,
         mut state: MutexGuard<'_, ChannelState<T>>,
         message: T,
-    ) -> Result<(), Unsent<T>> {
+    ) -> Result<(), SendError<T>> {
         if state.receivers == 0 {
-            return Err(Unsent(message));
+            return Err(SendError(message));
         }
         state.queue.push_back(message);
         let waits = state.waiting_receivers > 0;
@@ -167,11 +167,11 @@ impl<T> Channel<T> {
     fn pop<'c>(
         &self,
         mut state: MutexGuard<'c, ChannelState<T>>,
-    ) -> Result<T, (MutexGuard<'c, ChannelState<T>>, Nothing)> {
+    ) -> Result<T, (MutexGuard<'c, ChannelState<T>>, ReceiveError)> {
         let Some(message) = state.queue.pop_front() else {
             let nothing = match state.senders {
-                0 => Nothing::More,
-                _ => Nothing::Yet,
+                0 => ReceiveError::Disconnected,
+                _ => ReceiveError::Empty,
             };
             return Err((state, nothing));
         };
@@ -184,7 +184,7 @@ impl<T> Channel<T> {
     }
 
     fn state(&self) -> MutexGuard<'_, ChannelState<T>> {
-        // Nothing can panic under the lock.
+        // ReceiveError can panic under the lock.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -261,7 +261,7 @@ mod tests {
     fn messages_arrive_in_order_and_end_with_the_last_sender() {
         let (sender, receiver) = unbounded();
         let other = sender.clone();
-        assert_eq!(receiver.try_recv(), Err(Nothing::Yet));
+        assert_eq!(receiver.try_recv(), Err(ReceiveError::Empty));
         sender.send(1).expect("sent");
         other.send(2).expect("sent");
         drop(sender);
@@ -269,7 +269,10 @@ mod tests {
         drop(other);
         assert_eq!(receiver.recv(), Some(2));
         assert_eq!(receiver.recv(), None);
-        assert_eq!(receiver.recv_deadline(Instant::now()), Err(Nothing::More));
+        assert_eq!(
+            receiver.recv_deadline(Instant::now()),
+            Err(ReceiveError::Disconnected)
+        );
     }
 
     #[test]
@@ -293,9 +296,12 @@ mod tests {
         let (_sender, receiver) = bounded::<u8>(1);
         let started = Instant::now();
         let pause = Duration::from_millis(20);
-        assert_eq!(receiver.recv_deadline(started + pause), Err(Nothing::Yet));
+        assert_eq!(
+            receiver.recv_deadline(started + pause),
+            Err(ReceiveError::Empty)
+        );
         assert!(started.elapsed() >= pause);
-        assert_eq!(receiver.recv_deadline(started), Err(Nothing::Yet));
+        assert_eq!(receiver.recv_deadline(started), Err(ReceiveError::Empty));
     }
 
     #[test]
@@ -304,7 +310,7 @@ mod tests {
         let channel = Arc::clone(&sender.0);
         let waits = || channel.state().waiting_senders > 0;
         sender.send(1).expect("room");
-        assert_eq!(sender.try_send(2), Err(Unsent(2)));
+        assert_eq!(sender.try_send(2), Err(SendError(2)));
         let own = sender.clone();
         let sent = waiting(
             move || own.send(2),
@@ -314,8 +320,8 @@ mod tests {
         assert_eq!(sent, Ok(()));
         let own = sender.clone();
         let sent = waiting(move || own.send(3), waits, || drop(receiver));
-        assert_eq!(sent, Err(Unsent(3)));
-        assert_eq!(sender.try_send(4), Err(Unsent(4)));
+        assert_eq!(sent, Err(SendError(3)));
+        assert_eq!(sender.try_send(4), Err(SendError(4)));
     }
 
     #[test]
@@ -325,8 +331,8 @@ mod tests {
         sender.send(inner).expect("a receiver");
         let other = receiver.clone();
         drop(receiver);
-        assert_eq!(inner_receiver.try_recv(), Err(Nothing::Yet));
+        assert_eq!(inner_receiver.try_recv(), Err(ReceiveError::Empty));
         drop(other);
-        assert_eq!(inner_receiver.try_recv(), Err(Nothing::More));
+        assert_eq!(inner_receiver.try_recv(), Err(ReceiveError::Disconnected));
     }
 }

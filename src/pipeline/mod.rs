@@ -28,7 +28,7 @@ use crate::log::Log;
 use crate::metrics::Metrics;
 use crate::object::memory_budget::UNORDERED;
 use crate::timestamp;
-use channel::{Nothing, Receiver, unbounded};
+use channel::{ReceiveError, Receiver, unbounded};
 use shared::{JobOutput, PipelineState};
 
 /// Settings of a pipeline.
@@ -156,8 +156,8 @@ impl Pipeline {
                         self.shared.set_head(job.number);
                         self.current = Some(job);
                     }
-                    Err(Nothing::Yet) => return Ok(Next::Timeout),
-                    Err(Nothing::More) => return self.shared.end(),
+                    Err(ReceiveError::Empty) => return Ok(Next::Timeout),
+                    Err(ReceiveError::Disconnected) => return self.shared.end(),
                 }
                 continue;
             };
@@ -189,8 +189,8 @@ impl Pipeline {
                     return Ok(Next::Batch(batch));
                 }
                 Ok(Err(error)) => return Err(error),
-                Err(Nothing::Yet) => return Ok(Next::Timeout),
-                Err(Nothing::More) => self.current = None,
+                Err(ReceiveError::Empty) => return Ok(Next::Timeout),
+                Err(ReceiveError::Disconnected) => self.current = None,
             }
         }
     }

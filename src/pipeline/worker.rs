@@ -6,7 +6,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::channel::{Nothing, Receiver};
+use super::channel::{ReceiveError, Receiver};
 use super::shared::{Job, PipelineState, QueuedBatch};
 use crate::batch::Batch;
 use crate::decode::{BatchSender, Decoder};
@@ -74,11 +74,11 @@ fn next(
 fn receive<T>(channel: &Receiver<T>, group: &mut Group<'_>, batch: &mut Batch) -> Option<T> {
     match channel.try_recv() {
         Ok(received) => return Some(received),
-        Err(Nothing::More) => {
+        Err(ReceiveError::Disconnected) => {
             group.send(batch);
             return None;
         }
-        Err(Nothing::Yet) => {}
+        Err(ReceiveError::Empty) => {}
     }
     if !group.send(batch) {
         return None;

@@ -25,6 +25,12 @@ const KEEP_PARTIAL: Duration = Duration::from_secs(5);
 /// Time that an object waits for its turn before it is checked whether its bucket answers at all.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// How many objects, or messages, may be in progress from their download until the host has processed them, with this many
+/// downloads at a time.
+pub(super) fn max_in_progress(concurrency: usize) -> usize {
+    (2 * concurrency).clamp(20, 1000)
+}
+
 /// Downloads objects. Clones share all limits.
 #[derive(Clone, Debug)]
 pub struct Fetcher {

@@ -3,7 +3,7 @@
 
 use std::io;
 use std::ops::Deref;
-use std::sync::mpsc;
+use std::sync::{RwLock, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -98,20 +98,14 @@ impl Drop for NetworkRuntime {
 
 /// Starts `count` threads at once and ends them, to find out whether the limits allow them.
 fn check_threads(count: usize) -> io::Result<()> {
-    let (release, wait) = crossbeam_channel::bounded::<()>(0);
-    let started: io::Result<Vec<_>> = (0..count)
-        .map(|_| {
-            let wait = wait.clone();
+    let all_started = RwLock::new(());
+    thread::scope(|scope| {
+        // Every thread waits for this, also after an error.
+        let _starting = all_started.write();
+        for _ in 0..count {
             let thread = thread::Builder::new().name("ct-probe".to_owned());
-            thread.spawn(move || {
-                let _ = wait.recv();
-            })
-        })
-        .collect();
-    // Also ends those that started before an error.
-    drop(release);
-    for thread in started? {
-        let _ = thread.join();
-    }
-    Ok(())
+            thread.spawn_scoped(scope, || drop(all_started.read()))?;
+        }
+        Ok(())
+    })
 }

@@ -132,7 +132,7 @@ fn every_way_to_make_a_bucket_public_is_seen() {
             with_condition(json!({"ArnLike": {"aws:SourceArn": "arn:aws:s3:*:*:bucket-*"}})),
         ),
         (
-            "ARN of anybody's access point",
+            "ARN of an access point in any account",
             with_condition(json!({"ArnLike": {"aws:SourceArn": "arn:aws:s3:*:*:accesspoint/a"}})),
         ),
         (

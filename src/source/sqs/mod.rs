@@ -46,7 +46,7 @@ use crate::log::quote::redacted;
 use crate::log::{Log, Severity};
 use crate::metrics::Metrics;
 use crate::pipeline::ObjectSender;
-use crate::source::fetch::Fetcher;
+use crate::source::fetch::{Fetcher, max_in_progress};
 
 /// The visibility timeout where neither the configuration nor the queue has one: the default of SQS.
 const DEFAULT_VISIBILITY: Duration = Duration::from_secs(30);
@@ -124,11 +124,6 @@ impl Closer {
             let _ = closed.await;
         }
     }
-}
-
-/// Messages being processed at a time, with this many downloads at a time.
-fn max_processed(concurrency: usize) -> usize {
-    (2 * concurrency).clamp(20, 1000)
 }
 
 impl Queue {
@@ -210,7 +205,7 @@ impl Queue {
         fetcher: Fetcher,
     ) -> Result<(Closer, impl FnOnce(ObjectSender) + Send + 'static)> {
         let queue = Arc::new(self);
-        let permits = Arc::new(Semaphore::new(max_processed(queue.rules.concurrency)));
+        let permits = Arc::new(Semaphore::new(max_in_progress(queue.rules.concurrency)));
         // All are bounded by the permits and by what may be parked.
         let (send, messages) = mpsc::unbounded_channel();
         let (done, settled) = mpsc::unbounded_channel();

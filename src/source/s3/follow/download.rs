@@ -13,7 +13,7 @@ use crate::object::Object;
 use crate::object::ack::{AckHandle, Failure, Settled, ack_handles};
 use crate::object::memory_budget::UNORDERED;
 use crate::pipeline::UnorderedSender;
-use crate::source::fetch::{Account, Fetched, Fetcher, Waits};
+use crate::source::fetch::{Account, Fetched, Fetcher, Waits, max_in_progress};
 use crate::source::s3::ListedObject;
 use crate::source::s3::retry_report::RetryReport;
 
@@ -70,13 +70,12 @@ impl Downloads {
         concurrency: usize,
         positions: &Arc<Positions>,
     ) -> Downloads {
-        let in_progress = (2 * concurrency).clamp(20, 1000);
         Downloads {
             fetcher: fetcher.clone(),
             feed,
             bucket: bucket.into(),
             positions: Arc::clone(positions),
-            in_progress: Arc::new(Semaphore::new(in_progress)),
+            in_progress: Arc::new(Semaphore::new(max_in_progress(concurrency))),
             paused: Arc::new(Semaphore::new(MAX_PAUSED)),
         }
     }

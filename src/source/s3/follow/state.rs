@@ -168,7 +168,7 @@ impl StateFile {
         };
         let text = encode(header, saved)?;
         let draft = beside(&self.path, ".tmp");
-        // One that a killed instance left, or a link that somebody else put there: the target must not be written.
+        // A draft of a killed instance, or a symbolic link, whose target must not be written.
         match fs::remove_file(&draft) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 let place = quoted(&draft.to_string_lossy());
