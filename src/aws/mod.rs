@@ -25,6 +25,7 @@ mod imds;
 mod proxy;
 mod queue;
 mod queue_api;
+mod queue_json;
 mod retry;
 mod settings;
 mod sign;
@@ -42,7 +43,8 @@ pub(crate) use self::breaker::{Breaker, Breakers};
 use self::credentials::RefreshableCredentials;
 pub(crate) use self::download::{Download, Downloaded, ObjectId, Room};
 pub use self::error::{AwsError, ErrorCause, ErrorClass, describe};
-pub(crate) use self::queue_api::{FailedEntry, QueueMessage, Receive};
+pub(crate) use self::queue_api::Receive;
+pub(crate) use self::queue_json::{FailedEntry, QueueMessage};
 pub(crate) use self::retry::{RetryPolicy, Tries};
 
 use self::settings::Resolved;

@@ -1,10 +1,9 @@
-//! Requests to a queue over the bare HTTP client, at a fifth of the cost of the SDK's: AWS JSON 1.0.
+//! Requests to a queue over the bare HTTP client, at a fifth of the cost of the SDK's.
 //!
 //! The SDK resolves endpoint and credentials. Where an answer is not a plain success, the SDK takes it as that to the first
 //! attempt of its own call: so retries, pauses and errors are the same whichever way a request went.
 #![forbid(unsafe_code)]
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -15,8 +14,7 @@ use aws_sdk_sqs::operation::change_message_visibility_batch::ChangeMessageVisibi
 use aws_sdk_sqs::operation::delete_message_batch::DeleteMessageBatchError;
 use aws_sdk_sqs::operation::receive_message::ReceiveMessageError;
 use aws_sdk_sqs::types::{
-    BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry,
-    DeleteMessageBatchRequestEntry, Message, MessageSystemAttributeName,
+    ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry,
 };
 use aws_smithy_runtime_api::client::http::{
     HttpClient as _, HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
@@ -27,8 +25,8 @@ use aws_smithy_runtime_api::http::HttpError;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Bytes;
 use hyper::{Request, Response, StatusCode};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
 use super::Clients;
@@ -36,6 +34,9 @@ use super::direct::set_headers;
 use super::endpoint::QueueEndpoint;
 use super::error::unsent_to_sdk;
 use super::http::DirectClient;
+use super::queue_json::{
+    ATTRIBUTES, BatchAnswer, BatchRequest, QueueMessage, ReceiveAnswer, ReceiveRequest,
+};
 use super::sign::{Signable, sha256};
 
 /// Time limit of a request. More than the longest poll of 20 s.
@@ -45,12 +46,6 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_ANSWER: usize = 64 << 20;
 
 const CONTENT_TYPE: &str = "application/x-amz-json-1.0";
-
-/// The attributes of messages that are requested.
-const ATTRIBUTES: [MessageSystemAttributeName; 2] = [
-    MessageSystemAttributeName::ApproximateReceiveCount,
-    MessageSystemAttributeName::ApproximateFirstReceiveTimestamp,
-];
 
 /// How the requests to the source's queue are made without the SDK.
 pub(super) struct QueueRoute {
@@ -67,35 +62,6 @@ pub(crate) struct Receive {
     pub(crate) wait_seconds: i32,
     /// Visibility timeout in seconds, instead of the queue's own.
     pub(crate) visibility: Option<i32>,
-}
-
-/// A message as the queue delivers it.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct QueueMessage {
-    pub(crate) id: String,
-    pub(crate) receipt: String,
-    pub(crate) body: String,
-    /// Receives so far, this one included.
-    pub(crate) receives: Option<u64>,
-    /// Time of the first receive, in milliseconds since 1970.
-    pub(crate) first_received: Option<u64>,
-}
-
-/// What a request about several messages brought. Entries have the place of their message in the request as their id.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct BatchAnswer {
-    pub(crate) successful: Vec<String>,
-    pub(crate) failed: Vec<FailedEntry>,
-}
-
-/// Why the request failed for one message.
-#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, rename_all = "PascalCase")]
-pub(crate) struct FailedEntry {
-    pub(crate) id: String,
-    pub(crate) code: String,
-    pub(crate) message: Option<String>,
-    pub(crate) sender_fault: bool,
 }
 
 impl Clients {
@@ -163,10 +129,7 @@ impl Clients {
             .config_override(first.config(&self.shared.sdk_http));
         let answer = Box::pin(request.send()).await?;
         let successful = answer.successful.into_iter().map(|entry| entry.id);
-        Ok(BatchAnswer {
-            successful: successful.collect(),
-            failed: answer.failed.into_iter().map(FailedEntry::from).collect(),
-        })
+        Ok(BatchAnswer::of_sdk(successful, answer.failed))
     }
 
     /// Sets the visibility timeouts, in seconds, of at most ten messages, given by receipt handle.
@@ -199,10 +162,7 @@ impl Clients {
             .config_override(first.config(&self.shared.sdk_http));
         let answer = Box::pin(request.send()).await?;
         let successful = answer.successful.into_iter().map(|entry| entry.id);
-        Ok(BatchAnswer {
-            successful: successful.collect(),
-            failed: answer.failed.into_iter().map(FailedEntry::from).collect(),
-        })
+        Ok(BatchAnswer::of_sdk(successful, answer.failed))
     }
 
     /// Makes one request without the SDK.
@@ -328,213 +288,5 @@ impl HttpConnector for FirstAnswered {
             Some(answer) => HttpConnectorFuture::ready(answer),
             None => self.others.call(request),
         }
-    }
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct ReceiveRequest<'a> {
-    queue_url: &'a str,
-    max_number_of_messages: u32,
-    message_system_attribute_names: [&'a str; ATTRIBUTES.len()],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    visibility_timeout: Option<i32>,
-    wait_time_seconds: i32,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct BatchRequest<'a> {
-    queue_url: &'a str,
-    entries: Vec<BatchEntry<'a>>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct BatchEntry<'a> {
-    id: String,
-    receipt_handle: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    visibility_timeout: Option<i32>,
-}
-
-impl<'a> BatchRequest<'a> {
-    fn new(url: &'a str, messages: impl Iterator<Item = (&'a str, Option<i32>)>) -> Self {
-        let entries = messages.enumerate();
-        let entries = entries.map(
-            |(number, (receipt_handle, visibility_timeout))| BatchEntry {
-                id: number.to_string(),
-                receipt_handle,
-                visibility_timeout,
-            },
-        );
-        BatchRequest {
-            queue_url: url,
-            entries: entries.collect(),
-        }
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct ReceiveAnswer {
-    messages: Option<Vec<MessageAnswer>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct MessageAnswer {
-    message_id: Option<String>,
-    receipt_handle: Option<String>,
-    body: Option<String>,
-    attributes: Option<HashMap<String, String>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct BatchAnswerJson {
-    successful: Option<Vec<SuccessfulEntry>>,
-    failed: Option<Vec<FailedEntry>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct SuccessfulEntry {
-    id: String,
-}
-
-impl BatchAnswer {
-    fn from_json(answer: BatchAnswerJson) -> Self {
-        let successful = answer.successful.unwrap_or_default().into_iter();
-        BatchAnswer {
-            successful: successful.map(|entry| entry.id).collect(),
-            failed: answer.failed.unwrap_or_default(),
-        }
-    }
-}
-
-impl From<MessageAnswer> for QueueMessage {
-    fn from(message: MessageAnswer) -> Self {
-        let attribute = |name: &MessageSystemAttributeName| {
-            let value = message.attributes.as_ref()?.get(name.as_str())?;
-            value.parse().ok()
-        };
-        let (receives, first_received) = (attribute(&ATTRIBUTES[0]), attribute(&ATTRIBUTES[1]));
-        QueueMessage {
-            id: message.message_id.unwrap_or_default(),
-            receipt: message.receipt_handle.unwrap_or_default(),
-            body: message.body.unwrap_or_default(),
-            receives,
-            first_received,
-        }
-    }
-}
-
-impl From<Message> for QueueMessage {
-    fn from(message: Message) -> Self {
-        let attribute = |name: &MessageSystemAttributeName| {
-            let value = message.attributes()?.get(name)?;
-            value.parse().ok()
-        };
-        let (receives, first_received) = (attribute(&ATTRIBUTES[0]), attribute(&ATTRIBUTES[1]));
-        QueueMessage {
-            id: message.message_id.unwrap_or_default(),
-            receipt: message.receipt_handle.unwrap_or_default(),
-            body: message.body.unwrap_or_default(),
-            receives,
-            first_received,
-        }
-    }
-}
-
-impl From<BatchResultErrorEntry> for FailedEntry {
-    fn from(entry: BatchResultErrorEntry) -> Self {
-        FailedEntry {
-            id: entry.id,
-            code: entry.code,
-            message: entry.message,
-            sender_fault: entry.sender_fault,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn json<T: DeserializeOwned>(text: &str) -> Option<T> {
-        serde_json::from_str(text).ok()
-    }
-
-    #[test]
-    fn messages_are_read_from_the_answer() {
-        let text = r#"{"Messages":[
-            {"MessageId":"m","ReceiptHandle":"r","Body":"a\"\u00e9","MD5OfBody":"0","Attributes":
-                {"ApproximateReceiveCount":"3","ApproximateFirstReceiveTimestamp":"1768435199000","Other":"x"}},
-            {"MessageId":"n","Body":null,"Attributes":{"ApproximateReceiveCount":"many"}}]}"#;
-        let answer: ReceiveAnswer = json(text).expect("an answer");
-        let messages = answer.messages.expect("messages").into_iter();
-        let expected = [
-            QueueMessage {
-                id: "m".to_owned(),
-                receipt: "r".to_owned(),
-                body: "a\"é".to_owned(),
-                receives: Some(3),
-                first_received: Some(1_768_435_199_000),
-            },
-            QueueMessage {
-                id: "n".to_owned(),
-                ..QueueMessage::default()
-            },
-        ];
-        let messages: Vec<_> = messages.map(QueueMessage::from).collect();
-        assert_eq!(messages, expected);
-        for empty in ["{}", r#"{"Messages":null}"#, r#"{"Messages":[]}"#] {
-            let answer: ReceiveAnswer = json(empty).expect(empty);
-            assert!(answer.messages.unwrap_or_default().is_empty());
-        }
-    }
-
-    #[test]
-    fn answers_that_are_none_are_left_to_the_sdk() {
-        for text in [
-            "",
-            "<html></html>",
-            "[]x",
-            r#"{"Messages":{}}"#,
-            r#"{"Messages":[{}]"#,
-        ] {
-            assert!(json::<ReceiveAnswer>(text).is_none(), "{text}");
-        }
-        assert!(json::<BatchAnswerJson>(r#"{"Successful":[{}]}"#).is_none());
-    }
-
-    #[test]
-    fn entries_of_a_batch_are_read_from_the_answer() {
-        let text = r#"{"Successful":[{"Id":"0"}],"Failed":[
-            {"Id":"1","SenderFault":true,"Code":"ReceiptHandleIsInvalid","Message":"m"},{"Id":"2","Code":"c"}]}"#;
-        let answer = BatchAnswer::from_json(json(text).expect("an answer"));
-        assert_eq!(answer.successful, ["0"]);
-        let failed = |id: &str, code: &str| FailedEntry {
-            id: id.to_owned(),
-            code: code.to_owned(),
-            ..FailedEntry::default()
-        };
-        let first = FailedEntry {
-            message: Some("m".to_owned()),
-            sender_fault: true,
-            ..failed("1", "ReceiptHandleIsInvalid")
-        };
-        assert_eq!(answer.failed, [first, failed("2", "c")]);
-    }
-
-    #[test]
-    fn requests_have_only_what_is_set() {
-        let receipts = [("r", None), ("s\"", Some(30))];
-        let request = BatchRequest::new("http://q/1/q", receipts.into_iter());
-        assert_eq!(
-            serde_json::to_string(&request).expect("JSON"),
-            r#"{"QueueUrl":"http://q/1/q","Entries":[{"Id":"0","ReceiptHandle":"r"},{"Id":"1","ReceiptHandle":"s\"","VisibilityTimeout":30}]}"#
-        );
     }
 }

@@ -89,30 +89,34 @@ impl BatchSender for Keep {
     }
 }
 
+/// Checks that decoding a file takes as many allocations for 2,000 events as for 200, and fewer than `limit`. `file`
+/// writes one with this number of records.
+fn assert_no_allocation_per_event(what: &str, file: impl Fn(usize) -> PathBuf, limit: u64) {
+    let (metrics, log) = (Metrics::default(), Log::default());
+    let mut decoder = Decoder::new(LIMITS, &metrics, &log, Batch::default());
+    let mut decode = |records| {
+        let object = object(&file(records));
+        let mut drain = Drain::default();
+        let allocations = own_allocations(|| {
+            decoder.decode(&object, &mut drain).expect("a sound file");
+            drain.flush(&mut decoder.batch);
+        });
+        assert_eq!(drain.events, records);
+        allocations
+    };
+    // The first run grows the buffers.
+    decode(2000);
+    let (few, many) = (decode(200), decode(2000));
+    assert_eq!(few, many, "for 200 and for 2000 events of one file, {what}");
+    assert!(many < limit, "{many} allocations for one file, {what}");
+}
+
 #[test]
 fn decoding_allocates_per_file_and_not_per_event() {
     let _lock = lock_counters();
-    let (metrics, log) = (Metrics::default(), Log::default());
     for packed in [true, false] {
-        let mut decoder = Decoder::new(LIMITS, &metrics, &log, Batch::default());
-        let mut decode = |records| {
-            let object = object(&log_file(1, records, packed));
-            let mut drain = Drain::default();
-            let allocations = own_allocations(|| {
-                decoder.decode(&object, &mut drain).expect("a sound file");
-                drain.flush(&mut decoder.batch);
-            });
-            assert_eq!(drain.events, records);
-            allocations
-        };
-        // The first run grows the buffers.
-        decode(2000);
-        let (few, many) = (decode(200), decode(2000));
-        assert_eq!(
-            few, many,
-            "allocations for 200 and for 2000 events of one file, packed: {packed}"
-        );
-        assert!(many < 20, "{many} allocations for one file");
+        let what = format!("packed: {packed}");
+        assert_no_allocation_per_event(&what, |records| log_file(1, records, packed), 20);
     }
 }
 
@@ -153,27 +157,9 @@ fn envelope_file(records: usize, packed: usize) -> PathBuf {
 #[test]
 fn decoding_of_cloudwatch_envelopes_allocates_per_file_and_not_per_event() {
     let _lock = lock_counters();
-    let (metrics, log) = (Metrics::default(), Log::default());
     for packed in 0..3 {
-        let mut decoder = Decoder::new(LIMITS, &metrics, &log, Batch::default());
-        let mut decode = |records| {
-            let object = object(&envelope_file(records, packed));
-            let mut drain = Drain::default();
-            let allocations = own_allocations(|| {
-                decoder.decode(&object, &mut drain).expect("a sound file");
-                drain.flush(&mut decoder.batch);
-            });
-            assert_eq!(drain.events, records);
-            allocations
-        };
-        // The first run grows the buffers.
-        decode(2000);
-        let (few, many) = (decode(200), decode(2000));
-        assert_eq!(
-            few, many,
-            "allocations for 200 and for 2000 events, packed {packed} times"
-        );
-        assert!(many < 40, "{many} allocations for one file");
+        let what = format!("packed {packed} times");
+        assert_no_allocation_per_event(&what, |records| envelope_file(records, packed), 40);
     }
 }
 

@@ -5,7 +5,7 @@
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use crate::generator::{Text, record};
+use crate::generator::{Text, members, record};
 use crate::support::scratch::gzip;
 
 /// A file of envelopes.
@@ -157,20 +157,6 @@ impl EnvelopeFile {
             Packing::GzipInGzip(cuts) => gzip(&members(&text, cuts)),
         }
     }
-}
-
-fn members(text: &[u8], cuts: &[u8]) -> Vec<u8> {
-    let mut cuts: Vec<usize> = cuts
-        .iter()
-        .map(|cut| text.len() * usize::from(*cut) / 256)
-        .collect();
-    cuts.sort_unstable();
-    let starts = [0].into_iter().chain(cuts.iter().copied());
-    let ends = cuts.iter().copied().chain([text.len()]);
-    starts
-        .zip(ends)
-        .flat_map(|(start, end)| gzip(&text[start..end]))
-        .collect()
 }
 
 const CONTROL: &str = r#"{"messageType":"CONTROL_MESSAGE","owner":"CloudwatchLogs","logGroup":"","logStream":"","subscriptionFilters":[],"logEvents":[{"id":"","timestamp":1,"message":"CWL CONTROL MESSAGE: Checking health of destination Firehose."}]}"#;

@@ -72,21 +72,24 @@ impl Container {
         match &self.packing {
             Packing::Plain => text,
             Packing::Gzip => gzip(&text),
-            Packing::Members(cuts) => {
-                let mut cuts: Vec<_> = cuts
-                    .iter()
-                    .map(|cut| text.len() * usize::from(*cut) / 256)
-                    .collect();
-                cuts.sort_unstable();
-                let starts = [0].into_iter().chain(cuts.iter().copied());
-                let ends = cuts.iter().copied().chain([text.len()]);
-                starts
-                    .zip(ends)
-                    .flat_map(|(start, end)| gzip(&text[start..end]))
-                    .collect()
-            }
+            Packing::Members(cuts) => members(&text, cuts),
         }
     }
+}
+
+/// A gzip stream of several members: the text is cut at these 256ths of it.
+pub fn members(text: &[u8], cuts: &[u8]) -> Vec<u8> {
+    let mut cuts: Vec<_> = cuts
+        .iter()
+        .map(|cut| text.len() * usize::from(*cut) / 256)
+        .collect();
+    cuts.sort_unstable();
+    let starts = [0].into_iter().chain(cuts.iter().copied());
+    let ends = cuts.iter().copied().chain([text.len()]);
+    starts
+        .zip(ends)
+        .flat_map(|(start, end)| gzip(&text[start..end]))
+        .collect()
 }
 
 /// Other keys before the records.

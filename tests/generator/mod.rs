@@ -10,7 +10,7 @@ mod container;
 mod text;
 mod vocabulary;
 
-pub use container::container;
+pub use container::{container, members};
 
 use proptest::prelude::*;
 use proptest::sample::select;
