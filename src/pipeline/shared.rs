@@ -177,10 +177,10 @@ impl Gathering {
 
     /// Waits until enough objects have arrived, for a while at most.
     pub(super) fn gather(&self) {
-        let mut state = self.state();
         if self.wait.is_zero() {
             return;
         }
+        let mut state = self.state();
         state.waiting += 1;
         let gathers = |state: &mut GatheringState| state.arrived < self.enough && !state.ended;
         let woken = self.gathered.wait_timeout_while(state, self.wait, gathers);
