@@ -322,6 +322,8 @@ fn values_that_callers_choose_are_warned_about() {
         "s3.key",
         "s3.bucket",
         "ct.info",
+        "ct.tlsdetails.tlsversion",
+        "ct.user.oninstance",
     ] {
         let warnings = warnings(json!([{"ct.src": "a", "ct.name": "b", key: "x"}]));
         assert_eq!(warnings.len(), 1, "{key}");
@@ -345,6 +347,28 @@ fn values_that_callers_choose_are_warned_about() {
         "ct.user.invokedby": "config.amazonaws.com", "ct.recipientaccountid": "1", "ct.srcip": "config.amazonaws.com",
     }]);
     assert_eq!(warnings(set_by_aws), [""; 0]);
+}
+
+#[test]
+fn patterns_that_match_every_service_are_warned_about() {
+    for (field, pattern, all) in [
+        ("ct.src", "*", true),
+        ("ct.src", "**", true),
+        ("ct.src", "*.amazonaws.com", true),
+        ("ct.src", "*.com", true),
+        ("ct.src", "s3*", false),
+        ("ct.src", "*3.amazonaws.com", false),
+        ("ct.src", "s*.amazonaws.com", false),
+        ("ct.shortsrc", "*", true),
+        ("ct.shortsrc", "s3*", false),
+        ("ct.shortsrc", "", false),
+    ] {
+        let warnings = warnings(json!([{field: pattern, "ct.name": "b"}]));
+        let warned = warnings
+            .iter()
+            .any(|line| line.ends_with("matches every service"));
+        assert_eq!(warned, all, "{field} {pattern}: {warnings:?}");
+    }
 }
 
 #[test]
