@@ -16,6 +16,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// The first and longest pause of an object that fails for a reason of its own: a permission, or its key.
 const OBJECT_PAUSES: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(60)];
 
+/// The longest pause of an object whose requests fail while others of its bucket succeed.
+const ALONE_PAUSE: Duration = Duration::from_secs(10);
+
 /// Pause after the first failure of a missing object of `sqs://`; the second one takes the rest of [`MISSING`].
 const MISSING_PAUSE: Duration = Duration::from_millis(700);
 
@@ -64,6 +67,7 @@ pub(crate) struct Tries {
     absent: u32,
     absent_since: Option<Instant>,
     pauses: Backoff,
+    alone_pauses: Backoff,
     object_pauses: Backoff,
     causes: Vec<ErrorCause>,
 }
@@ -79,6 +83,7 @@ impl Tries {
             absent: 0,
             absent_since: None,
             pauses: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
+            alone_pauses: Backoff::new(FIRST_PAUSE, ALONE_PAUSE),
             object_pauses: Backoff::new(OBJECT_PAUSES[0], OBJECT_PAUSES[1]),
             causes: Vec::new(),
         }
@@ -145,14 +150,17 @@ impl Tries {
         *self.absent_since.get_or_insert(now)
     }
 
-    /// The next pause after a transient failure. Throttling and 5xx of a service that answers others at the same time
-    /// need no growing pauses: the adaptive limit slows the requests down.
+    /// The next pause after a transient failure. Throttling of a service that answers others at the same time needs no
+    /// growing pauses: the adaptive limit slows the requests down. Other failures among successes are this object's own.
     fn pause(&mut self, failure: &AwsError, breaker: &Breaker, previous: Instant) -> Duration {
         if failure.cause == ErrorCause::EncryptionKey {
             return self.object_pauses.pause();
         }
         if breaker.succeeded_since(previous) {
             self.pauses.reset();
+            if failure.cause != ErrorCause::Throttled {
+                return self.alone_pauses.pause();
+            }
         }
         let waiting = u32::try_from(breaker.waiting()).unwrap_or(u32::MAX);
         let longest = Duration::from_secs(u64::from(waiting / RETRY_RATE));
@@ -264,17 +272,27 @@ mod tests {
     }
 
     #[test]
-    fn pauses_stay_short_while_other_requests_succeed() {
-        let breakers = Breakers::new(32, true, Arc::default());
-        let breaker = breakers.of("b");
-        let failure = AwsError::new(ErrorCause::Throttled, "SlowDown", "m");
-        let mut tries = Tries::new(RetryPolicy::Queue);
-        for _ in 0..20 {
-            let pause = tries.after(&failure, &breaker).expect("a retry");
-            assert!(pause <= FIRST_PAUSE, "{pause:?}");
-            std::thread::sleep(Duration::from_millis(1));
-            breakers.succeeded(&breaker, &[]);
-        }
+    fn while_other_requests_succeed_throttled_ones_are_retried_soon_and_failing_ones_less_and_less_often()
+     {
+        let last_of_twenty = |cause| {
+            let breakers = Breakers::new(32, true, Arc::default());
+            let breaker = breakers.of("b");
+            let failure = AwsError::new(cause, "c", "m");
+            let mut tries = Tries::new(RetryPolicy::Queue);
+            let pauses = (0..20).map(|_| {
+                let pause = tries.after(&failure, &breaker).expect("a retry");
+                std::thread::sleep(Duration::from_millis(1));
+                breakers.succeeded(&breaker, &[]);
+                pause
+            });
+            pauses.last().expect("a pause")
+        };
+        assert!(last_of_twenty(ErrorCause::Throttled) <= FIRST_PAUSE);
+        let failing = last_of_twenty(ErrorCause::Unavailable);
+        assert!(
+            failing >= ALONE_PAUSE / 2 && failing <= ALONE_PAUSE,
+            "{failing:?}"
+        );
     }
 
     #[test]
