@@ -76,9 +76,24 @@ impl RecordReader {
                     sink.tapes().discard(tape);
                     return self.start_resync(text, at, len);
                 }
-                if !separated {
-                    // It may balance only because two quotes are missing, with records between.
-                    match self.search(window, at + 1..at + len, Preceding::Other, true, sink) {
+                let ends_list = match self.context {
+                    Context::Array(ArrayKind::Records) if len > SEVERAL_RECORDS => {
+                        match text[at + len..].trim_ascii_start().first() {
+                            Some(b',' | b']') => false,
+                            None if self.needs_more(window, at) => {
+                                sink.tapes().discard(tape);
+                                return StepResult::NeedMore;
+                            }
+                            _ => true,
+                        }
+                    }
+                    _ => false,
+                };
+                if !separated || ends_list {
+                    // It may balance only because two quotes are missing, with records between, or because the list's
+                    // brackets have closed what it left open.
+                    match self.search(window, at + 1..at + len, Preceding::Other, !separated, sink)
+                    {
                         SearchResult::Record(_) => {
                             sink.tapes().discard(tape);
                             return self.start_resync(text, at, len);

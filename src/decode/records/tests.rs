@@ -138,6 +138,33 @@ fn two_missing_quotes_do_not_hide_records_between_them() {
 }
 
 #[test]
+fn brackets_missing_in_one_record_hide_no_record_after_it() {
+    // Without the end of its inner list, the first record goes on to the end of the list of records, and balances.
+    let bad = r#"{"eventVersion":"1","resources":[{"type":"a"},{"type":"b","eventID":"0"}"#;
+    let sound: Vec<String> = (0..3)
+        .map(|number| record(number).replacen('{', &format!(r#"{{"a":"{}","#, "x".repeat(600)), 1))
+        .collect();
+    let list = sound.join(",");
+    for end in [
+        "]}",
+        "]}\n",
+        r#"],"next":{"a":[]}}"#,
+        "]}\n{\"Records\":[]}",
+    ] {
+        let text = format!(r#"{{"Records":[{bad},{list}{end}"#);
+        assert_eq!(
+            read(&text),
+            (sound.clone(), vec![Damage::Unbalanced]),
+            "{end:?}"
+        );
+    }
+    // A sound record may look the same inside.
+    let whole = format!("{bad},{list}]}}");
+    let text = format!(r#"{{"Records":[{whole},{}]}}"#, record(4));
+    assert_eq!(read(&text), (vec![whole, record(4)], vec![]));
+}
+
+#[test]
 fn whole_records_of_a_truncated_file_are_delivered() {
     let text = format!(r#"{{"Records":[{},{}"#, record(0), &record(1)[..20]);
     assert_eq!(read(&text), (records(0..1), vec![Damage::CutOff]));
