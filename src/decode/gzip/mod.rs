@@ -202,6 +202,8 @@ mod tests {
         for between in [
             &b""[..],
             b"\0",
+            b"\n",
+            b"\r\n",
             &other,
             &[b"\0\0", &other[..], b"\0"].concat(),
         ] {
@@ -238,11 +240,12 @@ mod tests {
     }
 
     #[test]
-    fn zeros_after_the_last_member_are_ignored() {
-        let mut file = gzip(b"text");
-        file.extend_from_slice(&[0; 100]);
-        let (text, error) = read_all(&file);
-        assert_eq!((&text[..], error.is_none()), (&b"text"[..], true));
+    fn zeros_and_line_breaks_after_the_last_member_are_ignored() {
+        for padding in [&[0; 100][..], b"\n", b"\r\n\0"] {
+            let file = [&gzip(b"text")[..], padding].concat();
+            let (text, error) = read_all(&file);
+            assert_eq!((&text[..], error.is_none()), (&b"text"[..], true));
+        }
     }
 
     #[test]

@@ -49,7 +49,9 @@ impl<R: BufRead> MultiMemberReader<R> {
         self.file.consume(read);
         // Also with an error, text may have been written before it.
         match status {
-            Err(error) => {
+            // The library's texts name its own states.
+            Err(_) => {
+                let error = "invalid deflate data, or a wrong checksum or length";
                 let error = io::Error::new(io::ErrorKind::InvalidData, error);
                 self.state = MemberState::End(Some(error));
             }
@@ -73,10 +75,10 @@ impl<R: BufRead> MultiMemberReader<R> {
                     self.member = Decompress::new_gzip(WINDOW_BITS);
                     MemberState::InMember
                 }
-                // Some writers pad with zeros.
-                [0, ..] => {
-                    let zeros = rest.iter().take_while(|&&byte| byte == 0).count();
-                    self.file.consume(zeros);
+                // Some writers pad with zeros, others end each member with a line break.
+                [first, ..] if is_padding(first) => {
+                    let padding = rest.iter().take_while(|byte| is_padding(byte)).count();
+                    self.file.consume(padding);
                     continue;
                 }
                 _ => MemberState::End(Some(io::Error::new(
@@ -87,6 +89,11 @@ impl<R: BufRead> MultiMemberReader<R> {
             return Ok(());
         }
     }
+}
+
+/// Whether a byte between members means nothing.
+fn is_padding(byte: &u8) -> bool {
+    matches!(byte, 0 | b'\n' | b'\r')
 }
 
 impl<R: BufRead> Read for MultiMemberReader<R> {
