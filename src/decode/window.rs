@@ -183,14 +183,20 @@ fn is_gzip(stream: &mut impl BufRead) -> io::Result<bool> {
 }
 
 fn incomplete(kind: ErrorKind, error: &io::Error) -> ObjectError {
-    let problem = match kind {
-        ErrorKind::Gzip => "its gzip data is damaged or cut off",
-        _ => "it could not be read to its end",
+    let (problem, outcome) = match kind {
+        ErrorKind::Gzip => (
+            "its gzip data is damaged or cut off",
+            "the records before that are delivered, the last of them without a check of their bytes",
+        ),
+        _ => (
+            "it could not be read to its end",
+            "the records before that are delivered",
+        ),
     };
     ObjectError {
         kind,
         cause: format!("{problem} ({error})"),
-        outcome: "the records before that are delivered",
+        outcome,
     }
 }
 

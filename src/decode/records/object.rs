@@ -77,7 +77,7 @@ impl RecordReader {
                     return self.start_resync(text, at, len);
                 }
                 let ends_list = match self.context {
-                    Context::Array(ArrayKind::Records) if len > SEVERAL_RECORDS => {
+                    Context::Array(ArrayKind::Records | ArrayKind::Strings) => {
                         match text[at + len..].trim_ascii_start().first() {
                             Some(b',' | b']') => false,
                             None if self.needs_more(window, at) => {

@@ -141,9 +141,7 @@ fn two_missing_quotes_do_not_hide_records_between_them() {
 fn brackets_missing_in_one_record_hide_no_record_after_it() {
     // Without the end of its inner list, the first record goes on to the end of the list of records, and balances.
     let bad = r#"{"eventVersion":"1","resources":[{"type":"a"},{"type":"b","eventID":"0"}"#;
-    let sound: Vec<String> = (0..3)
-        .map(|number| record(number).replacen('{', &format!(r#"{{"a":"{}","#, "x".repeat(600)), 1))
-        .collect();
+    let sound = records(0..3);
     let list = sound.join(",");
     for end in [
         "]}",
@@ -158,6 +156,29 @@ fn brackets_missing_in_one_record_hide_no_record_after_it() {
             "{end:?}"
         );
     }
+    let text = format!(
+        r#"{{"Records":[{bad},{list}]}}{{"Records":[{}]}}"#,
+        record(3)
+    );
+    assert_eq!(read(&text), (records(0..4), vec![Damage::Unbalanced]));
+    // The same in the output of `lookup-events`.
+    let event = |record: &str, resources: &str| {
+        format!(
+            r#"{{"EventId":"a","Resources":{resources},"CloudTrailEvent":{}}}"#,
+            quoted(record)
+        )
+    };
+    let bad_event = event(&record(3), r#"[{"ResourceName":"a""#);
+    let events: Vec<String> = sound
+        .iter()
+        .map(|record| event(record, r#"[{"ResourceName":"a"}]"#))
+        .collect();
+    let text = format!(
+        r#"{{"Events":[{bad_event},{}],"NextToken":"t"}}"#,
+        events.join(",")
+    );
+    let all: Vec<String> = [record(3)].into_iter().chain(sound).collect();
+    assert_eq!(read(&text), (all, vec![Damage::Unbalanced]));
     // A sound record may look the same inside.
     let whole = format!("{bad},{list}]}}");
     let text = format!(r#"{{"Records":[{whole},{}]}}"#, record(4));
@@ -192,11 +213,12 @@ fn an_array_without_an_end_is_reported() {
         );
     }
     assert_eq!(read(r#"{"Records":["#), (vec![], vec![Damage::Unclosed]));
-    // Records nested in the last one are not delivered, but the missing end is reported.
+    // Where the list seems to end with a record that contains others, brackets are missing in that record rather than
+    // behind it.
     let others = format!("{},{}", record(1), record(2));
     let open = first.replace(r#"]}"#, &format!(r#"],"x":[{others}]}}"#));
-    let (_, damaged) = read(&format!(r#"{{"Records":[{open}"#));
-    assert_eq!(damaged, [Damage::Unclosed]);
+    let (found, damaged) = read(&format!(r#"{{"Records":[{open}"#));
+    assert_eq!((found, damaged), (records(1..3), vec![Damage::Unbalanced]));
 }
 
 #[test]
