@@ -24,7 +24,8 @@ const FAILURES: u32 = 5;
 /// Time without a success after which that many failures are an outage: throttling at any rate still lets some pass.
 const WITHOUT_SUCCESS: Duration = Duration::from_secs(2);
 
-/// Interval of the log lines of an outage.
+/// Interval of the log lines of an outage. Where outages end sooner, each of them must last twice as long as the one
+/// before to be logged, up to this.
 const REPORT: Duration = Duration::from_secs(60);
 
 /// Time without a failure for one cause, after which another one is a new problem.
@@ -49,7 +50,10 @@ pub(crate) struct Breakers {
     /// Whether denied requests are waited out, and so can make an outage.
     denied_passes: bool,
     log: Arc<Log>,
+    /// For objects, by bucket.
     buckets: Mutex<HashMap<String, Arc<Breaker>>>,
+    /// For listings, by bucket: they may work while objects cannot be read, and the other way round.
+    listings: Mutex<HashMap<String, Arc<Breaker>>>,
     /// When any bucket last answered with success.
     success: Mutex<Option<Instant>>,
     succeeded: Notify,
@@ -58,7 +62,8 @@ pub(crate) struct Breakers {
 /// What recent requests to one bucket say about the next.
 #[derive(Debug)]
 pub(crate) struct Breaker {
-    bucket: String,
+    /// What is requested, for messages.
+    name: String,
     denied_passes: bool,
     limit: Arc<AdaptiveLimit>,
     state: Mutex<BreakerState>,
@@ -84,6 +89,9 @@ struct BreakerState {
     failing_since: Option<Instant>,
     success: Option<Instant>,
     outage: Option<Outage>,
+    /// How long an outage lasts before it is logged, and when the last one ended.
+    unreported: Duration,
+    ended: Option<Instant>,
     /// Since when requests wait for their turn without a success.
     stalled_since: Option<Instant>,
     stall_reported: Option<Instant>,
@@ -100,7 +108,8 @@ struct Failing {
 #[derive(Debug)]
 struct Outage {
     began: Instant,
-    reported: Instant,
+    /// When it was logged last.
+    reported: Option<Instant>,
     cause: ErrorCause,
 }
 
@@ -113,21 +122,36 @@ impl Breakers {
             denied_passes,
             log,
             buckets: Mutex::default(),
+            listings: Mutex::default(),
             success: Mutex::default(),
             succeeded: Notify::new(),
         }
     }
 
-    /// The breaker of `bucket`.
+    /// The breaker of requests for objects of `bucket`.
     pub(crate) fn of(&self, bucket: &str) -> Arc<Breaker> {
-        let mut buckets = lock(&self.buckets);
+        self.find(&self.buckets, bucket, "bucket")
+    }
+
+    /// The breaker of listings of `bucket`.
+    pub(crate) fn of_listings(&self, bucket: &str) -> Arc<Breaker> {
+        self.find(&self.listings, bucket, "listings of bucket")
+    }
+
+    fn find(
+        &self,
+        breakers: &Mutex<HashMap<String, Arc<Breaker>>>,
+        bucket: &str,
+        of: &str,
+    ) -> Arc<Breaker> {
+        let mut buckets = lock(breakers);
         if let Some(breaker) = buckets.get(bucket) {
             return Arc::clone(breaker);
         }
         if buckets.len() >= BUCKETS {
             buckets.retain(|_, breaker| Arc::strong_count(breaker) > 1);
         }
-        let breaker = Arc::new(Breaker::new(bucket, self));
+        let breaker = Arc::new(Breaker::new(format!("{of} {}", Escaped(bucket)), self));
         buckets.insert(bucket.to_owned(), Arc::clone(&breaker));
         breaker
     }
@@ -159,9 +183,9 @@ impl Breakers {
 }
 
 impl Breaker {
-    fn new(bucket: &str, all: &Breakers) -> Self {
+    fn new(name: String, all: &Breakers) -> Self {
         Breaker {
-            bucket: bucket.to_owned(),
+            name,
             denied_passes: all.denied_passes,
             limit: Arc::new(AdaptiveLimit::new(all.concurrency)),
             state: Mutex::new(BreakerState {
@@ -169,6 +193,8 @@ impl Breaker {
                 failing_since: None,
                 success: None,
                 outage: None,
+                unreported: WITHOUT_SUCCESS,
+                ended: None,
                 stalled_since: None,
                 stall_reported: None,
                 causes: HashMap::new(),
@@ -210,8 +236,8 @@ impl Breaker {
         if state.stall_reported.is_none_or(|at| at.elapsed() >= REPORT) {
             state.stall_reported = Some(Instant::now());
             let line = format!(
-                "bucket {}: no download has finished for {} s; others wait for it",
-                Escaped(&self.bucket),
+                "{}: no download has finished for {} s; others wait for it",
+                self.name,
                 since.elapsed().as_secs()
             );
             self.log.limited("stalled buckets", Severity::Warning, line);
@@ -247,31 +273,40 @@ impl Breaker {
             failing.began = now;
         }
         failing.last = now;
-        let bucket = Escaped(&self.bucket);
-        match &mut state.outage {
-            Some(outage) if now.duration_since(outage.reported) >= REPORT => {
-                outage.reported = now;
-                outage.cause = cause;
-                let seconds = now.duration_since(outage.began).as_secs();
-                let line = format!(
-                    "bucket {bucket}: requests have failed for {seconds} s: {error}; retrying"
-                );
-                self.log.limited("outages", Severity::Warning, line);
-            }
-            Some(outage) => outage.cause = cause,
-            None if outage => {
-                state.outage = Some(Outage {
-                    began: since,
-                    reported: now,
-                    cause,
-                });
-                let line = format!(
-                    "bucket {bucket}: requests fail: {error}; retrying with growing pauses"
-                );
-                self.log.limited("outages", Severity::Warning, line);
-            }
-            None => {}
+        if outage {
+            self.report(&mut state, since, error, now);
         }
+    }
+
+    /// Logs an outage when it has lasted long enough, and once a minute.
+    fn report(&self, state: &mut BreakerState, since: Instant, error: &AwsError, now: Instant) {
+        if state
+            .ended
+            .is_some_and(|at| now.duration_since(at) >= FORGOTTEN)
+        {
+            state.unreported = WITHOUT_SUCCESS;
+        }
+        let unreported = state.unreported;
+        let outage = state.outage.get_or_insert(Outage {
+            began: since,
+            reported: None,
+            cause: error.cause,
+        });
+        outage.cause = error.cause;
+        let lasted = now.duration_since(outage.began);
+        let name = &self.name;
+        let line = match outage.reported {
+            None if lasted >= unreported => {
+                format!("{name}: requests fail: {error}; retrying with growing pauses")
+            }
+            Some(at) if now.duration_since(at) >= REPORT => {
+                let seconds = lasted.as_secs();
+                format!("{name}: requests have failed for {seconds} s: {error}; retrying")
+            }
+            _ => return,
+        };
+        outage.reported = Some(now);
+        self.log.limited("outages", Severity::Warning, line);
     }
 
     fn succeeded(&self, causes: &[ErrorCause]) {
@@ -289,12 +324,21 @@ impl Breaker {
         let Some(outage) = state.outage.take() else {
             return;
         };
+        let lasted = now.duration_since(outage.began);
+        state.unreported = match lasted < REPORT {
+            true => (state.unreported * 2).min(REPORT),
+            false => WITHOUT_SUCCESS,
+        };
+        state.ended = Some(now);
         drop(state);
         self.recovered.notify_waiters();
+        if outage.reported.is_none() {
+            return;
+        }
         let line = format!(
-            "bucket {}: requests succeed again after {} s",
-            Escaped(&self.bucket),
-            now.duration_since(outage.began).as_secs()
+            "{}: requests succeed again after {} s",
+            self.name,
+            lasted.as_secs()
         );
         self.log.limited("outages", Severity::Info, line);
     }
@@ -341,7 +385,10 @@ mod tests {
     use super::*;
 
     fn breaker(log: &Arc<Log>) -> Breaker {
-        Breaker::new("b", &Breakers::new(32, true, Arc::clone(log)))
+        Breaker::new(
+            "bucket b".to_owned(),
+            &Breakers::new(32, true, Arc::clone(log)),
+        )
     }
 
     fn fail(breaker: &Breaker, cause: ErrorCause, times: u32) {
@@ -382,10 +429,39 @@ mod tests {
         fail(&breaker, ErrorCause::Timeout, 10);
         log.take();
         let mut state = breaker.state();
-        state.outage.as_mut().expect("an outage").reported -= REPORT;
+        state.outage.as_mut().expect("an outage").reported = Some(Instant::now() - REPORT);
         drop(state);
         fail(&breaker, ErrorCause::Timeout, 10);
         assert_eq!(log.take().len(), 1);
+    }
+
+    #[test]
+    fn outages_that_come_and_go_are_logged_less_and_less_often() {
+        let log = Arc::default();
+        let breaker = breaker(&log);
+        let mut lines = 0;
+        for _ in 0..100 {
+            first_failure(&breaker, Duration::from_secs(7));
+            fail(&breaker, ErrorCause::Unavailable, 10);
+            assert!(breaker.state().outage.is_some());
+            breaker.succeeded(&[]);
+            lines += log.take().len();
+        }
+        assert_eq!(lines, 4, "begin and end of those after 2 s and 4 s");
+        breaker.state().ended = Some(Instant::now() - FORGOTTEN);
+        first_failure(&breaker, WITHOUT_SUCCESS);
+        fail(&breaker, ErrorCause::Unavailable, 10);
+        assert_eq!(log.take().len(), 1);
+    }
+
+    #[test]
+    fn listings_that_succeed_say_nothing_about_objects() {
+        let breakers = Breakers::new(32, true, Arc::default());
+        let (objects, listings) = (breakers.of("b"), breakers.of_listings("b"));
+        first_failure(&objects, WITHOUT_SUCCESS);
+        fail(&objects, ErrorCause::Throttled, 10);
+        breakers.succeeded(&listings, &[]);
+        assert!(objects.state().outage.is_some() && !objects.is_proven());
     }
 
     #[test]

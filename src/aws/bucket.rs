@@ -105,7 +105,7 @@ impl Clients {
     where
         F: Future<Output = std::result::Result<T, AwsError>>,
     {
-        let breaker = self.breakers().of(bucket);
+        let breaker = self.breakers().of_listings(bucket);
         loop {
             let failure = match self.in_region(bucket, &request).await {
                 Ok(value) => {

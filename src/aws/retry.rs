@@ -11,13 +11,10 @@ use crate::aws::backoff::Backoff;
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 
 /// The longest pause.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// The first and longest pause of an object that fails for a reason of its own: a permission, or its key.
 const OBJECT_PAUSES: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(60)];
-
-/// The longest pause of an object whose requests fail while others of its bucket succeed.
-const ALONE_PAUSE: Duration = Duration::from_secs(10);
 
 /// Pause after the first failure of a missing object of `sqs://`; the second one takes the rest of [`MISSING`].
 const MISSING_PAUSE: Duration = Duration::from_millis(700);
@@ -25,6 +22,9 @@ const MISSING_PAUSE: Duration = Duration::from_millis(700);
 /// The longest pause in an outage of the service while few objects wait. Where many do, it grows with their number, so
 /// that their retries are at most [`RETRY_RATE`] a second in all.
 const OUTAGE_PAUSE: Duration = Duration::from_secs(2);
+
+/// The same of an object whose requests fail while others of its bucket succeed.
+const ALONE_PAUSE: Duration = Duration::from_secs(10);
 
 /// Retries a second of all that wait for one bucket.
 const RETRY_RATE: u32 = 20;
@@ -67,7 +67,6 @@ pub(crate) struct Tries {
     absent: u32,
     absent_since: Option<Instant>,
     pauses: Backoff,
-    alone_pauses: Backoff,
     object_pauses: Backoff,
     causes: Vec<ErrorCause>,
 }
@@ -83,7 +82,6 @@ impl Tries {
             absent: 0,
             absent_since: None,
             pauses: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
-            alone_pauses: Backoff::new(FIRST_PAUSE, ALONE_PAUSE),
             object_pauses: Backoff::new(OBJECT_PAUSES[0], OBJECT_PAUSES[1]),
             causes: Vec::new(),
         }
@@ -150,22 +148,20 @@ impl Tries {
         *self.absent_since.get_or_insert(now)
     }
 
-    /// The next pause after a transient failure. Throttling of a service that answers others at the same time needs no
-    /// growing pauses: the adaptive limit slows the requests down. Other failures among successes are this object's own.
+    /// The next pause after a transient failure. In an outage its success may come at any time, and ends all other
+    /// pauses; where others succeed, this one's failures are its own.
     fn pause(&mut self, failure: &AwsError, breaker: &Breaker, previous: Instant) -> Duration {
         if failure.cause == ErrorCause::EncryptionKey {
             return self.object_pauses.pause();
         }
-        if breaker.succeeded_since(previous) {
-            self.pauses.reset();
-            if failure.cause != ErrorCause::Throttled {
-                return self.alone_pauses.pause();
-            }
-        }
+        let shortest = match breaker.succeeded_since(previous) {
+            true => ALONE_PAUSE,
+            false => OUTAGE_PAUSE,
+        };
         let waiting = u32::try_from(breaker.waiting()).unwrap_or(u32::MAX);
         let longest = Duration::from_secs(u64::from(waiting / RETRY_RATE));
         self.pauses
-            .pause_at_most(longest.clamp(OUTAGE_PAUSE, LONGEST_PAUSE))
+            .pause_at_most(longest.clamp(shortest, LONGEST_PAUSE))
     }
 }
 
@@ -272,9 +268,8 @@ mod tests {
     }
 
     #[test]
-    fn while_other_requests_succeed_throttled_ones_are_retried_soon_and_failing_ones_less_and_less_often()
-     {
-        let last_of_twenty = |cause| {
+    fn failing_object_among_successes_is_retried_less_and_less_often() {
+        for cause in [ErrorCause::Throttled, ErrorCause::Unavailable] {
             let breakers = Breakers::new(32, true, Arc::default());
             let breaker = breakers.of("b");
             let failure = AwsError::new(cause, "c", "m");
@@ -285,14 +280,11 @@ mod tests {
                 breakers.succeeded(&breaker, &[]);
                 pause
             });
-            pauses.last().expect("a pause")
-        };
-        assert!(last_of_twenty(ErrorCause::Throttled) <= FIRST_PAUSE);
-        let failing = last_of_twenty(ErrorCause::Unavailable);
-        assert!(
-            failing >= ALONE_PAUSE / 2 && failing <= ALONE_PAUSE,
-            "{failing:?}"
-        );
+            let pauses: Vec<Duration> = pauses.collect();
+            assert!(pauses[0] <= FIRST_PAUSE, "{pauses:?}");
+            let last = pauses[19];
+            assert!(last >= ALONE_PAUSE / 2 && last <= ALONE_PAUSE, "{last:?}");
+        }
     }
 
     #[test]

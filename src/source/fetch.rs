@@ -25,6 +25,9 @@ const KEEP_PARTIAL: Duration = Duration::from_secs(5);
 /// Time that an object waits for its turn before it is checked whether its bucket answers at all.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// How often a body of the same length, shorter than the object is said to be, is found before that is its length.
+const BELIEVED: u32 = 4;
+
 /// How many objects, or messages, may be in progress from their download until the host has processed them, with this many
 /// downloads at a time.
 pub(super) fn max_in_progress(concurrency: usize) -> usize {
@@ -81,6 +84,25 @@ pub(crate) enum Fetched {
     Closed,
 }
 
+/// Bodies that are shorter than the object is said to be.
+#[derive(Default)]
+struct ShortBodies {
+    /// Length of the last one, and how often it was found in a row.
+    len: usize,
+    times: u32,
+}
+
+impl ShortBodies {
+    /// Whether a body of `len` bytes is all of the object: it was replaced, or its size was wrong.
+    fn is_whole(&mut self, len: usize) -> bool {
+        if len != self.len {
+            *self = ShortBodies { len, times: 0 };
+        }
+        self.times += 1;
+        self.times >= BELIEVED
+    }
+}
+
 /// Why an object is not done yet.
 pub(crate) enum Waits<'a> {
     /// A request failed, and is made again.
@@ -118,8 +140,7 @@ impl Fetcher {
         let known = account.size.map(|size| size.min(self.max_object_bytes));
         let mut bytes = known.unwrap_or_else(|| self.sizes.expected());
         let mut memory: Option<MemoryPermit> = None;
-        // A length that was once found too short, and is believed when it is found again.
-        let mut short = None;
+        let mut short = ShortBodies::default();
         loop {
             let admitted = self.admit(&breaker, &account, bytes, memory.take(), &mut waits);
             let Some(admitted) = admitted.await else {
@@ -138,7 +159,7 @@ impl Fetcher {
             let error = match result {
                 Ok(Downloaded::Whole(stored))
                     if known.is_some_and(|known| (stored.len() as u64) < known)
-                        && short.replace(stored.len()) != Some(stored.len()) =>
+                        && !short.is_whole(stored.len()) =>
                 {
                     let message =
                         format!("the body has {} bytes, fewer than the object", stored.len());

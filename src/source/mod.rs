@@ -6,6 +6,7 @@ pub(crate) mod fetch;
 pub(crate) mod local;
 pub(crate) mod open;
 pub(crate) mod open_params;
+mod retry_report;
 pub(crate) mod runtime;
 pub(crate) mod s3;
 mod size_estimate;

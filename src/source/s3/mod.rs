@@ -7,7 +7,6 @@ mod layout;
 mod lister;
 mod page;
 mod prefix;
-mod retry_report;
 mod sweep;
 
 use std::sync::Arc;

@@ -4,7 +4,6 @@
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use super::retry_report::RetryReport;
 use super::{ListedObject, Selection, list};
 use crate::aws::ObjectId;
 use crate::error::{Error, ErrorKind};
@@ -13,6 +12,7 @@ use crate::object::Object;
 use crate::object::ack::{AckHandle, Failure};
 use crate::pipeline::{ObjectSender, OutputSlot};
 use crate::source::fetch::{Account, Fetched, Fetcher, Waits};
+use crate::source::retry_report::RetryReport;
 
 /// Listed pages buffered for the downloads: enough to bridge a slow page, few enough to bound memory.
 const BUFFERED_PAGES: usize = 4;

@@ -1,6 +1,7 @@
 //! From one message to its objects, or its records, on their way to the decode threads.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
@@ -14,15 +15,16 @@ use super::records::MessageRecords;
 use super::selection::Verdict;
 use super::waiting_bodies::WaitingBody;
 use super::{EXPANSION_KIB, Queue};
-use crate::aws::{ErrorCause, ObjectId};
+use crate::aws::ObjectId;
 use crate::error::{Error, ErrorKind};
+use crate::log::Escaped;
 use crate::log::quote::quoted;
-use crate::log::{Escaped, Severity};
 use crate::object::Object;
 use crate::object::ack::{AckHandle, Failure, Settled, ack_handles};
 use crate::object::memory_budget::UNORDERED;
 use crate::pipeline::UnorderedSender;
 use crate::source::fetch::{Account, Fetched, Fetcher, Waits};
+use crate::source::retry_report::RetryReport;
 
 /// Size up to which a message is believed: a download that reserves more would keep others out for a made-up object.
 const MAX_BELIEVED: u64 = 1 << 20;
@@ -202,24 +204,14 @@ impl Processor {
             job: UNORDERED,
             size: object.size.filter(|size| *size <= MAX_BELIEVED),
         };
-        let mut reported = false;
+        let kept = fmt::from_fn(|f| {
+            let message = Escaped(&message.id);
+            write!(f, "message {message} is kept and the object retried")
+        });
+        let mut report = RetryReport::new(&self.fetcher, &id, kept);
         let waits = |waits: Waits<'_>| {
             queue.in_flight.park(number);
-            let Waits::Retry(error) = waits else {
-                return;
-            };
-            let of_object = !error.cause.is_outage() && error.cause != ErrorCause::NotFound;
-            if of_object && !std::mem::replace(&mut reported, true) {
-                queue.log.limited(
-                    "object retries",
-                    Severity::Warning,
-                    format_args!(
-                        "{}: {error}; message {} is kept and the object retried",
-                        id.url(),
-                        Escaped(&message.id)
-                    ),
-                );
-            }
+            report.waits(&waits);
         };
         match self.fetcher.fetch(&id, account, waits).await {
             Fetched::Content(content) => {

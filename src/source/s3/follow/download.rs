@@ -14,8 +14,8 @@ use crate::object::ack::{AckHandle, Failure, Settled, ack_handles};
 use crate::object::memory_budget::UNORDERED;
 use crate::pipeline::UnorderedSender;
 use crate::source::fetch::{Account, Fetched, Fetcher, Waits, max_in_progress};
+use crate::source::retry_report::RetryReport;
 use crate::source::s3::ListedObject;
-use crate::source::s3::retry_report::RetryReport;
 
 /// Objects that wait for retries without a place among those in progress; bounds the memory of their tasks, 9 KiB each.
 const MAX_PAUSED: usize = 1000;

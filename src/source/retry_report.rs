@@ -1,10 +1,11 @@
 //! Names an object that is retried.
 #![forbid(unsafe_code)]
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::aws::{AwsError, Breaker, ErrorClass, ObjectId};
+use crate::aws::{AwsError, Breaker, ErrorClass, ObjectId, RetryPolicy};
 use crate::log::Severity;
 use crate::source::fetch::{Fetcher, Waits};
 
@@ -12,22 +13,18 @@ use crate::source::fetch::{Fetcher, Waits};
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Logs once that an object fails for a transient reason that is its own. An outage of its bucket has lines of its own.
-pub(super) struct RetryReport<'a> {
+pub(super) struct RetryReport<'a, O> {
     fetcher: &'a Fetcher,
     object: &'a ObjectId,
     breaker: Arc<Breaker>,
-    /// Meaning of the retries for other objects.
-    outcome: &'static str,
+    /// What the retries mean for others.
+    outcome: O,
     failing_since: Option<Instant>,
     reported: bool,
 }
 
-impl<'a> RetryReport<'a> {
-    pub(super) fn new(
-        fetcher: &'a Fetcher,
-        object: &'a ObjectId,
-        outcome: &'static str,
-    ) -> RetryReport<'a> {
+impl<'a, O: Display> RetryReport<'a, O> {
+    pub(super) fn new(fetcher: &'a Fetcher, object: &'a ObjectId, outcome: O) -> Self {
         RetryReport {
             fetcher,
             object,
@@ -54,11 +51,14 @@ impl<'a> RetryReport<'a> {
     }
 
     fn is_worth_a_line(&self, error: &AwsError, since: Instant) -> bool {
-        // Others are final within seconds, and then named.
-        if error.cause.class() != ErrorClass::TransientSource {
-            return false;
+        match error.cause.class() {
+            ErrorClass::TransientSource if !error.cause.is_outage() => true,
+            ErrorClass::TransientSource => {
+                since.elapsed() >= PATIENCE && self.breaker.succeeded_since(since)
+            }
+            ErrorClass::TransientObject => self.fetcher.clients.policy() == RetryPolicy::Queue,
+            // Final within seconds, and then named.
+            ErrorClass::BrieflyTransient | ErrorClass::Permanent => false,
         }
-        let of_object = || since.elapsed() >= PATIENCE && self.breaker.succeeded_since(since);
-        !error.cause.is_outage() || of_object()
     }
 }
