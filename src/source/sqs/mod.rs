@@ -5,7 +5,7 @@
 //! for a transient reason, the message is parked: kept hidden, without counting against those being processed. What
 //! fails permanently is left to the queue's redrive policy, or given up where there is none. Every list is bounded.
 //!
-//! In the order of a message's way: `receive`, `notification`, `selection`, `process` or `records`, `in_flight` with
+//! In the order of a message's way: `receive` with `malformed`, `notification`, `selection`, `process` or `records`, `in_flight` with
 //! `visibility`, `ack` with `requests` and `delivered`.
 #![forbid(unsafe_code)]
 
@@ -13,6 +13,7 @@ mod ack;
 mod delivered;
 mod failure_report;
 mod in_flight;
+mod malformed;
 pub(crate) mod notification;
 mod process;
 mod receive;
@@ -35,6 +36,7 @@ use self::ack::Done;
 use self::delivered::DeliveredObjects;
 use self::failure_report::FailureReport;
 use self::in_flight::InFlight;
+use self::malformed::NamedMessages;
 use self::process::Processor;
 use self::selection::ObjectSelection;
 use self::waiting_bodies::WaitingBodies;
@@ -71,6 +73,8 @@ pub struct Queue {
     selection: ObjectSelection,
     in_flight: InFlight,
     delivered: DeliveredObjects,
+    /// Malformed messages that were named.
+    named: NamedMessages,
     outage_pauses: Mutex<Backoff>,
     /// Bounds what the bodies of messages expand to, in KiB of body.
     expansion: Arc<Semaphore>,
@@ -170,6 +174,7 @@ impl Queue {
             selection: ObjectSelection::new(config),
             in_flight: InFlight::new(visibility, max_parked, Arc::clone(&metrics)),
             delivered: DeliveredObjects::default(),
+            named: NamedMessages::default(),
             outage_pauses: Mutex::new(receive::outage_pauses()),
             expansion: Arc::new(Semaphore::new(EXPANSION_KIB)),
             waiting: Arc::default(),

@@ -36,8 +36,8 @@ async fn extend(queue: Arc<Queue>, extensions: Vec<Extension>) {
     let requested = Instant::now();
     let entries = extensions
         .iter()
-        .map(|extension| (extension.receipt.as_str(), extension.timeout));
-    let request = queue.change_visibility(entries);
+        .map(|extension| (&extension.receipt, extension.timeout));
+    let request = queue.change_visibility(entries.collect());
     let answer = timeout(queue.rules.visibility / 4, request).await;
     let outcomes = answer
         .unwrap_or_else(|_| {
@@ -58,7 +58,7 @@ async fn extend(queue: Arc<Queue>, extensions: Vec<Extension>) {
             ExtensionEffect::Lapsed(id) => {
                 queue.lapsed(&id, "the queue no longer has it in flight")
             }
-            ExtensionEffect::Return(entry, pause) => returning.push((entry.receipt, pause)),
+            ExtensionEffect::Return(entry, pause) => returning.push((entry.receipt(), pause)),
         }
     }
     queue.return_messages(&returning).await;

@@ -201,10 +201,11 @@ fn message_that_is_received_again_is_not_processed_twice() {
     let due = in_flight.due(true).extensions;
     let again = in_flight.add(&mut received("a", "second receipt"), true);
     assert_eq!(again, Added::InWork { lapsed: true });
-    assert_eq!(
-        in_flight.receipts(&[number]),
-        [(number, "second receipt".to_owned())]
-    );
+    let receipt = Receipt {
+        id: "a".to_owned(),
+        handle: "second receipt".to_owned(),
+    };
+    assert_eq!(in_flight.receipts(&[number]), [(number, receipt)]);
     in_flight.extended(&due[0], Instant::now(), ExtensionOutcome::NotInFlight);
     assert!(
         !in_flight.drain(false).is_empty(),
