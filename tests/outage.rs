@@ -140,6 +140,7 @@ harness::scenarios! {
     answers_to_deletions_are_incomplete: answers::to_deletions_are_incomplete,
     answers_to_deletions_contradict_themselves: answers::to_deletions_contradict_themselves,
     answers_to_extensions_are_incomplete: answers::to_extensions_are_incomplete,
+    not_given_up_with_an_empty_answer_about_attributes: give_up::not_with_an_empty_answer_about_attributes,
     given_up_only_after_15_minutes: give_up::only_after_15_minutes,
     not_given_up_with_a_redrive_policy: give_up::not_with_a_redrive_policy,
     not_given_up_with_unknown_attributes: give_up::not_with_unknown_attributes,

@@ -584,6 +584,37 @@ mod tests {
     }
 
     #[test]
+    fn unusable_answer_is_named_by_its_encoding_its_origin_or_its_content() {
+        let answer = |headers: &[(&'static str, &'static str)]| {
+            let mut answer = HttpResponse::new(200.try_into().expect("a status"), "".into());
+            for (name, value) in headers {
+                answer.headers_mut().insert(*name, *value);
+            }
+            unusable(&answer, "is empty")
+        };
+        let id = ("x-amzn-requestid", "1");
+        for (headers, cause, part) in [
+            (&[id][..], Unavailable, "the answer is empty (HTTP 200)"),
+            (
+                &[id, ("content-encoding", "Identity")],
+                Unavailable,
+                "the answer is empty (HTTP 200)",
+            ),
+            (&[], ForeignAnswer, "is not from the service"),
+            (
+                &[id, ("content-encoding", "gzip")],
+                ForeignAnswer,
+                "Content-Encoding \"gzip\"",
+            ),
+        ] {
+            let error = answer(headers);
+            assert_eq!(error.cause, cause, "{error}");
+            assert!(error.to_string().contains(part), "{error}");
+            assert!(error.is_transient());
+        }
+    }
+
+    #[test]
     fn only_region_names_are_followed() {
         assert!(is_region("eu-central-1") && is_region("us-gov-west-1"));
         for name in ["", "evil.example/", "EU", "a b", &"x".repeat(33)] {

@@ -180,24 +180,26 @@ impl Clients {
         let answered = async {
             let answer = route.http.request(request).await.map_err(unsent_to_sdk)?;
             let (head, body) = answer.into_parts();
-            let body = read_body(body).await?;
-            Response::from_parts(head, SdkBody::from(body))
-                .try_into()
-                .map_err(|error: HttpError| ConnectorError::other(error.into(), None))
+            Ok((head, read_body(body).await?))
         };
-        let answer = match timeout(TIMEOUT, answered).await {
-            Ok(answer) => answer.and_then(Attempt::of),
+        let first = match timeout(TIMEOUT, answered).await {
+            Ok(Ok((head, body))) => {
+                if head.status.is_success()
+                    && let Ok(answer) = T::read(&body)
+                {
+                    self.shared.metrics.requests.add(1);
+                    return Ok(answer);
+                }
+                let response = Response::from_parts(head, SdkBody::from(body));
+                let response: Result<HttpResponse, HttpError> = response.try_into();
+                response
+                    .map_err(|error| ConnectorError::other(error.into(), None))
+                    .and_then(|response| read_answer::<T>(&response).map(|_| response))
+            }
+            Ok(Err(error)) => Err(error),
             Err(elapsed) => Err(ConnectorError::timeout(elapsed.into())),
         };
-        let answer = match answer {
-            Ok(Attempt::Succeeded(answer)) => {
-                self.shared.metrics.requests.add(1);
-                return Ok(answer);
-            }
-            Ok(Attempt::Refused(response)) => Ok(response),
-            Err(error) => Err(error),
-        };
-        Err(Fallback::after(Some(answer)))
+        Err(Fallback::after(Some(first)))
     }
 
     /// Resolves the route to the queue. A failure is tried again with the next request.
@@ -248,24 +250,15 @@ where
     Ok(body.map_err(ConnectorError::io)?.to_bytes())
 }
 
-/// What came of one attempt of a call that was answered.
-enum Attempt<T> {
-    Succeeded(T),
-    /// An answer with another status than success.
-    Refused(HttpResponse),
-}
-
-impl<T: QueueAnswer> Attempt<T> {
-    /// Reads an answer whose body is in memory. One with a status of success that is not as it should be is an error,
-    /// which the SDK takes as transient.
-    fn of(response: HttpResponse) -> Result<Self, ConnectorError> {
-        if !response.status().is_success() {
-            return Ok(Attempt::Refused(response));
-        }
-        match T::read(response.body().bytes().unwrap_or_default()) {
-            Ok(answer) => Ok(Attempt::Succeeded(answer)),
-            Err(problem) => Err(ConnectorError::io(unusable(&response, &problem).into())),
-        }
+/// Reads a response whose body is in memory; `None` if its status is no success. A success that is not the answer it should
+/// be is an error, which the SDK takes as transient.
+fn read_answer<T: QueueAnswer>(response: &HttpResponse) -> Result<Option<T>, ConnectorError> {
+    if !response.status().is_success() {
+        return Ok(None);
+    }
+    match T::read(response.body().bytes().unwrap_or_default()) {
+        Ok(answer) => Ok(Some(answer)),
+        Err(problem) => Err(ConnectorError::io(unusable(response, &problem).into())),
     }
 }
 
@@ -324,14 +317,11 @@ impl<T: QueueAnswer> HttpConnector for FallbackConnector<T> {
             let mut response = response.await?;
             let body = read_body(response.take_body()).await?;
             *response.body_mut() = SdkBody::from(body);
-            let status = response.status();
-            Ok(match Attempt::of(response)? {
-                Attempt::Refused(response) => response,
-                Attempt::Succeeded(answer) => {
-                    *lock(&kept) = Some(answer);
-                    HttpResponse::new(status, SdkBody::from("{}"))
-                }
-            })
+            if let Some(answer) = read_answer(&response)? {
+                *lock(&kept) = Some(answer);
+                *response.body_mut() = SdkBody::from("{}");
+            }
+            Ok(response)
         })
     }
 }

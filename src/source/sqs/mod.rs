@@ -298,18 +298,7 @@ async fn attributes(clients: &Clients, url: &str, log: &Log) -> Result<Attribute
             if !failure.is_denied() {
                 return Err(clients.queue_refused(url, "sqs:GetQueueAttributes", &failure));
             }
-            log.line(
-                Severity::Warning,
-                format_args!(
-                    "{}: sqs:GetQueueAttributes is not allowed; a visibility timeout of {} s is used, and no message is given up, as there may be a redrive policy",
-                    redacted(url),
-                    DEFAULT_VISIBILITY.as_secs()
-                ),
-            );
-            return Ok(Attributes {
-                visibility: None,
-                redrive: Redrive::Unknown,
-            });
+            return Ok(unknown_attributes(url, "is not allowed", log));
         }
     };
     let attributes = reply.attributes.unwrap_or_default();
@@ -317,6 +306,11 @@ async fn attributes(clients: &Clients, url: &str, log: &Log) -> Result<Attribute
         .get(&QueueAttributeName::VisibilityTimeout)
         .and_then(|seconds| seconds.parse().ok())
         .map(Duration::from_secs);
+    // Every queue has one: an answer without it may lack the redrive policy too.
+    if visibility.is_none() {
+        let problem = "is answered without VisibilityTimeout";
+        return Ok(unknown_attributes(url, problem, log));
+    }
     let redrive = match attributes.contains_key(&QueueAttributeName::RedrivePolicy) {
         true => Redrive::Policy,
         false => Redrive::None,
@@ -325,4 +319,20 @@ async fn attributes(clients: &Clients, url: &str, log: &Log) -> Result<Attribute
         visibility,
         redrive,
     })
+}
+
+/// Nothing is known of the queue, as `sqs:GetQueueAttributes` has this problem.
+fn unknown_attributes(url: &str, problem: &str, log: &Log) -> Attributes {
+    log.line(
+        Severity::Warning,
+        format_args!(
+            "{}: sqs:GetQueueAttributes {problem}; a visibility timeout of {} s is used, and no message is given up, as there may be a redrive policy",
+            redacted(url),
+            DEFAULT_VISIBILITY.as_secs()
+        ),
+    );
+    Attributes {
+        visibility: None,
+        redrive: Redrive::Unknown,
+    }
 }

@@ -137,10 +137,12 @@ impl InFlight {
         }
     }
 
-    /// Sets the task that processes a message, which is aborted when the message is evicted.
+    /// Sets the task that processes a message, which is aborted when the message is evicted, or if it was already.
     pub(super) fn set_task(&self, number: u64, task: AbortHandle) {
-        if let Some(entry) = self.table().entries.get_mut(&number) {
-            entry.task = Some(task);
+        match self.table().entries.get_mut(&number) {
+            Some(entry) if entry.evicted => task.abort(),
+            Some(entry) => entry.task = Some(task),
+            None => {}
         }
     }
 

@@ -159,6 +159,16 @@ fn oldest_parked_message_is_evicted_when_the_table_is_full() {
     assert_eq!(in_flight.metrics.messages_parked.value(), 2);
 }
 
+#[tokio::test]
+async fn message_that_is_evicted_before_its_task_is_known_ends_that_task() {
+    let in_flight = in_flight(10);
+    let number = add(&in_flight, "a");
+    in_flight.give_up(number);
+    let task = tokio::spawn(std::future::pending::<()>());
+    in_flight.set_task(number, task.abort_handle());
+    assert!(task.await.expect_err("an aborted task").is_cancelled());
+}
+
 #[test]
 fn gauges_return_to_zero_when_all_messages_are_taken_out() {
     let in_flight = in_flight(10);
