@@ -111,6 +111,7 @@ harness::scenarios! {
     visibility_extension_is_denied: visibility::extension_is_denied,
     visibility_lapses_in_a_fifo_queue: visibility::lapses_in_a_fifo_queue,
     visibility_of_deleted_messages_is_left_alone: visibility::of_deleted_messages_is_left_alone,
+    received_mode_names_what_stays: visibility::received_mode_names_what_stays,
     received_mode_with_slow_deletions: visibility::received_mode_with_slow_deletions,
     deletions_are_refused_in_part: visibility::deletions_are_refused_in_part,
     records_are_delivered_beside_objects: records::are_delivered_beside_objects,

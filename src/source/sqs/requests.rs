@@ -1,5 +1,6 @@
 //! The batch requests about messages in flight: delete, change visibility.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use tokio::time::timeout;
@@ -149,14 +150,13 @@ impl Queue {
         for entries in messages.chunks(ENTRIES) {
             let messages = entries.iter().map(|(receipt, pause)| (receipt, *pause));
             if let Err(failure) = self.change_visibility(messages.collect()).await {
-                let ids = entries.iter().map(|(receipt, _)| receipt.id.as_str());
                 self.log.limited(
                     "message returns",
                     Severity::Warning,
                     format_args!(
                         "{}: messages cannot be returned: {failure}; they are visible again when their visibility timeout expires: {}",
                         self.shown,
-                        Escaped(ids.collect::<Vec<_>>().join(", "))
+                        ids(entries.iter().map(|(receipt, _)| receipt))
                     ),
                 );
             }
@@ -227,6 +227,12 @@ impl Queue {
 
 /// The reason for an entry about which an answer says nothing.
 const LEFT_OUT: &str = "the answer does not name it";
+
+/// The ids of messages, for log lines.
+pub(super) fn ids<'a>(receipts: impl Iterator<Item = &'a Receipt>) -> impl Display {
+    let ids = receipts.map(|receipt| receipt.id.as_str());
+    Escaped(ids.collect::<Vec<_>>().join(", "))
+}
 
 /// The place of the entry with this id.
 fn place(id: &str) -> Option<usize> {

@@ -8,7 +8,7 @@ use tokio::time::{sleep, timeout};
 
 use super::Queue;
 use super::in_flight::{Extension, ExtensionEffect, ExtensionOutcome};
-use super::requests::take_entries;
+use super::requests::{ids, take_entries};
 use crate::aws::{AwsError, ErrorCause};
 use crate::log::{Escaped, Severity};
 
@@ -45,7 +45,7 @@ async fn extend(queue: Arc<Queue>, extensions: Vec<Extension>) {
             Err(AwsError::new(ErrorCause::Timeout, "Timeout", message))
         })
         .unwrap_or_else(|failure| {
-            queue.extension_failed(&failure);
+            queue.extension_failed(&extensions, &failure);
             vec![ExtensionOutcome::Failed; extensions.len()]
         });
     let mut returning = Vec::new();
@@ -65,7 +65,7 @@ async fn extend(queue: Arc<Queue>, extensions: Vec<Extension>) {
 }
 
 impl Queue {
-    fn extension_failed(&self, failure: &AwsError) {
+    fn extension_failed(&self, extensions: &[Extension], failure: &AwsError) {
         if failure.is_denied() {
             self.log.once(
                 "extension_denied",
@@ -81,8 +81,9 @@ impl Queue {
             "visibility extensions",
             Severity::Warning,
             format_args!(
-                "{}: visibility timeouts cannot be extended now: {failure}; retrying",
-                self.shown
+                "{}: visibility timeouts cannot be extended now: {failure}; retrying for {}",
+                self.shown,
+                ids(extensions.iter().map(|extension| &extension.receipt))
             ),
         );
     }
