@@ -6,8 +6,9 @@ use std::collections::HashMap;
 use std::fmt;
 
 use aws_sdk_sqs::types::MessageSystemAttributeName;
-use serde::de::{SeqAccess, Visitor};
+use serde::de::{Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::log::quote::quoted;
@@ -168,8 +169,110 @@ struct SuccessfulEntry {
     id: String,
 }
 
+/// An answer to `ReceiveMessage` of sound messages only, as most are.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct SoundMessages {
+    messages: Vec<SoundMessage>,
+}
+
+/// A message that has all of its members.
+struct SoundMessage(QueueMessage);
+
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "PascalCase")]
+enum MessageMember {
+    MessageId,
+    ReceiptHandle,
+    Body,
+    Attributes,
+    #[serde(other)]
+    Other,
+}
+
+impl<'de> Deserialize<'de> for SoundMessage {
+    fn deserialize<D: Deserializer<'de>>(message: D) -> Result<Self, D::Error> {
+        struct Members;
+
+        impl<'de> Visitor<'de> for Members {
+            type Value = SoundMessage;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a message")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<SoundMessage, A::Error> {
+                let mut texts: [Option<String>; 3] = Default::default();
+                let mut attributes = None::<HashMap<String, Value>>;
+                while let Some(member) = map.next_key()? {
+                    let place = match member {
+                        MessageMember::MessageId => 0,
+                        MessageMember::ReceiptHandle => 1,
+                        MessageMember::Body => 2,
+                        MessageMember::Attributes => {
+                            attributes = map.next_value()?;
+                            continue;
+                        }
+                        MessageMember::Other => {
+                            map.next_value::<IgnoredAny>()?;
+                            continue;
+                        }
+                    };
+                    if texts[place].replace(map.next_value()?).is_some() {
+                        return Err(A::Error::custom("a member occurs twice"));
+                    }
+                }
+                let [Some(id), Some(receipt), Some(body)] = texts else {
+                    return Err(A::Error::custom("a member is missing"));
+                };
+                if receipt.is_empty() {
+                    return Err(A::Error::custom("a member is empty"));
+                }
+                let [receives, first_received] = ATTRIBUTES.each_ref().map(|name| {
+                    match attributes.as_ref()?.get(name.as_str())? {
+                        Value::String(text) => text.parse().ok(),
+                        // Strings, with SQS; other servers write numbers.
+                        other => other.as_u64(),
+                    }
+                });
+                Ok(SoundMessage(QueueMessage {
+                    id,
+                    receipt,
+                    body,
+                    receives,
+                    first_received,
+                    unread: None,
+                }))
+            }
+        }
+
+        message.deserialize_map(Members)
+    }
+}
+
 impl QueueAnswer for ReceivedMessages {
     fn read(body: &[u8]) -> Result<Self, String> {
+        match ReceivedMessages::read_sound(body) {
+            Some(messages) => Ok(messages),
+            None => ReceivedMessages::read_each(body),
+        }
+    }
+}
+
+impl ReceivedMessages {
+    /// Reads an answer if all of its messages are sound, in a third of the time.
+    fn read_sound(body: &[u8]) -> Option<Self> {
+        let is_object = body.trim_ascii_start().starts_with(b"{");
+        let answer = serde_json::from_slice(body).ok().filter(|_| is_object);
+        let SoundMessages { messages } = answer?;
+        Some(ReceivedMessages {
+            messages: messages.into_iter().map(|message| message.0).collect(),
+            ..ReceivedMessages::default()
+        })
+    }
+
+    /// Reads one message after the other.
+    fn read_each(body: &[u8]) -> Result<Self, String> {
         let text = String::from_utf8_lossy(body);
         let is_utf8 = matches!(text, Cow::Borrowed(_));
         let text = text.trim_ascii();
@@ -256,7 +359,6 @@ impl QueueMessage {
         };
         let [receives, first_received] = ATTRIBUTES.each_ref().map(|name| {
             let value = attributes.get(name.as_str())?;
-            // Strings, with SQS; other servers write numbers.
             value.get().trim_matches('"').parse().ok()
         });
         Ok(QueueMessage {
@@ -404,9 +506,9 @@ mod tests {
             },
             message("p"),
         ];
-        let received = receive(text.as_bytes()).expect("an answer");
-        assert_eq!(received.messages, expected);
-        assert!(received.malformed.is_empty());
+        let sound = ReceivedMessages::read_sound(text.as_bytes()).expect("sound messages");
+        assert_eq!(sound.messages, expected);
+        assert_eq!(ReceivedMessages::read_each(text.as_bytes()), Ok(sound));
         for empty in ["{}", " {\n} ", r#"{"Messages":null}"#, r#"{"Messages":[]}"#] {
             let received = receive(empty.as_bytes()).expect(empty);
             assert_eq!(received, ReceivedMessages::default(), "{empty}");
