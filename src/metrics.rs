@@ -116,7 +116,7 @@ metrics! {
     messages_returned c"messages.returned" true,
     /// Messages that hold records themselves.
     messages_records c"messages.records" true,
-    /// Messages that are not a notification of a log file, or name an object that cannot exist.
+    /// Messages that are not a notification of a log file, name an object that cannot exist, or are malformed.
     messages_unknown c"messages.unknown" true,
     /// Messages whose visibility timeout expired before they were processed.
     messages_lost c"messages.lost" true,

@@ -9,6 +9,8 @@ mod aws;
 mod oracle;
 mod support;
 
+#[path = "outage/answers.rs"]
+mod answers;
 #[path = "outage/close.rs"]
 mod close;
 #[path = "outage/content.rs"]
@@ -109,6 +111,7 @@ harness::scenarios! {
     visibility_extension_is_denied: visibility::extension_is_denied,
     visibility_lapses_in_a_fifo_queue: visibility::lapses_in_a_fifo_queue,
     visibility_of_deleted_messages_is_left_alone: visibility::of_deleted_messages_is_left_alone,
+    received_mode_names_what_stays: visibility::received_mode_names_what_stays,
     received_mode_with_slow_deletions: visibility::received_mode_with_slow_deletions,
     deletions_are_refused_in_part: visibility::deletions_are_refused_in_part,
     records_are_delivered_beside_objects: records::are_delivered_beside_objects,
@@ -131,6 +134,14 @@ harness::scenarios! {
     received_mode_names_what_is_not_read_at_close: visibility::received_mode_names_what_is_not_read_at_close,
     deletions_fail_in_part: visibility::deletions_fail_in_part,
     messages_without_receipt_handles: visibility::messages_without_receipt_handles,
+    answers_with_malformed_messages_cost_no_other: answers::with_malformed_messages_cost_no_other,
+    answers_with_malformed_messages_after_a_failed_request: answers::with_malformed_messages_after_a_failed_request,
+    answers_that_are_none_are_failures_of_the_queue: answers::that_are_none_are_failures_of_the_queue,
+    answers_without_messages_are_no_failure: answers::without_messages_are_no_failure,
+    answers_to_deletions_are_incomplete: answers::to_deletions_are_incomplete,
+    answers_to_deletions_contradict_themselves: answers::to_deletions_contradict_themselves,
+    answers_to_extensions_are_incomplete: answers::to_extensions_are_incomplete,
+    not_given_up_with_an_empty_answer_about_attributes: give_up::not_with_an_empty_answer_about_attributes,
     given_up_only_after_15_minutes: give_up::only_after_15_minutes,
     not_given_up_with_a_redrive_policy: give_up::not_with_a_redrive_policy,
     not_given_up_with_unknown_attributes: give_up::not_with_unknown_attributes,

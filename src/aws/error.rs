@@ -11,6 +11,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 
 use crate::log::Escaped;
+use crate::log::quote::quoted;
 
 /// Response headers of which S3 and SQS always send at least one. An answer without them comes from something in
 /// between, such as a captive portal or a proxy.
@@ -186,6 +187,8 @@ impl fmt::Display for AwsError {
     }
 }
 
+impl StdError for AwsError {}
+
 /// Describes an error of any operation of any AWS client.
 pub fn describe<E>(error: &SdkError<E>) -> AwsError
 where
@@ -221,14 +224,26 @@ where
     }
 }
 
-/// An answer that was cut off on the way, or is not the service's.
+/// An answer that the SDK cannot parse. The parser's own words say nothing to an operator.
 fn unparsable(response: &HttpResponse) -> AwsError {
+    unusable(response, "is cut off or malformed")
+}
+
+/// An answer with a status of success that was cut off on the way, or is not the service's; `problem` is what it is.
+pub(super) fn unusable(response: &HttpResponse, problem: &str) -> AwsError {
     let status = response.status().as_u16();
+    let encoding = response.headers().get("content-encoding");
+    if let Some(encoding) = encoding.filter(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
+        let message = format!(
+            "the answer has Content-Encoding {}, which was not requested; check for a proxy in between that compresses answers (HTTP {status})",
+            quoted(encoding)
+        );
+        return AwsError::new(ErrorCause::ForeignAnswer, "Response", message);
+    }
     if !has_request_id(response) {
         return AwsError::foreign(&format!("a request (HTTP {status})"));
     }
-    // The parser's own words say nothing to an operator.
-    let message = format!("the answer is cut off or malformed (HTTP {status})");
+    let message = format!("the answer {problem} (HTTP {status})");
     AwsError::new(ErrorCause::Unavailable, "Response", message)
 }
 
@@ -297,6 +312,9 @@ fn unanswered<E>(error: &SdkError<E>) -> AwsError
 where
     E: StdError + 'static,
 {
+    if let Some(described) = find::<AwsError>(error) {
+        return described.clone();
+    }
     if let Some(credentials) = find::<CredentialsError>(error) {
         return AwsError::new(ErrorCause::Credentials, "Credentials", chain(credentials));
     }
@@ -563,6 +581,37 @@ mod tests {
             expired.to_string().ends_with("renew the credentials"),
             "{expired}"
         );
+    }
+
+    #[test]
+    fn unusable_answer_is_named_by_its_encoding_its_origin_or_its_content() {
+        let answer = |headers: &[(&'static str, &'static str)]| {
+            let mut answer = HttpResponse::new(200.try_into().expect("a status"), "".into());
+            for (name, value) in headers {
+                answer.headers_mut().insert(*name, *value);
+            }
+            unusable(&answer, "is empty")
+        };
+        let id = ("x-amzn-requestid", "1");
+        for (headers, cause, part) in [
+            (&[id][..], Unavailable, "the answer is empty (HTTP 200)"),
+            (
+                &[id, ("content-encoding", "Identity")],
+                Unavailable,
+                "the answer is empty (HTTP 200)",
+            ),
+            (&[], ForeignAnswer, "is not from the service"),
+            (
+                &[id, ("content-encoding", "gzip")],
+                ForeignAnswer,
+                "Content-Encoding \"gzip\"",
+            ),
+        ] {
+            let error = answer(headers);
+            assert_eq!(error.cause, cause, "{error}");
+            assert!(error.to_string().contains(part), "{error}");
+            assert!(error.is_transient());
+        }
     }
 
     #[test]

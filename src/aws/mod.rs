@@ -44,7 +44,7 @@ use self::credentials::RefreshableCredentials;
 pub(crate) use self::download::{Download, Downloaded, ObjectId, Room};
 pub use self::error::{AwsError, ErrorCause, ErrorClass, describe};
 pub(crate) use self::queue_api::Receive;
-pub(crate) use self::queue_json::{FailedEntry, QueueMessage};
+pub(crate) use self::queue_json::{BatchAnswer, FailedEntry, QueueMessage, ReceivedMessages};
 pub(crate) use self::retry::{RetryPolicy, Tries};
 
 use self::settings::Resolved;

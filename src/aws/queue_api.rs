@@ -1,10 +1,11 @@
 //! Requests to a queue over the bare HTTP client, at a fifth of the cost of the SDK's.
 //!
 //! The SDK resolves endpoint and credentials. Where an answer is not a plain success, the SDK takes it as that to the first
-//! attempt of its own call: so retries, pauses and errors are the same whichever way a request went.
+//! attempt of its own call: so retries, pauses and errors are the same whichever way a request went. Answers are read by
+//! `queue_json` either way.
 #![forbid(unsafe_code)]
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_s3::primitives::SdkBody;
@@ -16,6 +17,7 @@ use aws_sdk_sqs::operation::receive_message::ReceiveMessageError;
 use aws_sdk_sqs::types::{
     ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry,
 };
+use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::http::{
     HttpClient as _, HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
 };
@@ -23,19 +25,18 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::http::HttpError;
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::body::Bytes;
-use hyper::{Request, Response, StatusCode};
+use hyper::body::{Body, Bytes};
+use hyper::{Request, Response};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use super::Clients;
 use super::direct::set_headers;
 use super::endpoint::QueueEndpoint;
-use super::error::unsent_to_sdk;
+use super::error::{unsent_to_sdk, unusable};
 use super::http::DirectClient;
 use super::queue_json::{
-    ATTRIBUTES, BatchAnswer, BatchRequest, QueueMessage, ReceiveAnswer, ReceiveRequest,
+    ATTRIBUTES, BatchAnswer, BatchRequest, QueueAnswer, ReceiveRequest, ReceivedMessages,
 };
 use super::sign::{Signable, sha256};
 
@@ -70,7 +71,7 @@ impl Clients {
         &self,
         url: &str,
         receive: Receive,
-    ) -> Result<Vec<QueueMessage>, SdkError<ReceiveMessageError>> {
+    ) -> Result<ReceivedMessages, SdkError<ReceiveMessageError>> {
         let request = ReceiveRequest {
             queue_url: url,
             max_number_of_messages: receive.messages,
@@ -78,12 +79,9 @@ impl Clients {
             visibility_timeout: receive.visibility,
             wait_time_seconds: receive.wait_seconds,
         };
-        let first = match self.call("AmazonSQS.ReceiveMessage", url, &request).await {
-            Called::Succeeded(ReceiveAnswer { messages }) => {
-                let messages = messages.unwrap_or_default().into_iter();
-                return Ok(messages.map(QueueMessage::from).collect());
-            }
-            Called::Failed(first) => first,
+        let fallback = match self.call("AmazonSQS.ReceiveMessage", url, &request).await {
+            Ok(answer) => return Ok(answer),
+            Err(fallback) => fallback,
         };
         let request = self
             .sqs
@@ -94,24 +92,22 @@ impl Clients {
             .set_visibility_timeout(receive.visibility)
             .set_message_system_attribute_names(Some(ATTRIBUTES.into()))
             .customize()
-            .config_override(first.config(&self.shared.sdk_http));
-        let answer = Box::pin(request.send()).await?;
-        let messages = answer.messages.unwrap_or_default();
-        Ok(messages.into_iter().map(QueueMessage::from).collect())
+            .config_override(fallback.config(&self.shared.sdk_http));
+        Box::pin(request.send()).await?;
+        Ok(fallback.answer())
     }
 
     /// Deletes at most ten messages by their receipt handles.
     pub(crate) async fn delete_messages(
         &self,
         url: &str,
-        receipts: &[String],
+        receipts: impl Iterator<Item = &str>,
     ) -> Result<BatchAnswer, SdkError<DeleteMessageBatchError>> {
-        let entries = receipts.iter().map(|receipt| (receipt.as_str(), None));
-        let request = BatchRequest::new(url, entries);
+        let request = BatchRequest::new(url, receipts.map(|receipt| (receipt, None)));
         let target = "AmazonSQS.DeleteMessageBatch";
-        let first = match self.call(target, url, &request).await {
-            Called::Succeeded(answer) => return Ok(BatchAnswer::from_json(answer)),
-            Called::Failed(first) => first,
+        let fallback = match self.call(target, url, &request).await {
+            Ok(answer) => return Ok(answer),
+            Err(fallback) => fallback,
         };
         let entries = request.entries.iter().filter_map(|entry| {
             DeleteMessageBatchRequestEntry::builder()
@@ -126,10 +122,9 @@ impl Clients {
             .queue_url(url)
             .set_entries(Some(entries.collect()))
             .customize()
-            .config_override(first.config(&self.shared.sdk_http));
-        let answer = Box::pin(request.send()).await?;
-        let successful = answer.successful.into_iter().map(|entry| entry.id);
-        Ok(BatchAnswer::of_sdk(successful, answer.failed))
+            .config_override(fallback.config(&self.shared.sdk_http));
+        Box::pin(request.send()).await?;
+        Ok(fallback.answer())
     }
 
     /// Sets the visibility timeouts, in seconds, of at most ten messages, given by receipt handle.
@@ -141,9 +136,9 @@ impl Clients {
         let entries = messages.map(|(receipt, seconds)| (receipt, Some(seconds)));
         let request = BatchRequest::new(url, entries);
         let target = "AmazonSQS.ChangeMessageVisibilityBatch";
-        let first = match self.call(target, url, &request).await {
-            Called::Succeeded(answer) => return Ok(BatchAnswer::from_json(answer)),
-            Called::Failed(first) => first,
+        let fallback = match self.call(target, url, &request).await {
+            Ok(answer) => return Ok(answer),
+            Err(fallback) => fallback,
         };
         let entries = request.entries.iter().filter_map(|entry| {
             ChangeMessageVisibilityBatchRequestEntry::builder()
@@ -159,19 +154,18 @@ impl Clients {
             .queue_url(url)
             .set_entries(Some(entries.collect()))
             .customize()
-            .config_override(first.config(&self.shared.sdk_http));
-        let answer = Box::pin(request.send()).await?;
-        let successful = answer.successful.into_iter().map(|entry| entry.id);
-        Ok(BatchAnswer::of_sdk(successful, answer.failed))
+            .config_override(fallback.config(&self.shared.sdk_http));
+        Box::pin(request.send()).await?;
+        Ok(fallback.answer())
     }
 
-    /// Makes one request without the SDK.
-    async fn call<T: DeserializeOwned>(
+    /// Makes one request without the SDK; an error if the SDK has to make the call.
+    async fn call<T: QueueAnswer>(
         &self,
         target: &'static str,
         url: &str,
         request: &impl Serialize,
-    ) -> Called<T> {
+    ) -> Result<T, Fallback<T>> {
         let route = match self.shared.queue_route.get() {
             Some(route) => route.as_ref(),
             None => Box::pin(self.resolve_queue_route(url)).await,
@@ -181,31 +175,31 @@ impl Clients {
             _ => None,
         };
         let Some((route, request)) = route.zip(request) else {
-            return Called::Failed(FirstAnswer(None));
+            return Err(Fallback::after(None));
         };
         let answered = async {
             let answer = route.http.request(request).await.map_err(unsent_to_sdk)?;
             let (head, body) = answer.into_parts();
-            let body = Limited::new(body, MAX_ANSWER).collect().await;
-            Ok((head, body.map_err(ConnectorError::io)?.to_bytes()))
+            Ok((head, read_body(body).await?))
         };
-        let answer = match timeout(TIMEOUT, answered).await {
+        let first = match timeout(TIMEOUT, answered).await {
             Ok(Ok((head, body))) => {
-                if head.status == StatusCode::OK
-                    && let Ok(answer) = serde_json::from_slice(&body)
+                if head.status.is_success()
+                    && let Ok(answer) = T::read(&body)
                 {
                     self.shared.metrics.requests.add(1);
-                    return Called::Succeeded(answer);
+                    return Ok(answer);
                 }
-                let answer = Response::from_parts(head, SdkBody::from(body));
-                answer
-                    .try_into()
-                    .map_err(|error: HttpError| ConnectorError::other(error.into(), None))
+                let response = Response::from_parts(head, SdkBody::from(body));
+                let response: Result<HttpResponse, HttpError> = response.try_into();
+                response
+                    .map_err(|error| ConnectorError::other(error.into(), None))
+                    .and_then(|response| read_answer::<T>(&response).map(|_| response))
             }
             Ok(Err(error)) => Err(error),
             Err(elapsed) => Err(ConnectorError::timeout(elapsed.into())),
         };
-        Called::Failed(FirstAnswer(Some(Box::new(answer))))
+        Err(Fallback::after(Some(first)))
     }
 
     /// Resolves the route to the queue. A failure is tried again with the next request.
@@ -248,45 +242,90 @@ impl Clients {
     }
 }
 
-/// What came of a request without the SDK.
-enum Called<T> {
-    Succeeded(T),
-    /// The SDK has to make the call.
-    Failed(FirstAnswer),
+async fn read_body<B>(body: B) -> Result<Bytes, ConnectorError>
+where
+    B: Body<Data = Bytes, Error: Into<BoxError>>,
+{
+    let body = Limited::new(body, MAX_ANSWER).collect().await;
+    Ok(body.map_err(ConnectorError::io)?.to_bytes())
 }
 
-/// The answer to the first attempt of a call, or why there is none; `None` if it was not made.
-struct FirstAnswer(Option<Box<Result<HttpResponse, ConnectorError>>>);
+/// Reads a response whose body is in memory; `None` if its status is no success. A success that is not the answer it should
+/// be is an error, which the SDK takes as transient.
+fn read_answer<T: QueueAnswer>(response: &HttpResponse) -> Result<Option<T>, ConnectorError> {
+    if !response.status().is_success() {
+        return Ok(None);
+    }
+    match T::read(response.body().bytes().unwrap_or_default()) {
+        Ok(answer) => Ok(Some(answer)),
+        Err(problem) => Err(ConnectorError::io(unusable(response, &problem).into())),
+    }
+}
 
-impl FirstAnswer {
-    /// A configuration in which the SDK's first attempt has this answer, and others are made over `http`.
-    fn config(self, http: &SharedHttpClient) -> aws_sdk_sqs::config::Builder {
-        let config = aws_sdk_sqs::Config::builder();
-        let Some(answer) = self.0 else {
-            return config;
-        };
-        let (answer, http) = (Arc::new(Mutex::new(Some(*answer))), http.clone());
-        config.http_client(http_client_fn(move |settings, components| {
-            SharedHttpConnector::new(FirstAnswered {
+/// Lets the SDK make a call whose first attempt is made. Answers with a status of success are read here all the same: the
+/// SDK takes no message of an answer of which one is malformed, and an error document for an answer without messages.
+#[derive(Debug)]
+struct Fallback<T> {
+    /// The answer to the first attempt, or why there is none; `None` if it was not made, or the SDK has it.
+    first: Arc<Mutex<Option<Result<HttpResponse, ConnectorError>>>>,
+    /// The answer to the call.
+    answer: Arc<Mutex<Option<T>>>,
+}
+
+impl<T: QueueAnswer> Fallback<T> {
+    fn after(first: Option<Result<HttpResponse, ConnectorError>>) -> Self {
+        Fallback {
+            first: Arc::new(Mutex::new(first)),
+            answer: Arc::default(),
+        }
+    }
+
+    /// A configuration in which the SDK's first attempt has the answer to ours, and others are made over `http`.
+    fn config(&self, http: &SharedHttpClient) -> aws_sdk_sqs::config::Builder {
+        let (first, answer) = (Arc::clone(&self.first), Arc::clone(&self.answer));
+        let http = http.clone();
+        aws_sdk_sqs::Config::builder().http_client(http_client_fn(move |settings, components| {
+            SharedHttpConnector::new(FallbackConnector {
+                first: Arc::clone(&first),
                 answer: Arc::clone(&answer),
                 others: http.http_connector(settings, components),
             })
         }))
     }
+
+    /// The answer to a call that has succeeded.
+    fn answer(&self) -> T {
+        lock(&self.answer).take().unwrap_or_default()
+    }
 }
 
 #[derive(Debug)]
-struct FirstAnswered {
-    answer: Arc<Mutex<Option<Result<HttpResponse, ConnectorError>>>>,
+struct FallbackConnector<T> {
+    first: Arc<Mutex<Option<Result<HttpResponse, ConnectorError>>>>,
+    answer: Arc<Mutex<Option<T>>>,
     others: SharedHttpConnector,
 }
 
-impl HttpConnector for FirstAnswered {
+impl<T: QueueAnswer> HttpConnector for FallbackConnector<T> {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let mut answer = self.answer.lock().unwrap_or_else(PoisonError::into_inner);
-        match answer.take() {
-            Some(answer) => HttpConnectorFuture::ready(answer),
-            None => self.others.call(request),
+        if let Some(first) = lock(&self.first).take() {
+            return HttpConnectorFuture::ready(first);
         }
+        let response = self.others.call(request);
+        let kept = Arc::clone(&self.answer);
+        HttpConnectorFuture::new(async move {
+            let mut response = response.await?;
+            let body = read_body(response.take_body()).await?;
+            *response.body_mut() = SdkBody::from(body);
+            if let Some(answer) = read_answer(&response)? {
+                *lock(&kept) = Some(answer);
+                *response.body_mut() = SdkBody::from("{}");
+            }
+            Ok(response)
+        })
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

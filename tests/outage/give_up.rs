@@ -85,6 +85,15 @@ pub fn not_with_a_redrive_policy() {
     assert_stays(&server, &name);
 }
 
+/// An answer that holds nothing does not say that there is no redrive policy.
+pub fn not_with_an_empty_answer_about_attributes() {
+    let server = plain_queue();
+    let empty = ServerFault::Change(|answer| answer.with_body(r#"{"Attributes":{}}"#));
+    server.fault(ServerRule::of("GetQueueAttributes", empty));
+    let name = send_missing(&server, Duration::from_secs(20 * 60));
+    assert_stays(&server, &name);
+}
+
 pub fn not_with_unknown_attributes() {
     let server = plain_queue();
     server.fault(ServerRule::of(

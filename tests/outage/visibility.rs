@@ -35,6 +35,17 @@ pub fn request_is_stuck() {
         .map(|request| request.body)
         .collect();
     assert!(!stuck.is_empty(), "no extension was requested");
+    let lines = complaints(&feed);
+    let lines = lines
+        .iter()
+        .filter(|line| line.contains("cannot be extended now"));
+    let named = lines.clone().any(|line| {
+        let messages = line.rsplit("for ").next().unwrap_or_default().split(", ");
+        messages
+            .clone()
+            .all(|id| stuck.iter().any(|body| body.contains(id)))
+    });
+    assert!(named, "{:#?}", lines.collect::<Vec<_>>());
     let lapsed = server.sqs(|queues| {
         let messages = queues.messages(NAME).iter();
         let others =
@@ -248,8 +259,50 @@ pub fn deletions_are_refused_in_part() {
     assert_once(&watched.reading.ids, &ids(100));
     assert_no_dead_letters(&server);
     assert_eq!(receives(&server), [(1, 100)].into());
-    assert_line(&complaints(&feed), &["ReceiptHandleIsInvalid", "retried"]);
+    let lines = complaints(&feed);
+    assert_line(&lines, &["ReceiptHandleIsInvalid", "retried"]);
+    server.sqs(|queues| {
+        let refused = lines
+            .iter()
+            .filter(|line| line.contains("ReceiptHandleIsInvalid"));
+        for line in refused {
+            let mut messages = queues.messages(NAME).iter();
+            assert!(messages.any(|message| line.contains(&message.id)), "{line}");
+        }
+    });
     assert_eq!(feed.metric("messages.deleted"), 100);
+}
+
+/// A message that stays although it was to be deleted on receipt will be delivered again.
+pub fn received_mode_names_what_stays() {
+    let server = bucket_and_queue(3, 100);
+    send(&server, 0..3);
+    let names = server.sqs(|queues| {
+        let messages = queues.messages(NAME).iter();
+        messages
+            .map(|message| message.id.clone())
+            .collect::<Vec<_>>()
+    });
+    server.fault(ServerRule::of(
+        "DeleteMessageBatch",
+        ServerFault::RefuseEntries("InternalError"),
+    ));
+    let feed = Feed::new(
+        &settings(&server)
+            .with("sqsVisibilityTimeout", 60)
+            .with("sqsDeleteWhen", "received"),
+    );
+    let mut reading = feed.open(&format!("sqs://{NAME}"));
+    let stays = |name: &String| {
+        let lines = complaints(&feed);
+        let mut lines = lines.iter();
+        lines.any(|line| {
+            line.contains(name) && line.contains("not deleted on receipt after 5 tries")
+        })
+    };
+    reading.until(RECOVERY, |_| names.iter().all(stays));
+    assert!(names.iter().all(stays), "{:#?}", complaints(&feed));
+    assert_once(&reading.ids, &ids(3));
 }
 
 pub fn messages_without_receipt_handles() {
@@ -266,6 +319,17 @@ pub fn messages_without_receipt_handles() {
     let receives = server.count("ReceiveMessage") - before;
     let seconds = start.elapsed().as_secs_f64();
     assert!(receives < 60, "{receives} receives in {seconds:.1} s");
+    let names = server.sqs(|queues| {
+        let messages = queues.messages(NAME).iter();
+        messages
+            .map(|message| message.id.clone())
+            .collect::<Vec<_>>()
+    });
+    for name in names {
+        let lines = complaints(&feed);
+        let named = lines.iter().filter(|line| line.contains(&name));
+        assert_eq!(named.count(), 1, "{name}: {lines:#?}");
+    }
     server.end_faults();
     watched.until_empty(RECOVERY);
     assert_all(&watched.reading.ids, &ids(5));

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::delivered::ObjectKey;
-use super::in_flight::Entry;
+use super::in_flight::{Entry, Receipt};
 use super::requests::{Deletion, ENTRIES, take_entries};
 use super::{Queue, Redrive};
 use crate::log::{Escaped, Severity};
@@ -65,7 +65,7 @@ pub(super) enum Done {
 struct Pending {
     /// Numbers of messages in flight.
     deletes: Vec<u64>,
-    returns: Vec<(String, Duration)>,
+    returns: Vec<(Receipt, Duration)>,
     /// When the first of them has waited long enough.
     deadline: Option<Instant>,
     /// Deletions that failed, and when each is tried again.
@@ -122,6 +122,7 @@ impl Pending {
     /// to the dead-letter queue.
     fn delete_first(&mut self, number: u64) {
         self.retries.retain(|(_, retried)| *retried != number);
+        self.deletes.retain(|deleted| *deleted != number);
         self.deletes.insert(0, number);
         self.deadline = Some(Instant::now());
     }
@@ -182,7 +183,7 @@ impl Pending {
 }
 
 /// Deletes processed messages; gives those that are to be tried again.
-async fn delete(queue: Arc<Queue>, messages: Vec<(u64, String)>) -> FailedDeletions {
+async fn delete(queue: Arc<Queue>, messages: Vec<(u64, Receipt)>) -> FailedDeletions {
     let (numbers, receipts): (Vec<_>, Vec<_>) = messages.into_iter().unzip();
     let deletions = queue.delete(&receipts).await;
     // One for all of a request: what failed together is requested together again.
@@ -190,7 +191,7 @@ async fn delete(queue: Arc<Queue>, messages: Vec<(u64, String)>) -> FailedDeleti
     let mut failed = Vec::new();
     for ((number, receipt), deletion) in numbers.into_iter().zip(&receipts).zip(deletions) {
         if deletion == Deletion::Deleted {
-            queue.in_flight.deleted(number, receipt);
+            queue.in_flight.deleted(number, &receipt.handle);
             continue;
         }
         let refused = deletion == Deletion::Refused;
@@ -229,7 +230,7 @@ async fn close(queue: &Arc<Queue>, requests: &mut JoinSet<FailedDeletions>, mut 
             // A reader that deletes nothing must not hide messages from other consumers.
             false => Duration::ZERO,
         };
-        (entry.receipt, pause)
+        (entry.receipt(), pause)
     }));
     while !pending.returns.is_empty() {
         pending.request(queue, requests);
@@ -249,7 +250,7 @@ enum Fate {
     /// The message with this number in flight.
     Delete(u64),
     /// It is visible again after this pause.
-    Return(String, Duration),
+    Return(Receipt, Duration),
     /// It is deleted already, stays hidden until its visibility timeout expires, or is returned later.
     Nothing,
 }
@@ -297,7 +298,7 @@ impl Queue {
             .remember(&id, delivered.map(|(object, _)| *object));
         self.metrics.messages_returned.add(1);
         match self.in_flight.remove_to_return(number, pause) {
-            Some(entry) => Fate::Return(entry.receipt, pause),
+            Some(entry) => Fate::Return(entry.receipt(), pause),
             None => Fate::Nothing,
         }
     }

@@ -32,8 +32,12 @@ impl DeliveredObjects {
         self.hasher.hash_one((bucket, key, version))
     }
 
-    /// Remembers delivered objects of a message.
+    /// Remembers delivered objects of a message. Those of messages without an id are not: they would be taken for each
+    /// other's.
     pub(super) fn remember(&self, message: &str, objects: impl Iterator<Item = ObjectKey>) {
+        if message.is_empty() {
+            return;
+        }
         let mut table = self.table();
         let DeliveredTable {
             messages,
@@ -86,6 +90,8 @@ mod tests {
         delivered.remember("m", [a].into_iter());
         assert!(delivered.contains("m", a));
         assert!(!delivered.contains("m", b) && !delivered.contains("other", a));
+        delivered.remember("", [a].into_iter());
+        assert!(!delivered.contains("", a));
         delivered.forget("m");
         assert!(!delivered.contains("m", a));
         let table = delivered.table();

@@ -5,7 +5,7 @@
 //! for a transient reason, the message is parked: kept hidden, without counting against those being processed. What
 //! fails permanently is left to the queue's redrive policy, or given up where there is none. Every list is bounded.
 //!
-//! In the order of a message's way: `receive`, `notification`, `selection`, `process` or `records`, `in_flight` with
+//! In the order of a message's way: `receive` with `malformed`, `notification`, `selection`, `process` or `records`, `in_flight` with
 //! `visibility`, `ack` with `requests` and `delivered`.
 #![forbid(unsafe_code)]
 
@@ -13,6 +13,7 @@ mod ack;
 mod delivered;
 mod failure_report;
 mod in_flight;
+mod malformed;
 pub(crate) mod notification;
 mod process;
 mod receive;
@@ -35,6 +36,7 @@ use self::ack::Done;
 use self::delivered::DeliveredObjects;
 use self::failure_report::FailureReport;
 use self::in_flight::InFlight;
+use self::malformed::NamedMessages;
 use self::process::Processor;
 use self::selection::ObjectSelection;
 use self::waiting_bodies::WaitingBodies;
@@ -71,6 +73,8 @@ pub struct Queue {
     selection: ObjectSelection,
     in_flight: InFlight,
     delivered: DeliveredObjects,
+    /// Malformed messages that were named.
+    named: NamedMessages,
     outage_pauses: Mutex<Backoff>,
     /// Bounds what the bodies of messages expand to, in KiB of body.
     expansion: Arc<Semaphore>,
@@ -170,6 +174,7 @@ impl Queue {
             selection: ObjectSelection::new(config),
             in_flight: InFlight::new(visibility, max_parked, Arc::clone(&metrics)),
             delivered: DeliveredObjects::default(),
+            named: NamedMessages::default(),
             outage_pauses: Mutex::new(receive::outage_pauses()),
             expansion: Arc::new(Semaphore::new(EXPANSION_KIB)),
             waiting: Arc::default(),
@@ -293,18 +298,7 @@ async fn attributes(clients: &Clients, url: &str, log: &Log) -> Result<Attribute
             if !failure.is_denied() {
                 return Err(clients.queue_refused(url, "sqs:GetQueueAttributes", &failure));
             }
-            log.line(
-                Severity::Warning,
-                format_args!(
-                    "{}: sqs:GetQueueAttributes is not allowed; a visibility timeout of {} s is used, and no message is given up, as there may be a redrive policy",
-                    redacted(url),
-                    DEFAULT_VISIBILITY.as_secs()
-                ),
-            );
-            return Ok(Attributes {
-                visibility: None,
-                redrive: Redrive::Unknown,
-            });
+            return Ok(unknown_attributes(url, "is not allowed", log));
         }
     };
     let attributes = reply.attributes.unwrap_or_default();
@@ -312,6 +306,11 @@ async fn attributes(clients: &Clients, url: &str, log: &Log) -> Result<Attribute
         .get(&QueueAttributeName::VisibilityTimeout)
         .and_then(|seconds| seconds.parse().ok())
         .map(Duration::from_secs);
+    // Every queue has one: an answer without it may lack the redrive policy too.
+    if visibility.is_none() {
+        let problem = "is answered without VisibilityTimeout";
+        return Ok(unknown_attributes(url, problem, log));
+    }
     let redrive = match attributes.contains_key(&QueueAttributeName::RedrivePolicy) {
         true => Redrive::Policy,
         false => Redrive::None,
@@ -320,4 +319,20 @@ async fn attributes(clients: &Clients, url: &str, log: &Log) -> Result<Attribute
         visibility,
         redrive,
     })
+}
+
+/// Nothing is known of the queue, as `sqs:GetQueueAttributes` has this problem.
+fn unknown_attributes(url: &str, problem: &str, log: &Log) -> Attributes {
+    log.line(
+        Severity::Warning,
+        format_args!(
+            "{}: sqs:GetQueueAttributes {problem}; a visibility timeout of {} s is used, and no message is given up, as there may be a redrive policy",
+            redacted(url),
+            DEFAULT_VISIBILITY.as_secs()
+        ),
+    );
+    Attributes {
+        visibility: None,
+        redrive: Redrive::Unknown,
+    }
 }

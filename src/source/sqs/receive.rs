@@ -9,11 +9,11 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::Queue;
 use super::ack::Done;
-use super::in_flight::{Added, Received};
+use super::in_flight::{Added, Receipt, Received};
+use super::requests::take_entries;
 use crate::aws::backoff::Backoff;
 use crate::aws::{AwsError, ErrorCause, QueueMessage, Receive};
 use crate::error::Result;
-use crate::log::Severity;
 
 /// Messages that one request can bring.
 const MESSAGES: u32 = 10;
@@ -70,7 +70,14 @@ pub(super) async fn start(
     };
     // The request goes on if it takes longer: its messages must not be lost.
     let first = receiver.clone();
-    let mut first = tokio::spawn(async move { first.receive_once(0).await });
+    let mut closing = queue.closing.subscribe();
+    let mut first = tokio::spawn(async move {
+        tokio::select! {
+            // An error means that the queue is gone.
+            _ = closing.wait_for(|closing| *closing) => Ok(0),
+            received = first.receive_once(0) => received,
+        }
+    });
     if let Ok(Ok(Err(failure))) = timeout(FIRST, &mut first).await
         && !failure.is_transient()
     {
@@ -173,7 +180,7 @@ impl Receiver {
         };
         let request = queue.clients.receive_messages(&queue.url, receive);
         let limit = Duration::from_secs(wait_seconds.unsigned_abs().into()) + ANSWER;
-        let messages = match timeout(limit, request).await {
+        let received = match timeout(limit, request).await {
             Ok(reply) => reply.map_err(|error| queue.failed(&error))?,
             Err(_) => {
                 queue.metrics.errors_queue.add(1);
@@ -181,24 +188,26 @@ impl Receiver {
                 return Err(AwsError::new(ErrorCause::Timeout, "Timeout", message));
             }
         };
-        let count = messages.len();
+        queue.report_malformed(&received);
+        let malformed = received.malformed.len() + received.more_malformed;
+        let count = received.messages.len() + malformed;
         queue.metrics.messages_received.add(count as u64);
         let deleted = rules.delete && rules.delete_on_receipt;
         let mut receipts = Vec::new();
-        for message in messages {
+        for message in received.messages {
             let permit = permits.as_mut().and_then(|permits| permits.split(1));
-            let Some(mut message) = self.received(message, permit) else {
-                continue;
-            };
+            let mut message = self.received(message, permit);
             message.deleted = deleted;
-            receipts.push(message.receipt.clone());
+            receipts.push(Receipt {
+                id: message.id.clone(),
+                handle: message.receipt.clone(),
+            });
             self.add(message);
         }
         let usable = receipts.len();
-        // A batch without entries is an error to the queue.
-        if deleted && usable > 0 {
-            let queue = Arc::clone(queue);
-            tokio::spawn(async move { queue.delete_on_receipt(receipts).await });
+        while deleted && !receipts.is_empty() {
+            let (queue, entries) = (Arc::clone(queue), take_entries(&mut receipts));
+            tokio::spawn(async move { queue.delete_on_receipt(entries).await });
         }
         if count == MESSAGES as usize {
             self.deep.notify_one();
@@ -222,30 +231,13 @@ impl Receiver {
         }
     }
 
-    /// A message of an answer; `None` without a receipt handle: it can neither be extended nor deleted.
-    fn received(
-        &self,
-        message: QueueMessage,
-        permit: Option<OwnedSemaphorePermit>,
-    ) -> Option<Received> {
+    /// A message of an answer.
+    fn received(&self, message: QueueMessage, permit: Option<OwnedSemaphorePermit>) -> Received {
         let first = message
             .first_received
             .and_then(|millis| SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(millis)));
-        let id = message.id;
-        if message.receipt.is_empty() {
-            self.queue.metrics.errors_queue.add(1);
-            self.queue.log.once(
-                "no_receipt_handle",
-                Severity::Error,
-                format_args!(
-                    "{}: message {id} has no receipt handle; it is left in the queue",
-                    self.queue.shown
-                ),
-            );
-            return None;
-        }
-        Some(Received {
-            id,
+        Received {
+            id: message.id,
             receipt: message.receipt,
             waiting: Some(self.queue.waiting.add(message.body.len())),
             body: message.body,
@@ -256,7 +248,7 @@ impl Receiver {
             first_received: first,
             deleted: false,
             permit,
-        })
+        }
     }
 }
 

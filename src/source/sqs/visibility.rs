@@ -8,7 +8,7 @@ use tokio::time::{sleep, timeout};
 
 use super::Queue;
 use super::in_flight::{Extension, ExtensionEffect, ExtensionOutcome};
-use super::requests::take_entries;
+use super::requests::{ids, take_entries};
 use crate::aws::{AwsError, ErrorCause};
 use crate::log::{Escaped, Severity};
 
@@ -36,8 +36,8 @@ async fn extend(queue: Arc<Queue>, extensions: Vec<Extension>) {
     let requested = Instant::now();
     let entries = extensions
         .iter()
-        .map(|extension| (extension.receipt.as_str(), extension.timeout));
-    let request = queue.change_visibility(entries);
+        .map(|extension| (&extension.receipt, extension.timeout));
+    let request = queue.change_visibility(entries.collect());
     let answer = timeout(queue.rules.visibility / 4, request).await;
     let outcomes = answer
         .unwrap_or_else(|_| {
@@ -45,7 +45,7 @@ async fn extend(queue: Arc<Queue>, extensions: Vec<Extension>) {
             Err(AwsError::new(ErrorCause::Timeout, "Timeout", message))
         })
         .unwrap_or_else(|failure| {
-            queue.extension_failed(&failure);
+            queue.extension_failed(&extensions, &failure);
             vec![ExtensionOutcome::Failed; extensions.len()]
         });
     let mut returning = Vec::new();
@@ -58,14 +58,14 @@ async fn extend(queue: Arc<Queue>, extensions: Vec<Extension>) {
             ExtensionEffect::Lapsed(id) => {
                 queue.lapsed(&id, "the queue no longer has it in flight")
             }
-            ExtensionEffect::Return(entry, pause) => returning.push((entry.receipt, pause)),
+            ExtensionEffect::Return(entry, pause) => returning.push((entry.receipt(), pause)),
         }
     }
     queue.return_messages(&returning).await;
 }
 
 impl Queue {
-    fn extension_failed(&self, failure: &AwsError) {
+    fn extension_failed(&self, extensions: &[Extension], failure: &AwsError) {
         if failure.is_denied() {
             self.log.once(
                 "extension_denied",
@@ -81,8 +81,9 @@ impl Queue {
             "visibility extensions",
             Severity::Warning,
             format_args!(
-                "{}: visibility timeouts cannot be extended now: {failure}; retrying",
-                self.shown
+                "{}: visibility timeouts cannot be extended now: {failure}; retrying for {}",
+                self.shown,
+                ids(extensions.iter().map(|extension| &extension.receipt))
             ),
         );
     }

@@ -65,6 +65,9 @@ fn serve_all(shared: &ServerShared, mut stream: TcpStream) -> io::Result<()> {
             (_, Some(answer)) => answer,
             (Some(ServerFault::Portal), _) => Answer::portal(),
             (Some(ServerFault::Refuse(status, code)), _) => call.refusal(*status, code),
+            (Some(ServerFault::Change(change)), _) => {
+                change(call.answer(shared, &stream, &request.head, None)?)
+            }
             _ => call.answer(shared, &stream, &request.head, fault.as_ref())?,
         };
         let whole = match request.head.method() {

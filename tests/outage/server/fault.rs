@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::http::Answer;
 use super::random::Random;
 
 /// What happens to a request instead of its normal answer.
@@ -32,6 +33,8 @@ pub enum ServerFault {
     RefuseEntries(&'static str),
     /// Every second entry of a batch fails with this code, the others are done.
     RefuseSomeEntries(&'static str),
+    /// The answer is changed.
+    Change(fn(Answer) -> Answer),
     /// Messages are received without a receipt handle and stay visible.
     NoReceiptHandles,
 }

@@ -6,7 +6,7 @@
 
 mod connection;
 pub mod fault;
-mod http;
+pub mod http;
 mod link;
 mod md5;
 pub mod queue;

@@ -34,6 +34,15 @@ pub(in crate::source::sqs) struct Received {
     pub(in crate::source::sqs) waiting: Option<WaitingBody>,
 }
 
+/// Names one receive of a message in requests, and the message in log lines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::source::sqs) struct Receipt {
+    /// The message's id.
+    pub(in crate::source::sqs) id: String,
+    /// The receipt handle.
+    pub(in crate::source::sqs) handle: String,
+}
+
 /// One message in flight.
 #[derive(Debug)]
 pub(in crate::source::sqs) struct Entry {
@@ -98,6 +107,14 @@ impl Entry {
             permit: message.permit.take(),
             expansion: None,
             weight: 1,
+        }
+    }
+
+    /// The receipt of the last receive.
+    pub(in crate::source::sqs) fn receipt(&self) -> Receipt {
+        Receipt {
+            id: self.id.clone(),
+            handle: self.receipt.clone(),
         }
     }
 

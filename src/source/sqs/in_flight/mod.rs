@@ -12,7 +12,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::AbortHandle;
 
 use self::entry::DueNow;
-pub(super) use self::entry::{Entry, Received};
+pub(super) use self::entry::{Entry, Receipt, Received};
 use crate::metrics::Metrics;
 
 /// Processed messages that are kept: until they are deleted, or, with `sqsDelete: false`, until their visibility timeout
@@ -71,7 +71,7 @@ pub(super) enum Added {
 #[derive(Debug)]
 pub(super) struct Extension {
     pub(super) number: u64,
-    pub(super) receipt: String,
+    pub(super) receipt: Receipt,
     pub(super) timeout: Duration,
 }
 
@@ -137,10 +137,12 @@ impl InFlight {
         }
     }
 
-    /// Sets the task that processes a message, which is aborted when the message is evicted.
+    /// Sets the task that processes a message, which is aborted when the message is evicted, or if it was already.
     pub(super) fn set_task(&self, number: u64, task: AbortHandle) {
-        if let Some(entry) = self.table().entries.get_mut(&number) {
-            entry.task = Some(task);
+        match self.table().entries.get_mut(&number) {
+            Some(entry) if entry.evicted => task.abort(),
+            Some(entry) => entry.task = Some(task),
+            None => {}
         }
     }
 
@@ -211,10 +213,10 @@ impl InFlight {
 
     /// The queue has deleted the message by this receipt handle: takes it out. A message that was received again meanwhile
     /// stays: the queue deletes it only by its new receipt handle.
-    pub(super) fn deleted(&self, number: u64, receipt: &str) {
+    pub(super) fn deleted(&self, number: u64, handle: &str) {
         let mut table = self.table();
         if let Some(entry) = table.entries.get(&number)
-            && entry.receipt == receipt
+            && entry.receipt == handle
         {
             self.take(&mut table, number);
         }
@@ -234,10 +236,10 @@ impl InFlight {
         self.table().processed.len()
     }
 
-    /// The receipt handles of these messages, without those that are gone.
-    pub(super) fn receipts(&self, numbers: &[u64]) -> Vec<(u64, String)> {
+    /// The receipts of these messages, without those that are gone.
+    pub(super) fn receipts(&self, numbers: &[u64]) -> Vec<(u64, Receipt)> {
         let table = self.table();
-        let receipt = |number: &u64| Some((*number, table.entries.get(number)?.receipt.clone()));
+        let receipt = |number: &u64| Some((*number, table.entries.get(number)?.receipt()));
         numbers.iter().filter_map(receipt).collect()
     }
 
@@ -288,7 +290,7 @@ impl InFlight {
                 DueNow::Nothing => {}
                 DueNow::Extend(timeout) => due.extensions.push(Extension {
                     number,
-                    receipt: entry.receipt.clone(),
+                    receipt: entry.receipt(),
                     timeout,
                 }),
                 DueNow::Lapsed => due.lapsed.push(entry.id.clone()),
@@ -322,7 +324,7 @@ impl InFlight {
         entry.extending = false;
         let processed = table.processed.contains(&extension.number);
         // If the message was received again meanwhile, the answer is about an old receipt handle.
-        let current = entry.receipt == extension.receipt;
+        let current = entry.receipt == extension.receipt.handle;
         match outcome {
             ExtensionOutcome::Extended if current => {
                 entry.renewed = requested;

@@ -159,6 +159,16 @@ fn oldest_parked_message_is_evicted_when_the_table_is_full() {
     assert_eq!(in_flight.metrics.messages_parked.value(), 2);
 }
 
+#[tokio::test]
+async fn message_that_is_evicted_before_its_task_is_known_ends_that_task() {
+    let in_flight = in_flight(10);
+    let number = add(&in_flight, "a");
+    in_flight.give_up(number);
+    let task = tokio::spawn(std::future::pending::<()>());
+    in_flight.set_task(number, task.abort_handle());
+    assert!(task.await.expect_err("an aborted task").is_cancelled());
+}
+
 #[test]
 fn gauges_return_to_zero_when_all_messages_are_taken_out() {
     let in_flight = in_flight(10);
@@ -201,10 +211,11 @@ fn message_that_is_received_again_is_not_processed_twice() {
     let due = in_flight.due(true).extensions;
     let again = in_flight.add(&mut received("a", "second receipt"), true);
     assert_eq!(again, Added::InWork { lapsed: true });
-    assert_eq!(
-        in_flight.receipts(&[number]),
-        [(number, "second receipt".to_owned())]
-    );
+    let receipt = Receipt {
+        id: "a".to_owned(),
+        handle: "second receipt".to_owned(),
+    };
+    assert_eq!(in_flight.receipts(&[number]), [(number, receipt)]);
     in_flight.extended(&due[0], Instant::now(), ExtensionOutcome::NotInFlight);
     assert!(
         !in_flight.drain(false).is_empty(),
