@@ -430,7 +430,7 @@ fn of_status(status: u16) -> ErrorCause {
         404 | 410 => ErrorCause::NotFound,
         412 | 416 => ErrorCause::Replaced,
         429 => ErrorCause::Throttled,
-        302 | 303 | 307 | 407 | 408 | 425 | 500..=599 => ErrorCause::Unavailable,
+        302..=304 | 307 | 407 | 408 | 425 | 500..=599 => ErrorCause::Unavailable,
         _ => ErrorCause::Rejected,
     }
 }
@@ -519,6 +519,7 @@ mod tests {
             (307, "TemporaryRedirect", Unavailable),
             (307, "", Unavailable),
             (302, "", Unavailable),
+            (304, "", Unavailable),
             (412, "PreconditionFailed", Replaced),
             (416, "", Replaced),
             (503, "SlowDown", Throttled),
