@@ -2,6 +2,11 @@
 #![forbid(unsafe_code)]
 
 mod aws;
+#[path = "rules/condition.rs"]
+mod condition;
+#[path = "rules/engine.rs"]
+#[allow(dead_code, reason = "priorities are for the tests of the rules")]
+mod engine;
 mod fixtures;
 mod oracle;
 mod support;
@@ -16,13 +21,14 @@ use aws::message::Message;
 use aws::server::{closed_address, ministack};
 use aws::service::Service;
 use aws::settings::Settings;
+use engine::{Engine, Matching};
 use serde_json::{Value, json};
 use support::falco::{self, Falco, text};
 use support::rules::{self, Records};
 use support::scratch::{Scratch, plain_log};
 
 #[test]
-fn each_sample_record_raises_its_rules_alerts_only() {
+fn first_alert_of_each_sample_record_is_that_of_its_rule() {
     let mut expected = BTreeMap::new();
     for rule in rules::items_of("rule") {
         for id in rules::event_ids(&rule.name, Records::Match) {
@@ -30,13 +36,52 @@ fn each_sample_record_raises_its_rules_alerts_only() {
         }
     }
     let scratch = Scratch::new("falco-rules");
-    let mut falco = Falco::start(&scratch, &falco::config(text(&support::testdata("rules"))));
+    let mut config = falco::config(text(&support::testdata("rules")));
+    config["rule_matching"] = json!("first");
+    let mut falco = Falco::start(&scratch, &config);
     falco.succeed();
     let mut given = falco.rules_by_event();
     for (id, rules) in &expected {
         assert_eq!(given.remove(id).as_ref(), Some(rules), "event {id}");
     }
     assert_eq!(given, BTreeMap::new(), "near misses that raise alerts");
+}
+
+#[test]
+fn alerts_are_those_of_the_engine_of_the_rules_tests() {
+    let plugin = support::plugin("");
+    let mut engine = Engine::of_project(&plugin);
+    for records in ["rules", "everyday"].map(support::testdata) {
+        for (matching, setting) in [(Matching::First, "first"), (Matching::All, "all")] {
+            let mut expected = BTreeMap::new();
+            support::each_event(&plugin, &records, |event| {
+                let alerts = engine.alerts(event, matching);
+                if !alerts.is_empty() {
+                    expected.insert(engine.text(event, "ct.id").expect("an ID"), alerts);
+                }
+            });
+            let scratch = Scratch::new("falco-engine");
+            let mut config = falco::config(text(&records));
+            config["rule_matching"] = json!(setting);
+            let mut falco = Falco::start(&scratch, &config);
+            falco.succeed();
+            assert_eq!(falco.rules_by_event(), expected, "{setting}");
+        }
+    }
+}
+
+#[test]
+fn rules_load_without_a_warning() {
+    let scratch = Scratch::new("falco-validate");
+    let file = rules::file();
+    let args = ["--validate", text(&file)];
+    let mut falco = Falco::start_with(&scratch, &falco::config(""), &args);
+    falco.succeed();
+    let output = falco.output();
+    let result: Value = serde_json::from_str(&output).expect("JSON");
+    let result = &result["falco_load_results"][0];
+    assert_eq!(result["successful"], json!(true), "{output}");
+    assert_eq!(result["warnings"], json!([]), "{output}");
 }
 
 #[test]

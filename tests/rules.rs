@@ -4,6 +4,8 @@
 
 #[path = "rules/condition.rs"]
 mod condition;
+#[path = "rules/dropped.rs"]
+mod dropped;
 #[path = "rules/engine.rs"]
 mod engine;
 #[path = "rules/everyday.rs"]
@@ -16,6 +18,8 @@ mod samples;
 mod support;
 #[path = "rules/tables.rs"]
 mod tables;
+#[path = "readme/yaml.rs"]
+mod yaml;
 
 use std::collections::BTreeSet;
 
