@@ -17,7 +17,7 @@ use tokio::time::sleep;
 
 use super::layout::{self, KeyRange, Level, Prefix};
 use super::page::{Page, PageValidator};
-use super::{ListedObject, Selection};
+use super::{ListedObject, Selection, is_of_account};
 use crate::aws::backoff::Backoff;
 use crate::aws::{AwsError, Clients, ErrorCause, Tries, describe};
 use crate::error::{Error, ErrorKind, Result};
@@ -85,23 +85,9 @@ impl PrefixLister {
     pub(super) async fn list(&self, prefix: Prefix, events: &Sender<ListEvent>) -> SendResult {
         match &prefix.level {
             Level::AboveLogs => self.find_logs(&prefix, events).await?,
-            Level::Accounts { .. } if !self.selection.accounts.is_empty() => {
-                let accounts = layout::selected_accounts(&prefix, &self.selection);
-                send(events, children(accounts)).await?;
-                if let Some(organizations) = layout::organizations_prefix(&prefix) {
-                    let is_organization =
-                        |child: &Prefix| matches!(child.level, Level::Accounts { .. });
-                    self.list_children(&prefix, &organizations, is_organization, events)
-                        .await?;
-                }
-            }
-            Level::Kinds => {
-                let kinds = layout::selected_kinds(&prefix, &self.selection);
-                send(events, children(kinds)).await?;
-            }
-            Level::Accounts { .. } | Level::Regions => {
-                self.list_children(&prefix, &prefix.text, |_| true, events)
-                    .await?;
+            Level::Kinds if !is_of_account(&self.selection.accounts, &prefix.text) => {}
+            Level::Accounts { .. } | Level::Kinds | Level::Regions => {
+                self.list_children(&prefix, events).await?;
             }
             Level::Keys(range) => match &self.discovery {
                 Some(discovery) => discovery.add(prefix),
@@ -135,17 +121,12 @@ impl PrefixLister {
         send(events, children(prefixes)).await
     }
 
-    /// Lists the names directly below `parent` that start with `start`: the objects, and the prefixes that `filter`
-    /// accepts.
-    async fn list_children(
-        &self,
-        parent: &Prefix,
-        start: &str,
-        filter: impl Fn(&Prefix) -> bool,
-        events: &Sender<ListEvent>,
-    ) -> SendResult {
+    /// Lists the names directly below `parent`: objects and prefixes.
+    async fn list_children(&self, parent: &Prefix, events: &Sender<ListEvent>) -> SendResult {
+        let accounts = layout::selected_accounts(parent, &self.selection);
+        let mut accounts = accounts.into_iter().peekable();
         let mut request = PageRequest {
-            prefix: start,
+            prefix: &parent.text,
             delimited: true,
             ..PageRequest::default()
         };
@@ -153,14 +134,25 @@ impl PrefixLister {
         loop {
             let page = match self.page(&request, &mut validator).await {
                 Ok(page) => page,
-                Err(error) => return send(events, ListEvent::Page(Err(error))).await,
+                Err(error) => {
+                    send(events, children(accounts.collect())).await?;
+                    return send(events, ListEvent::Page(Err(error))).await;
+                }
             };
             let prefixes = page
                 .common_prefixes
                 .iter()
-                .filter_map(|child| parent.child(child))
-                .filter(&filter);
+                .filter_map(|child| parent.selected_child(child, &self.selection));
             let mut children: Vec<Child> = prefixes.map(Child::Prefix).collect();
+            let last_object = page.objects.last().map(|object| object.key.clone());
+            let last = last_object.as_ref().max(page.common_prefixes.last());
+            // All of them after the last page.
+            let is_listed = |account: &Prefix| {
+                page.next_token.is_none() || last.is_some_and(|last| account.text <= *last)
+            };
+            while let Some(account) = accounts.next_if(is_listed) {
+                children.push(Child::Prefix(account));
+            }
             children.extend(self.selected(page.objects, None).map(Child::Object));
             children.sort_by(|a, b| a.key().cmp(b.key()));
             if !children.is_empty() {
