@@ -24,6 +24,8 @@ mod follow_failures;
 #[path = "outage/give_up.rs"]
 mod give_up;
 mod harness;
+#[path = "outage/levels.rs"]
+mod levels;
 #[path = "outage/listing.rs"]
 mod listing;
 #[path = "outage/mixed.rs"]
@@ -90,6 +92,9 @@ harness::scenarios! {
     follow_sweep_that_left_something_out_keeps_its_state: follow_failures::sweep_that_left_something_out_keeps_its_state,
     follow_idle_prefixes_are_listed_less_often_from_the_start: follow::idle_prefixes_are_listed_less_often_from_the_start,
     follow_links_and_special_files_are_safe_as_state: follow_failures::links_and_special_files_are_safe_as_state,
+    log_files_at_every_level_are_read_once_by_following_over_a_restart: levels::are_read_once_by_following_over_a_restart,
+    log_files_at_every_level_are_read_by_a_sweep_without_further_requests: levels::are_read_by_a_sweep_without_further_requests,
+    log_files_at_every_level_are_selected_by_the_account_and_the_time_in_their_names: levels::are_selected_by_the_account_and_the_time_in_their_names,
     listing_empty_pages: listing::some_empty_pages_are_passed_and_an_endless_row_is_named,
     listing_pages_are_damaged_once: listing::pages_are_damaged_once,
     listing_pages_stay_damaged: listing::pages_stay_damaged,

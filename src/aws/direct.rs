@@ -1,4 +1,4 @@
-//! Requests for objects over a bare HTTP client, at a third of the cost of the SDK's.
+//! Requests to S3 over a bare HTTP client, and those for objects, at a third of the cost of the SDK's.
 //!
 //! The SDK resolves endpoint and credentials, and reads every answer that is not an object: its errors are the same
 //! whichever way a request went. Where a proxy applies, and for buckets that only the SDK can sign for, it makes the
@@ -13,7 +13,7 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::Credentials;
 use aws_sdk_s3::primitives::SdkBody;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue};
 use hyper::{Request, Response, StatusCode, Uri};
@@ -41,10 +41,10 @@ pub(super) struct Routes(Mutex<RouteCache>);
 /// By bucket: the region, and the route, unless the SDK makes the bucket's requests.
 type RouteCache = HashMap<String, (String, Option<Arc<Route>>)>;
 
-/// How one bucket's objects are requested without the SDK.
+/// How one bucket's objects and listings are requested without the SDK.
 pub(super) struct Route {
-    endpoint: Endpoint,
-    http: DirectClient,
+    pub(super) endpoint: Endpoint,
+    pub(super) http: DirectClient,
 }
 
 impl std::fmt::Debug for Route {
@@ -69,11 +69,7 @@ impl Clients {
     /// What is seldom needed is boxed: the SDK's futures are ten times as large as the others, and every download would
     /// be moved and allocated with room for them.
     pub(super) async fn get(&self, client: Client, get: Get<'_>) -> Result<Answer, AwsError> {
-        let route = match self.known_route(&client, get.bucket) {
-            Some(route) => route,
-            None => Box::pin(self.resolve_route(&client, get.bucket)).await?,
-        };
-        match route {
+        match self.route(&client, get.bucket).await? {
             Some(route) => self.get_over(&route, get).await,
             None => Box::pin(self.get_over_sdk(client, get)).await,
         }
@@ -92,6 +88,18 @@ impl Clients {
         Answer::of_sdk(answer.map_err(|error| super::describe(&error))?)
     }
 
+    /// The route to `bucket` in the region of `client`; `None` if the SDK has to make its requests.
+    pub(super) async fn route(
+        &self,
+        client: &Client,
+        bucket: &str,
+    ) -> Result<Option<Arc<Route>>, AwsError> {
+        match self.known_route(client, bucket) {
+            Some(route) => Ok(route),
+            None => Box::pin(self.resolve_route(client, bucket)).await,
+        }
+    }
+
     /// The route to `bucket` in the region of `client`, if it was resolved before.
     fn known_route(&self, client: &Client, bucket: &str) -> Option<Option<Arc<Route>>> {
         let region = client.config().region()?;
@@ -100,7 +108,6 @@ impl Clients {
         (of_region == region.as_ref()).then(|| route.clone())
     }
 
-    /// Resolves the route to `bucket` in the region of `client`; `None` if the SDK has to make its requests.
     async fn resolve_route(
         &self,
         client: &Client,
@@ -123,31 +130,7 @@ impl Clients {
     }
 
     async fn get_over(&self, route: &Route, get: Get<'_>) -> Result<Answer, AwsError> {
-        let request = self.signed(route, get).await?;
-        self.shared.metrics.requests.add(1);
-        let sent = route.http.request(request).await;
-        let answer = sent.map_err(|error| unsent(&error))?;
-        if matches!(
-            answer.status(),
-            StatusCode::OK | StatusCode::PARTIAL_CONTENT
-        ) {
-            let (head, body) = answer.into_parts();
-            return Answer::direct(&head.headers, body, route.endpoint.checksums);
-        }
-        let parsed = async {
-            let answer = collected(answer).await?;
-            parsed_by_sdk(&self.shared.uncounted, get.bucket, answer).await
-        };
-        Answer::of_sdk(Box::pin(parsed).await?)
-    }
-
-    async fn signed(&self, route: &Route, get: Get<'_>) -> Result<Request<Full<Bytes>>, AwsError> {
         let endpoint = &route.endpoint;
-        let credentials = self.shared.credentials.get().await;
-        let credentials = credentials.map_err(|error| {
-            AwsError::new(ErrorCause::Credentials, "Credentials", chain(&error))
-        })?;
-        let path = endpoint.path(get.key);
         let query = match get.version {
             Some(version) => {
                 let version: String = encoded(version, false).collect();
@@ -156,19 +139,54 @@ impl Clients {
             None => "x-id=GetObject".to_owned(),
         };
         let range = get.rest.map(|(start, _)| format!("bytes={start}-"));
-        let mut headers = Vec::with_capacity(5);
-        headers.push(("host", endpoint.host.as_str()));
+        let mut headers = Vec::with_capacity(3);
         if endpoint.checksums {
             headers.push(("x-amz-checksum-mode", "ENABLED"));
         }
         if let (Some((_, etag)), Some(range)) = (get.rest, &range) {
             headers.extend([("if-match", etag), ("range", range.as_str())]);
         }
+        let path = endpoint.path(get.key);
+        let request = self.signed(route, &path, &query, &headers).await?;
+        self.shared.metrics.requests.add(1);
+        let sent = route.http.request(request).await;
+        let answer = sent.map_err(|error| unsent(&error))?;
+        if matches!(
+            answer.status(),
+            StatusCode::OK | StatusCode::PARTIAL_CONTENT
+        ) {
+            let (head, body) = answer.into_parts();
+            return Answer::direct(&head.headers, body, endpoint.checksums);
+        }
+        let parsed = async {
+            let answer = collected(answer, MAX_ERROR).await?;
+            parsed_by_sdk(&self.shared.uncounted, get.bucket, answer).await
+        };
+        Answer::of_sdk(Box::pin(parsed).await?)
+    }
+
+    /// A signed `GET` request with an encoded path, a query whose parameters are encoded and in order, and further
+    /// headers.
+    pub(super) async fn signed(
+        &self,
+        route: &Route,
+        path: &str,
+        query: &str,
+        further: &[(&'static str, &str)],
+    ) -> Result<Request<Full<Bytes>>, AwsError> {
+        let endpoint = &route.endpoint;
+        let credentials = self.shared.credentials.get().await;
+        let credentials = credentials.map_err(|error| {
+            AwsError::new(ErrorCause::Credentials, "Credentials", chain(&error))
+        })?;
+        let mut headers = Vec::with_capacity(5);
+        headers.push(("host", endpoint.host.as_str()));
+        headers.extend(further);
         headers.push(("x-amz-content-sha256", EMPTY_SHA256));
         let signable = Signable {
             method: "GET",
-            path: &path,
-            query: &query,
+            path,
+            query,
             headers: &headers,
             body_sha256: EMPTY_SHA256,
         };
@@ -233,13 +251,23 @@ impl Endpoint {
     }
 }
 
-/// The answer with its whole body, as the SDK takes it.
-async fn collected(answer: Response<Incoming>) -> Result<HttpResponse, AwsError> {
+/// The answer with its whole body of at most `limit` bytes, as the SDK takes it.
+pub(super) async fn collected(
+    answer: Response<Incoming>,
+    limit: usize,
+) -> Result<HttpResponse, AwsError> {
     let (head, body) = answer.into_parts();
-    let body = Limited::new(body, MAX_ERROR).collect().await;
-    let body = body.map_err(|error| unsent(error.as_ref()))?.to_bytes();
+    let body = Limited::new(body, limit).collect().await;
+    let body = body.map_err(|error| match error.is::<LengthLimitError>() {
+        true => {
+            let message = format!("the answer has more than {limit} bytes");
+            AwsError::new(ErrorCause::Unavailable, "Body", message)
+        }
+        false => unsent(error.as_ref()),
+    })?;
+    let body = body.to_bytes();
     let answer = Response::from_parts(head, SdkBody::from(body));
     answer
         .try_into()
-        .map_err(|_| AwsError::foreign("a download"))
+        .map_err(|_| AwsError::foreign("a request"))
 }

@@ -86,7 +86,7 @@ impl Endpoint {
         })
     }
 
-    /// The path of an object. Every other byte of its key than those that RFC 3986 leaves unreserved is encoded, once,
+    /// The path of an object; with an empty key that of the bucket. Every other byte of its key than those that RFC 3986 leaves unreserved is encoded, once,
     /// and nothing is normalized.
     pub(super) fn path(&self, key: &str) -> String {
         let mut path = String::with_capacity(self.prefix.len() + key.len() + 16);
@@ -172,26 +172,34 @@ pub(super) async fn parsed_by_sdk(
     bucket: &str,
     answer: HttpResponse,
 ) -> Result<GetObjectOutput, AwsError> {
+    let request = client.get_object().bucket(bucket).key(PLACEHOLDER);
+    let result = request
+        .customize()
+        .config_override(answered(answer))
+        .send()
+        .await;
+    result.map_err(|error| describe(&error))
+}
+
+/// A configuration in which the SDK sends nothing, and receives this answer.
+pub(super) fn answered(answer: HttpResponse) -> aws_sdk_s3::config::Builder {
     let canned = Canned::default();
     canned.set_answer(answer);
-    let request = client.get_object().bucket(bucket).key(PLACEHOLDER);
-    let config = aws_sdk_s3::Config::builder().http_client(canned.client());
-    let result = request.customize().config_override(config).send().await;
-    result.map_err(|error| describe(&error))
+    aws_sdk_s3::Config::builder().http_client(canned.client())
 }
 
 /// Connector that keeps the request and sends nothing. It answers with an answer that is there already, else with an
 /// error.
 #[derive(Clone, Debug, Default)]
-struct Canned(Arc<Mutex<(Option<HttpRequest>, Option<HttpResponse>)>>);
+pub(super) struct Canned(Arc<Mutex<(Option<HttpRequest>, Option<HttpResponse>)>>);
 
 impl Canned {
-    fn client(&self) -> SharedHttpClient {
+    pub(super) fn client(&self) -> SharedHttpClient {
         let connector = SharedHttpConnector::new(self.clone());
         http_client_fn(move |_, _| connector.clone())
     }
 
-    fn take_request(&self) -> Option<HttpRequest> {
+    pub(super) fn take_request(&self) -> Option<HttpRequest> {
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

@@ -247,7 +247,7 @@ pub(super) fn unusable(response: &HttpResponse, problem: &str) -> AwsError {
     AwsError::new(ErrorCause::Unavailable, "Response", message)
 }
 
-fn has_request_id(response: &HttpResponse) -> bool {
+pub(super) fn has_request_id(response: &HttpResponse) -> bool {
     let headers = response.headers();
     REQUEST_ID_HEADERS
         .iter()
@@ -294,7 +294,7 @@ fn is_timeout(error: &(dyn StdError + 'static)) -> bool {
     find::<io::Error>(error).is_some_and(timed_out)
 }
 
-fn no_answer() -> AwsError {
+pub(super) fn no_answer() -> AwsError {
     AwsError::new(ErrorCause::Timeout, "Timeout", "no answer came in time")
 }
 

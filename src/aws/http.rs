@@ -35,7 +35,11 @@ use crate::log::quote::quoted;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Time limit for the start of a response from S3. Listing a prefix with many delete markers is slow.
-const S3_READ_TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const S3_READ_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Time limit for a whole response from S3 that is not a download.
+pub(super) const S3_ATTEMPT_TIMEOUT: Duration =
+    Duration::from_secs(S3_READ_TIMEOUT.as_secs() + ATTEMPT_MARGIN.as_secs());
 
 /// Time limit for the start of a response from SQS: more than the longest poll of 20 s.
 const SQS_READ_TIMEOUT: Duration = Duration::from_secs(30);

@@ -338,7 +338,7 @@ pub fn idle_prefixes_are_listed_less_often_from_the_start() {
     let listed = server.count("ListObjectsV2");
     reading.during(Duration::from_secs(20));
     let listed = server.count("ListObjectsV2") - listed;
-    // 20 of the recent prefix, 2 or 3 of each of the others, and 5 searches of 2 requests.
+    // 20 of the recent prefix, 2 or 3 of each of the others, and 5 searches of 3 requests.
     assert!(listed < 20 + 3 * 20 + 3 * 5, "{listed} requests in 20 s");
     let new = key(ACCOUNTS[0], "CloudTrail", "old-region-7", 6, 99);
     all.push(new.clone());
@@ -384,7 +384,8 @@ pub fn reports_requests_and_closes_promptly() {
     let feed = Feed::new(&settings(&server).with("s3Follow", "60s"));
     let mut reading = feed.open(&format!("s3://{NAME}/AWSLogs/"));
     assert!(reading.until(RECOVERY, |ids| ids.len() == 200));
-    // 18 prefixes 60 times an hour; the search takes 1 request for the accounts and 3 for each of them, 12 times an hour.
+    // 18 prefixes 60 times an hour; the search takes 1 request for the accounts and, for each of them, 1 and
+    // 2 for its kinds, 12 times an hour.
     assert_line(
         &feed.logged(Severity::Info),
         &[

@@ -11,7 +11,8 @@ use crate::harness::text_of;
 use crate::server::fault::{PageFault, ServerFault, ServerRule};
 use crate::setup::{NAME, assert_line, assert_once, bucket, complaints, ids, settings};
 
-const FAULTS: [PageFault; 5] = [
+const FAULTS: [PageFault; 6] = [
+    PageFault::TooLong,
     PageFault::Truncated,
     PageFault::NoToken,
     PageFault::Repeated,
@@ -105,6 +106,7 @@ pub fn pages_stay_damaged() {
         let reason = match fault {
             PageFault::NoToken => "no continuation token",
             PageFault::Repeated => "not in order",
+            PageFault::TooLong => "more than 8388608 bytes",
             _ => "",
         };
         let prefix = format!("s3://{NAME}/logs/");

@@ -54,10 +54,6 @@ impl Selection {
             && object_key::time(key).is_none_or(|time| self.interval.contains(time))
             && is_of_account(&self.accounts, key)
     }
-
-    fn selects_account(&self, account: &str) -> bool {
-        self.accounts.is_empty() || self.accounts.iter().any(|listed| listed == account)
-    }
 }
 
 /// Whether the logs at `key` are of one of these accounts, or of any if there are none. A key without an account is
@@ -77,7 +73,7 @@ pub(crate) fn is_of_account(accounts: &[String], key: &str) -> bool {
 /// cannot be listed after retries yields an error in its position of the order, which names the prefix and the
 /// service's code; the listing continues after it. Pages are validated before use.
 ///
-/// With accounts in `selection`, only the prefixes of these accounts are listed below `AWSLogs`.
+/// With accounts in `selection`, no prefix of another account is listed below `AWSLogs`.
 pub async fn list(
     clients: &Clients,
     bucket: &str,

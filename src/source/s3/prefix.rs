@@ -1,25 +1,19 @@
 //! Lists one prefix of a bucket: the names directly below it, or all of its keys.
 #![forbid(unsafe_code)]
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::interceptors::AfterDeserializationInterceptorContextRef;
-use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
-use aws_sdk_s3::error::BoxError;
-use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
-use aws_sdk_s3::operation::{RequestId, RequestIdExt};
-use aws_sdk_s3::types::EncodingType;
 use tokio::sync::mpsc::Sender;
 use tokio::time::sleep;
 
 use super::layout::{self, KeyRange, Level, Prefix};
 use super::page::{Page, PageValidator};
-use super::{ListedObject, Selection};
+use super::{ListedObject, Selection, is_of_account};
 use crate::aws::backoff::Backoff;
-use crate::aws::{AwsError, Clients, ErrorCause, Tries, describe};
+use crate::aws::{AwsError, Clients, ErrorCause, List, ListAnswer, Tries};
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::Escaped;
 
@@ -85,23 +79,9 @@ impl PrefixLister {
     pub(super) async fn list(&self, prefix: Prefix, events: &Sender<ListEvent>) -> SendResult {
         match &prefix.level {
             Level::AboveLogs => self.find_logs(&prefix, events).await?,
-            Level::Accounts { .. } if !self.selection.accounts.is_empty() => {
-                let accounts = layout::selected_accounts(&prefix, &self.selection);
-                send(events, children(accounts)).await?;
-                if let Some(organizations) = layout::organizations_prefix(&prefix) {
-                    let is_organization =
-                        |child: &Prefix| matches!(child.level, Level::Accounts { .. });
-                    self.list_children(&prefix, &organizations, is_organization, events)
-                        .await?;
-                }
-            }
-            Level::Kinds => {
-                let kinds = layout::selected_kinds(&prefix, &self.selection);
-                send(events, children(kinds)).await?;
-            }
-            Level::Accounts { .. } | Level::Regions => {
-                self.list_children(&prefix, &prefix.text, |_| true, events)
-                    .await?;
+            Level::Kinds if !is_of_account(&self.selection.accounts, &prefix.text) => {}
+            Level::Accounts { .. } | Level::Kinds | Level::Regions => {
+                self.list_children(&prefix, events).await?;
             }
             Level::Keys(range) => match &self.discovery {
                 Some(discovery) => discovery.add(prefix),
@@ -135,17 +115,12 @@ impl PrefixLister {
         send(events, children(prefixes)).await
     }
 
-    /// Lists the names directly below `parent` that start with `start`: the objects, and the prefixes that `filter`
-    /// accepts.
-    async fn list_children(
-        &self,
-        parent: &Prefix,
-        start: &str,
-        filter: impl Fn(&Prefix) -> bool,
-        events: &Sender<ListEvent>,
-    ) -> SendResult {
+    /// Lists the names directly below `parent`: objects and prefixes.
+    async fn list_children(&self, parent: &Prefix, events: &Sender<ListEvent>) -> SendResult {
+        let accounts = layout::selected_accounts(parent, &self.selection);
+        let mut accounts = accounts.into_iter().peekable();
         let mut request = PageRequest {
-            prefix: start,
+            prefix: &parent.text,
             delimited: true,
             ..PageRequest::default()
         };
@@ -153,14 +128,25 @@ impl PrefixLister {
         loop {
             let page = match self.page(&request, &mut validator).await {
                 Ok(page) => page,
-                Err(error) => return send(events, ListEvent::Page(Err(error))).await,
+                Err(error) => {
+                    send(events, children(accounts.collect())).await?;
+                    return send(events, ListEvent::Page(Err(error))).await;
+                }
             };
             let prefixes = page
                 .common_prefixes
                 .iter()
-                .filter_map(|child| parent.child(child))
-                .filter(&filter);
+                .filter_map(|child| parent.selected_child(child, &self.selection));
             let mut children: Vec<Child> = prefixes.map(Child::Prefix).collect();
+            let last_object = page.objects.last().map(|object| object.key.clone());
+            let last = last_object.as_ref().max(page.common_prefixes.last());
+            // All of them after the last page.
+            let is_listed = |account: &Prefix| {
+                page.next_token.is_none() || last.is_some_and(|last| account.text <= *last)
+            };
+            while let Some(account) = accounts.next_if(is_listed) {
+                children.push(Child::Prefix(account));
+            }
             children.extend(self.selected(page.objects, None).map(Child::Object));
             children.sort_by(|a, b| a.key().cmp(b.key()));
             if !children.is_empty() {
@@ -248,8 +234,8 @@ impl PrefixLister {
             if let Some(discovery) = &self.discovery {
                 discovery.requests.fetch_add(1, Ordering::Relaxed);
             }
-            let (output, complete) = self.send(request).await?;
-            let problem = match validator.accept(&output, complete, request.after.as_deref()) {
+            let answer = self.send(request).await?;
+            let problem = match validator.accept(answer, request.after.as_deref()) {
                 Ok(page) => return Ok(page),
                 Err(problem) => problem,
             };
@@ -263,27 +249,16 @@ impl PrefixLister {
         }
     }
 
-    /// Sends a request with retries; returns the output and whether its XML is complete.
-    async fn send(&self, page: &PageRequest<'_>) -> Result<(ListObjectsV2Output, bool)> {
-        let request = |client: Client| async move {
-            let complete = Arc::new(AtomicBool::new(false));
-            let request = client
-                .list_objects_v2()
-                .bucket(&self.bucket)
-                .prefix(page.prefix)
-                // XML cannot express all characters of keys.
-                .encoding_type(EncodingType::Url)
-                .set_delimiter(page.delimited.then(|| "/".to_owned()))
-                .set_start_after(page.after.clone().filter(|_| page.token.is_none()))
-                .set_continuation_token(page.token.clone())
-                .customize()
-                .interceptor(CompletenessCheck(Arc::clone(&complete)));
-            let output = request.send().await.map_err(|error| describe(&error))?;
-            if output.request_id().is_none() && output.extended_request_id().is_none() {
-                return Err(AwsError::foreign("a listing"));
-            }
-            Ok((output, complete.load(Ordering::Relaxed)))
+    /// Sends a request with retries.
+    async fn send(&self, page: &PageRequest<'_>) -> Result<ListAnswer> {
+        let list = List {
+            bucket: &self.bucket,
+            prefix: page.prefix,
+            delimited: page.delimited,
+            after: page.after.as_deref().filter(|_| page.token.is_none()),
+            token: page.token.as_deref(),
         };
+        let request = |client: Client| self.clients.list(client, list);
         let tries = Tries::new(self.clients.policy());
         let sent = self.clients.on_bucket(&self.bucket, tries, request).await;
         sent.map_err(|failure| self.list_error(page.prefix, &failure))
@@ -327,29 +302,6 @@ impl PageRequest<'_> {
     /// Validator of a listing that starts with this request.
     fn validator(&self) -> PageValidator {
         PageValidator::new(self.prefix, self.delimited)
-    }
-}
-
-/// Records whether a response body is a complete XML document: the SDK's parser accepts a truncated one.
-#[derive(Debug)]
-struct CompletenessCheck(Arc<AtomicBool>);
-
-impl Intercept for CompletenessCheck {
-    fn name(&self) -> &'static str {
-        "CompletenessCheck"
-    }
-
-    fn read_after_deserialization(
-        &self,
-        context: &AfterDeserializationInterceptorContextRef<'_>,
-        _: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> std::result::Result<(), BoxError> {
-        let body = context.response().body().bytes().unwrap_or_default();
-        let complete = body.trim_ascii_end().ends_with(b"</ListBucketResult>");
-        // The task that sent the request reads it after the response, so no ordering is needed.
-        self.0.store(complete, Ordering::Relaxed);
-        Ok(())
     }
 }
 

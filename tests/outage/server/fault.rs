@@ -42,6 +42,8 @@ pub enum ServerFault {
 /// How a listing page is damaged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PageFault {
+    /// A page that is longer than any of S3.
+    TooLong,
     /// The XML ends in the middle; the content length agrees with that.
     Truncated,
     /// `IsTruncated` is true, `NextContinuationToken` is missing.

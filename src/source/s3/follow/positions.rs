@@ -44,7 +44,7 @@ struct ReadState {
     /// By their text; none is the start of another.
     dated: BTreeMap<String, DatedPrefix>,
     undated: UndatedKeys,
-    /// Objects directly below a prefix that holds accounts or regions, which come with the search for these.
+    /// Objects directly below a prefix that holds accounts, kinds or regions, which come with the search for these.
     strays: UndatedKeys,
     /// Number of claims that are neither read nor released.
     pending: usize,

@@ -85,10 +85,24 @@ impl Prefix {
             },
             // The Hive-compatible layout, `aws-account-id=<account>/aws-service=<service>`, is never CloudTrail's.
             Level::Accounts { .. } if name.starts_with("aws-account-id=") => return None,
+            Level::Kinds if is_kind(name) => Level::Regions,
+            Level::Kinds => return None,
             Level::Regions => return Some(Prefix::dated(child, child)),
             _ => return Some(Prefix::unknown(child)),
         };
         Some(Prefix::new(child, level))
+    }
+
+    /// Classifies `child` as [`Prefix::child`] does; `None` too if it is not selected. Accounts that the selection names
+    /// come from [`selected_accounts`].
+    pub(super) fn selected_child(&self, child: &str, selection: &Selection) -> Option<Prefix> {
+        let prefix = self.child(child)?;
+        let is_selected = match prefix.level {
+            Level::Kinds => selection.accounts.is_empty(),
+            Level::Regions => selection.insights || !holds_insights(child),
+            _ => true,
+        };
+        is_selected.then_some(prefix)
     }
 }
 
@@ -103,6 +117,18 @@ const KINDS: [(&str, bool); 4] = [
     ("CloudTrail", false),
 ];
 
+fn is_kind(name: &str) -> bool {
+    KINDS.iter().any(|(kind, _)| *kind == name)
+}
+
+/// Whether a prefix is the folder of Insights logs.
+fn holds_insights(prefix: &str) -> bool {
+    let name = last_name(prefix);
+    KINDS
+        .iter()
+        .any(|(kind, insights)| *insights && *kind == name)
+}
+
 /// Classifies a prefix that a user configured, with or without a trailing slash.
 pub(super) fn classify(prefix: &str) -> Prefix {
     let (parent, _) = split(prefix);
@@ -116,7 +142,7 @@ pub(super) fn classify(prefix: &str) -> Prefix {
     let Some(kind) = path.kind else {
         return Prefix::new(prefix, Level::Kinds);
     };
-    if !KINDS.iter().any(|(name, _)| *name == kind) {
+    if !is_kind(kind) {
         return Prefix::unknown(prefix);
     }
     match path.region {
@@ -125,8 +151,11 @@ pub(super) fn classify(prefix: &str) -> Prefix {
     }
 }
 
-/// The prefixes of the selected accounts: no listing is needed to know them.
+/// The accounts that the selection names, in key order: no listing is needed to know them.
 pub(super) fn selected_accounts(prefix: &Prefix, selection: &Selection) -> Vec<Prefix> {
+    if !matches!(prefix.level, Level::Accounts { .. }) {
+        return Vec::new();
+    }
     let (parent, partial) = prefix.split();
     let mut accounts: Vec<&String> = selection.accounts.iter().collect();
     accounts.sort_unstable();
@@ -136,40 +165,6 @@ pub(super) fn selected_accounts(prefix: &Prefix, selection: &Selection) -> Vec<P
         .filter(|account| account.starts_with(partial));
     accounts
         .map(|account| Prefix::new(format!("{parent}{account}/"), Level::Kinds))
-        .collect()
-}
-
-/// The prefix of all organizations in `AWSLogs`; `None` if `prefix` excludes them.
-pub(super) fn organizations_prefix(prefix: &Prefix) -> Option<String> {
-    let has_organizations = Level::Accounts {
-        organizations: true,
-    };
-    let (parent, partial) = prefix.split();
-    if prefix.level != has_organizations {
-        None
-    } else if ORGANIZATION.starts_with(partial) {
-        Some(format!("{parent}{ORGANIZATION}"))
-    } else {
-        Some(prefix.text.clone()).filter(|_| partial.starts_with(ORGANIZATION))
-    }
-}
-
-/// The kinds of logs of an account that are selected.
-pub(super) fn selected_kinds(prefix: &Prefix, selection: &Selection) -> Vec<Prefix> {
-    let (parent, partial) = prefix.split();
-    let account = parent
-        .trim_end_matches('/')
-        .rsplit('/')
-        .next()
-        .unwrap_or_default();
-    if !selection.selects_account(account) {
-        return Vec::new();
-    }
-    let kinds = KINDS.iter().filter(|(name, insights)| {
-        (selection.insights || !insights) && format!("{name}/").starts_with(partial)
-    });
-    kinds
-        .map(|(name, _)| Prefix::new(format!("{parent}{name}/"), Level::Regions))
         .collect()
 }
 
@@ -236,8 +231,7 @@ pub(super) fn start_at(region: &str, time: i64) -> String {
         path.account.unwrap_or_default(),
         path.kind.unwrap_or_default(),
     );
-    let name = region.trim_end_matches('/').rsplit('/').next();
-    let name = name.unwrap_or_default();
+    let name = last_name(region);
     // A file of the day's first hour may be in the folder of the day before.
     let folder = day(time - MIDNIGHT);
     let date = day(time).replace('/', "");
@@ -319,16 +313,19 @@ fn parse_below_logs<'a>(path: &'a str, below: &'a str) -> Option<KeyPath<'a>> {
     Some(parsed)
 }
 
-/// Start of an organization ID.
-const ORGANIZATION: &str = "o-";
-
 fn is_organization(name: &str) -> bool {
-    name.strip_prefix(ORGANIZATION).is_some_and(|id| {
+    name.strip_prefix("o-").is_some_and(|id| {
         !id.is_empty()
             && id
                 .bytes()
                 .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
     })
+}
+
+/// The name of a folder.
+fn last_name(prefix: &str) -> &str {
+    let names = prefix.trim_end_matches('/').rsplit('/').next();
+    names.unwrap_or_default()
 }
 
 fn split(prefix: &str) -> (&str, &str) {

@@ -20,10 +20,6 @@ fn selection(interval: &str, accounts: &[&str], insights: bool) -> Selection {
     }
 }
 
-fn texts(prefixes: &[Prefix]) -> Vec<&str> {
-    prefixes.iter().map(|prefix| prefix.text.as_str()).collect()
-}
-
 #[test]
 fn configured_prefix_is_classified_by_its_end() {
     let in_logs = Level::Accounts {
@@ -118,53 +114,49 @@ fn common_prefixes_are_classified_by_name() {
 #[test]
 fn selected_accounts_need_no_listing() {
     let selected = selection("", &["222222222222", "111111111111", "222222222222"], false);
-    let prefixes = selected_accounts(&classify("AWSLogs/"), &selected);
-    assert_eq!(
-        texts(&prefixes),
-        ["AWSLogs/111111111111/", "AWSLogs/222222222222/"]
-    );
-    let prefixes = selected_accounts(&classify("AWSLogs/22"), &selected);
-    assert_eq!(texts(&prefixes), ["AWSLogs/222222222222/"]);
-    let organizations = |prefix: &str| organizations_prefix(&classify(prefix));
-    assert_eq!(organizations("AWSLogs/").as_deref(), Some("AWSLogs/o-"));
-    assert_eq!(
-        organizations("AWSLogs/o-ab").as_deref(),
-        Some("AWSLogs/o-ab")
-    );
-    assert_eq!(organizations("AWSLogs/12"), None);
-    assert_eq!(organizations("AWSLogs/o-abc123/"), None);
+    let of = |prefix: &str| {
+        let accounts = selected_accounts(&classify(prefix), &selected);
+        accounts.into_iter().map(|account| account.text)
+    };
+    assert!(of("AWSLogs/").eq(["AWSLogs/111111111111/", "AWSLogs/222222222222/"]));
+    assert!(of("AWSLogs/22").eq(["AWSLogs/222222222222/"]));
+    assert!(of("AWSLogs/o-abc123/22").eq(["AWSLogs/o-abc123/222222222222/"]));
+    for other in ["", "AWSLogs/111111111111/"] {
+        assert_eq!(of(other).count(), 0, "{other}");
+    }
+    // The accounts of a listing are these or others, and its organizations and other folders may hold their logs.
+    let logs = classify("AWSLogs/");
+    for (name, is_selected) in [
+        ("111111111111", false),
+        ("o-abc123", true),
+        ("copies", true),
+    ] {
+        let child = logs.selected_child(&format!("AWSLogs/{name}/"), &selected);
+        assert_eq!(child.is_some(), is_selected, "{name}");
+    }
+    let all = selection("", &[], false);
+    let child = logs.selected_child("AWSLogs/111111111111/", &all);
+    assert_eq!(child.map(|child| child.level), Some(Level::Kinds));
 }
 
 #[test]
-fn kinds_follow_the_selection_in_key_order() {
-    let of = |prefix: &str, selected: &Selection| {
-        let kinds = selected_kinds(&classify(prefix), selected);
-        let names = texts(&kinds).into_iter().map(|kind| {
-            let name = kind.strip_prefix("AWSLogs/123456789012/");
-            name.expect("below the account").to_owned()
-        });
-        names.collect::<Vec<_>>()
-    };
-    let account = "AWSLogs/123456789012/";
-    let plain = selection("", &[], false);
-    let insights = selection("", &[], true);
-    let all = of(account, &insights);
-    assert_eq!(
-        all,
-        [
-            "CloudTrail-Aggregated/",
-            "CloudTrail-Insight/",
-            "CloudTrail-NetworkActivity/",
-            "CloudTrail/"
-        ]
-    );
-    assert!(all.is_sorted());
-    let without_insights = [&all[0], &all[2], &all[3]].map(String::clone);
-    assert_eq!(of(account, &plain), without_insights);
-    assert!(of(account, &selection("", &["111111111111"], true)).is_empty());
-    let partial = format!("{account}CloudTrail-");
-    assert_eq!(of(&partial, &insights), all[..3]);
-    assert_eq!(of(&format!("{account}CloudTrail-N"), &plain), all[2..3]);
+fn only_selected_kinds_of_an_account_are_listed() {
+    let account = classify("AWSLogs/123456789012/");
+    for (kind, with_insights, without) in [
+        ("CloudTrail", true, true),
+        ("CloudTrail-Aggregated", true, true),
+        ("CloudTrail-NetworkActivity", true, true),
+        ("CloudTrail-Insight", true, false),
+        ("CloudTrail-Digest", false, false),
+        ("Config", false, false),
+    ] {
+        let path = format!("AWSLogs/123456789012/{kind}/");
+        for (insights, expected) in [(true, with_insights), (false, without)] {
+            let child = account.selected_child(&path, &selection("", &[], insights));
+            let expected = expected.then(|| Prefix::new(&path, Level::Regions));
+            assert_eq!(child, expected, "{kind}");
+        }
+    }
 }
 
 #[test]

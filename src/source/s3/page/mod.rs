@@ -6,10 +6,8 @@ use std::collections::HashSet;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 
-use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
-use aws_sdk_s3::types::EncodingType;
-
 use super::ListedObject;
+use crate::aws::ListAnswer;
 use crate::log::quote::quoted;
 use crate::object_key;
 
@@ -54,37 +52,28 @@ impl PageValidator {
         }
     }
 
-    /// Validates a page that was requested with `start-after` set to `after`; `complete`: its XML is complete.
+    /// Validates a page that was requested with `start-after` set to `after`.
     ///
     /// # Errors
     ///
     /// The problem of the page. The validator is then unchanged, so the page can be requested again.
-    pub(super) fn accept(
-        &mut self,
-        page: &ListObjectsV2Output,
-        complete: bool,
-        after: Option<&str>,
-    ) -> Result<Page, String> {
-        if !complete {
+    pub(super) fn accept(&mut self, page: ListAnswer, after: Option<&str>) -> Result<Page, String> {
+        if !page.is_complete {
             return Err("the XML of the page is incomplete".to_owned());
         }
-        let encoded = page.encoding_type() == Some(&EncodingType::Url);
-        let mut objects = Vec::with_capacity(page.contents().len());
-        for object in page.contents() {
-            let key = object.key().ok_or("an object without a key")?;
+        let mut objects = Vec::with_capacity(page.objects.len());
+        for object in page.objects {
+            let key = object.key.ok_or("an object without a key")?;
             objects.push(ListedObject {
-                key: decoded(key, encoded)?,
-                size: object
-                    .size()
-                    .and_then(|size| u64::try_from(size).ok())
-                    .unwrap_or(0),
-                modified: object.last_modified().map_or(0, |time| time.secs()),
+                key: decoded(key, page.is_encoded)?,
+                size: object.size,
+                modified: object.modified,
             });
         }
-        let mut common_prefixes = Vec::with_capacity(page.common_prefixes().len());
-        for common in page.common_prefixes() {
-            let prefix = common.prefix().ok_or("a common prefix without its text")?;
-            common_prefixes.push(decoded(prefix, encoded)?);
+        let mut common_prefixes = Vec::with_capacity(page.common_prefixes.len());
+        for common in page.common_prefixes {
+            let prefix = common.ok_or("a common prefix without its text")?;
+            common_prefixes.push(decoded(prefix, page.is_encoded)?);
         }
         let last = self.last_key.as_deref().max(after);
         self.check_order("key", last, objects.iter().map(|object| &object.key))?;
@@ -100,12 +89,12 @@ impl PageValidator {
             let prefix = quoted(prefix);
             return Err(format!("the common prefix {prefix} was not requested"));
         }
-        check_count(page, objects.len() + common_prefixes.len())?;
+        check_count(page.key_count, objects.len() + common_prefixes.len())?;
         let empty = objects.is_empty() && common_prefixes.is_empty();
         if empty && self.empty_pages >= MAX_EMPTY_PAGES {
             return Err(format!("more than {MAX_EMPTY_PAGES} empty pages in a row"));
         }
-        let next_token = next_token(page)?.map(str::to_owned);
+        let next_token = next_token(page.is_truncated, page.next_token)?;
         if let Some(token) = &next_token
             && !self.tokens.insert(self.hasher.hash_one(token))
         {
@@ -157,16 +146,17 @@ impl PageValidator {
 }
 
 /// URL-decodes a key or prefix if the page is `encoded`.
-fn decoded(text: &str, encoded: bool) -> Result<String, String> {
-    if !encoded {
-        return Ok(text.to_owned());
+fn decoded(text: String, encoded: bool) -> Result<String, String> {
+    // Most keys have nothing to decode.
+    if !encoded || !text.bytes().any(|byte| matches!(byte, b'%' | b'+')) {
+        return Ok(text);
     }
-    object_key::url_decoded(text)
-        .ok_or_else(|| format!("the key {} is not UTF-8 after URL decoding", quoted(text)))
+    object_key::url_decoded(&text)
+        .ok_or_else(|| format!("the key {} is not UTF-8 after URL decoding", quoted(&text)))
 }
 
-fn check_count(page: &ListObjectsV2Output, listed: usize) -> Result<(), String> {
-    match page.key_count() {
+fn check_count(count: Option<i32>, listed: usize) -> Result<(), String> {
+    match count {
         Some(count) if usize::try_from(count) != Ok(listed) => Err(format!(
             "KeyCount is {count}, but the page lists {listed} keys and common prefixes"
         )),
@@ -175,9 +165,8 @@ fn check_count(page: &ListObjectsV2Output, listed: usize) -> Result<(), String> 
 }
 
 /// The continuation token, which must be present exactly if the page is truncated.
-fn next_token(page: &ListObjectsV2Output) -> Result<Option<&str>, String> {
-    let token = page.next_continuation_token();
-    match (page.is_truncated(), token.filter(|token| !token.is_empty())) {
+fn next_token(is_truncated: Option<bool>, token: Option<String>) -> Result<Option<String>, String> {
+    match (is_truncated, token.filter(|token| !token.is_empty())) {
         (Some(true), Some(token)) => Ok(Some(token)),
         (Some(true), None) => {
             Err("IsTruncated is true, but there is no continuation token".to_owned())

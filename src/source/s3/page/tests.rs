@@ -1,8 +1,9 @@
 //! One test for each way in which a page can be invalid, and tests that valid pages are accepted.
 
 use super::*;
+use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
 use aws_sdk_s3::operation::list_objects_v2::builders::ListObjectsV2OutputBuilder;
-use aws_sdk_s3::types::{CommonPrefix, Object};
+use aws_sdk_s3::types::{CommonPrefix, EncodingType, Object};
 
 fn page(keys: &[&str]) -> ListObjectsV2OutputBuilder {
     let objects = keys
@@ -28,7 +29,7 @@ fn truncated(page: ListObjectsV2OutputBuilder, token: &str) -> ListObjectsV2Outp
 }
 
 fn accept(validator: &mut PageValidator, page: ListObjectsV2OutputBuilder) -> Result<Page, String> {
-    validator.accept(&page.build(), true, None)
+    validator.accept(ListAnswer::of_sdk(page.build(), true), None)
 }
 
 fn keys(page: &Page) -> Vec<&str> {
@@ -102,12 +103,8 @@ fn keys_must_have_the_prefix_and_come_after_the_start() {
     assert!(refusal(with_prefixes(page(&[]), &["b/"])).contains("does not have the prefix"));
     let mut validator = PageValidator::new("a/", false);
     for (key, valid) in [("a/1", false), ("a/2", false), ("a/3", true)] {
-        let page = page(&[key]).build();
-        assert_eq!(
-            validator.accept(&page, true, Some("a/2")).is_ok(),
-            valid,
-            "{key}"
-        );
+        let page = ListAnswer::of_sdk(page(&[key]).build(), true);
+        assert_eq!(validator.accept(page, Some("a/2")).is_ok(), valid, "{key}");
     }
 }
 
@@ -157,12 +154,9 @@ fn repeated_continuation_token_is_rejected() {
 
 #[test]
 fn incomplete_xml_is_rejected_whatever_it_holds() {
-    let page = page(&["a/1"]).build();
-    assert!(
-        PageValidator::new("a/", true)
-            .accept(&page, false, None)
-            .is_err()
-    );
+    let page = ListAnswer::of_sdk(page(&["a/1"]).build(), false);
+    let mut validator = PageValidator::new("a/", true);
+    assert!(validator.accept(page, None).is_err());
 }
 
 #[test]
