@@ -149,7 +149,8 @@ fn host(url: &Uri) -> Option<String> {
         80
     };
     Some(match authority.port_u16() {
-        Some(port) if port != default_port => authority.as_str().to_owned(),
+        // Without the user and password that an endpoint may have.
+        Some(port) if port != default_port => format!("{}:{port}", authority.host()),
         _ => authority.host().to_owned(),
     })
 }
@@ -300,6 +301,19 @@ mod tests {
             let endpoint = resolve(bucket, configure).expect(expected);
             assert_eq!(url(&endpoint, "a/b"), expected);
             assert!(endpoint.checksums);
+        }
+    }
+
+    #[test]
+    fn host_has_no_password() {
+        for (endpoint, host) in [
+            ("http://user:secret@127.0.0.1:4566", "127.0.0.1:4566"),
+            ("http://user:secret@[::1]:4566", "[::1]:4566"),
+            ("http://user:secret@localhost", "localhost"),
+        ] {
+            let configure = |config: Builder| config.endpoint_url(endpoint).force_path_style(true);
+            let endpoint = resolve("logs", configure).expect("an endpoint");
+            assert_eq!(endpoint.host, host);
         }
     }
 

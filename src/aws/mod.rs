@@ -161,6 +161,11 @@ impl Clients {
         self.place_in(&self.region)
     }
 
+    /// Where failures are logged.
+    pub(crate) fn log(&self) -> &Log {
+        &self.shared.log
+    }
+
     /// How often requests are retried.
     pub(crate) fn policy(&self) -> RetryPolicy {
         self.shared.policy

@@ -15,7 +15,7 @@ use super::{ListedObject, Selection, is_of_account};
 use crate::aws::backoff::Backoff;
 use crate::aws::{AwsError, Clients, ErrorCause, List, ListAnswer, Tries};
 use crate::error::{Error, ErrorKind, Result};
-use crate::log::Escaped;
+use crate::log::{Escaped, Severity};
 
 /// Requests for one page before its prefix fails, if all responses are invalid.
 const PAGE_TRIES: u32 = 10;
@@ -109,7 +109,7 @@ impl PrefixLister {
                     page.common_prefixes.into_iter().chain(keys).collect(),
                 )
             }
-            Err(error) => return send(events, ListEvent::Page(Err(error))).await,
+            Err(failure) => return self.send_failure(prefix, &failure, events).await,
         };
         let prefixes = partitioned.unwrap_or_else(|| vec![Prefix::unknown(&prefix.text)]);
         send(events, children(prefixes)).await
@@ -128,9 +128,14 @@ impl PrefixLister {
         loop {
             let page = match self.page(&request, &mut validator).await {
                 Ok(page) => page,
-                Err(error) => {
+                Err(failure) => {
+                    let named = accounts.peek().is_some();
                     send(events, children(accounts.collect())).await?;
-                    return send(events, ListEvent::Page(Err(error))).await;
+                    if named && failure.is_denied() {
+                        self.warn_of_denied_level(&parent.text, &failure);
+                        return Ok(());
+                    }
+                    return self.send_failure(parent, &failure, events).await;
                 }
             };
             let prefixes = page
@@ -179,7 +184,10 @@ impl PrefixLister {
         loop {
             let page = match self.page(&request, &mut validator).await {
                 Ok(page) => page,
-                Err(error) => return send(events, ListEvent::Page(Err(error))).await,
+                Err(failure) => {
+                    let error = self.list_error(prefix, &failure);
+                    return send(events, ListEvent::Page(Err(error))).await;
+                }
             };
             let last = page.objects.last().map(|object| object.key.clone());
             let last = last.as_deref();
@@ -226,7 +234,11 @@ impl PrefixLister {
     }
 
     /// Requests a page until `validator` accepts it.
-    async fn page(&self, request: &PageRequest<'_>, validator: &mut PageValidator) -> Result<Page> {
+    async fn page(
+        &self,
+        request: &PageRequest<'_>,
+        validator: &mut PageValidator,
+    ) -> std::result::Result<Page, AwsError> {
         let [first, longest] = PAGE_PAUSES;
         let mut pauses = Backoff::new(first, longest);
         let mut tries = 1;
@@ -241,8 +253,7 @@ impl PrefixLister {
             };
             if tries == PAGE_TRIES {
                 let problem = format!("{problem}, {tries} times; the rest of it is not read");
-                let failure = AwsError::new(ErrorCause::Rejected, "InvalidPage", problem);
-                return Err(self.list_error(request.prefix, &failure));
+                return Err(AwsError::new(ErrorCause::Rejected, "InvalidPage", problem));
             }
             tries += 1;
             sleep(pauses.pause()).await;
@@ -250,7 +261,7 @@ impl PrefixLister {
     }
 
     /// Sends a request with retries.
-    async fn send(&self, page: &PageRequest<'_>) -> Result<ListAnswer> {
+    async fn send(&self, page: &PageRequest<'_>) -> std::result::Result<ListAnswer, AwsError> {
         let list = List {
             bucket: &self.bucket,
             prefix: page.prefix,
@@ -260,8 +271,27 @@ impl PrefixLister {
         };
         let request = |client: Client| self.clients.list(client, list);
         let tries = Tries::new(self.clients.policy());
-        let sent = self.clients.on_bucket(&self.bucket, tries, request).await;
-        sent.map_err(|failure| self.list_error(page.prefix, &failure))
+        self.clients.on_bucket(&self.bucket, tries, request).await
+    }
+
+    async fn send_failure(
+        &self,
+        prefix: &Prefix,
+        failure: &AwsError,
+        events: &Sender<ListEvent>,
+    ) -> SendResult {
+        let error = self.list_error(&prefix.text, failure);
+        send(events, ListEvent::Page(Err(error))).await
+    }
+
+    /// A role may be limited to the folders of the selected accounts, which are read without this listing.
+    fn warn_of_denied_level(&self, prefix: &str, failure: &AwsError) {
+        let error = self.list_error(prefix, failure);
+        self.clients.log().once(
+            "denied levels",
+            Severity::Warning,
+            format_args!("{error}; the accounts of s3AccountList are read, log files beside their folders are not"),
+        );
     }
 
     fn list_error(&self, prefix: &str, failure: &AwsError) -> Error {
