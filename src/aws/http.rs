@@ -51,7 +51,8 @@ const ATTEMPT_MARGIN: Duration = Duration::from_secs(10);
 /// of the host.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Bytes that a connection reads at once. The client's default grows to 400 KB for each connection, all of it new memory.
+/// Bytes that a connection reads at once, at most. The client's default grows to 400 KB for each connection, all of it new
+/// memory.
 const READ_BUFFER: usize = 64 << 10;
 
 /// Environment variable with the path of trusted certificates.
@@ -175,7 +176,7 @@ fn direct_client(roots: RootCertStore, idle: usize) -> Option<DirectClient> {
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(IDLE_TIMEOUT)
         .pool_max_idle_per_host(idle)
-        .http1_read_buf_exact_size(READ_BUFFER)
+        .http1_max_buf_size(READ_BUFFER)
         .build(connector);
     Some(client)
 }
