@@ -30,6 +30,8 @@ mod listing;
 mod mixed;
 #[path = "outage/naming.rs"]
 mod naming;
+#[path = "outage/opening.rs"]
+mod opening;
 #[path = "outage/ordinary.rs"]
 mod ordinary;
 #[path = "outage/queue_outage.rs"]
@@ -90,6 +92,8 @@ harness::scenarios! {
     follow_sweep_that_left_something_out_keeps_its_state: follow_failures::sweep_that_left_something_out_keeps_its_state,
     follow_idle_prefixes_are_listed_less_often_from_the_start: follow::idle_prefixes_are_listed_less_often_from_the_start,
     follow_links_and_special_files_are_safe_as_state: follow_failures::links_and_special_files_are_safe_as_state,
+    opening_gives_up_after_half_a_minute: opening::gives_up_after_half_a_minute,
+    opening_waits_for_a_busy_queue: opening::waits_for_a_busy_queue,
     listing_empty_pages: listing::some_empty_pages_are_passed_and_an_endless_row_is_named,
     listing_pages_are_damaged_once: listing::pages_are_damaged_once,
     listing_pages_stay_damaged: listing::pages_stay_damaged,

@@ -26,6 +26,7 @@ mod proxy;
 mod queue;
 mod queue_api;
 mod queue_json;
+mod queue_opening;
 mod retry;
 mod settings;
 mod sign;
@@ -45,6 +46,7 @@ pub(crate) use self::download::{Download, Downloaded, ObjectId, Room};
 pub use self::error::{AwsError, ErrorCause, ErrorClass, describe};
 pub(crate) use self::queue_api::Receive;
 pub(crate) use self::queue_json::{BatchAnswer, FailedEntry, QueueMessage, ReceivedMessages};
+pub(crate) use self::queue_opening::QueueOpening;
 pub(crate) use self::retry::{RetryPolicy, Tries};
 
 use self::settings::Resolved;

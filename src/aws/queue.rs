@@ -6,6 +6,7 @@ use aws_sdk_sqs::config::retry::RetryConfig;
 use super::Clients;
 use super::arn::{QueueArn, queue_arn};
 use super::error::{AwsError, ErrorCause, describe, is_region};
+use super::queue_opening::QueueOpening;
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::Escaped;
 use crate::log::quote::{quoted, redacted};
@@ -17,7 +18,12 @@ impl Clients {
     /// # Errors
     ///
     /// [`ErrorKind::OpenParams`] with the queue, the region and the service's error code.
-    pub async fn queue_url(&self, queue: &str, owner_account: &str) -> Result<String> {
+    pub(crate) async fn queue_url(
+        &self,
+        queue: &str,
+        owner_account: &str,
+        opening: &mut QueueOpening,
+    ) -> Result<String> {
         if queue.contains('/') {
             return Ok(with_scheme(queue, &self.shared.endpoint));
         }
@@ -29,19 +35,20 @@ impl Clients {
         // Fewer attempts than other requests: the user waits for it.
         let quick = aws_sdk_sqs::Config::builder()
             .retry_config(RetryConfig::standard().with_max_attempts(4));
-        let output = self
-            .sqs
-            .get_queue_url()
-            .queue_name(queue)
-            .set_queue_owner_aws_account_id(owner.map(str::to_owned))
-            .customize()
-            .config_override(quick)
-            .send()
-            .await;
-        let owner = owner.map_or_else(String::new, |owner| format!(" of account {owner}"));
-        let shown = format!("{queue}{owner}");
-        let output = output.map_err(|error| {
-            let failure = describe(&error);
+        let request = async || {
+            let request = self
+                .sqs
+                .get_queue_url()
+                .queue_name(queue)
+                .set_queue_owner_aws_account_id(owner.map(str::to_owned))
+                .customize()
+                .config_override(quick.clone());
+            request.send().await.map_err(|error| describe(&error))
+        };
+        let of_owner = owner.map_or_else(String::new, |owner| format!(" of account {owner}"));
+        let shown = format!("{queue}{of_owner}");
+        let output = self.while_opening(&shown, opening, request).await;
+        let output = output.map_err(|failure| {
             let hint = match failure.cause {
                 ErrorCause::NotFound => "; check the queue's name, its region and sqsOwnerAccount",
                 ErrorCause::AccessDenied => {

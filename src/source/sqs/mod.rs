@@ -41,7 +41,7 @@ use self::process::Processor;
 use self::selection::ObjectSelection;
 use self::waiting_bodies::WaitingBodies;
 use crate::aws::backoff::Backoff;
-use crate::aws::{AwsError, Clients, describe};
+use crate::aws::{AwsError, Clients, QueueOpening, describe};
 use crate::config::{Config, SqsDeleteWhen};
 use crate::error::Result;
 use crate::log::quote::redacted;
@@ -139,9 +139,10 @@ impl Queue {
         metrics: Arc<Metrics>,
         log: Arc<Log>,
     ) -> Result<Queue> {
-        let url = clients.queue_url(name, &config.sqs_owner_account).await?;
+        let (mut opening, owner) = (QueueOpening::new(), &config.sqs_owner_account);
+        let url = clients.queue_url(name, owner, &mut opening).await?;
         let clients = clients.for_queue(&url)?;
-        let attributes = attributes(&clients, &url, &log).await?;
+        let attributes = attributes(&clients, &url, &mut opening, &log).await?;
         let configured = config.sqs_visibility_timeout();
         let (visibility, own_visibility) = match (configured, attributes.visibility) {
             (Some(seconds), _) => (Duration::from_secs(u64::from(seconds)), true),
@@ -282,23 +283,28 @@ struct Attributes {
     redrive: Redrive,
 }
 
-async fn attributes(clients: &Clients, url: &str, log: &Log) -> Result<Attributes> {
-    let reply = clients
-        .sqs
-        .get_queue_attributes()
-        .queue_url(url)
-        .attribute_names(QueueAttributeName::VisibilityTimeout)
-        .attribute_names(QueueAttributeName::RedrivePolicy)
-        .send()
-        .await;
-    let reply = match reply {
+async fn attributes(
+    clients: &Clients,
+    url: &str,
+    opening: &mut QueueOpening,
+    log: &Log,
+) -> Result<Attributes> {
+    let request = async || {
+        let request = clients
+            .sqs
+            .get_queue_attributes()
+            .queue_url(url)
+            .attribute_names(QueueAttributeName::VisibilityTimeout)
+            .attribute_names(QueueAttributeName::RedrivePolicy);
+        request.send().await.map_err(|error| describe(&error))
+    };
+    let reply = match clients.while_opening(url, opening, request).await {
         Ok(reply) => reply,
-        Err(error) => {
-            let failure = describe(&error);
-            if !failure.is_denied() {
-                return Err(clients.queue_refused(url, "sqs:GetQueueAttributes", &failure));
-            }
+        Err(failure) if failure.is_denied() => {
             return Ok(unknown_attributes(url, "is not allowed", log));
+        }
+        Err(failure) => {
+            return Err(clients.queue_refused(url, "sqs:GetQueueAttributes", &failure));
         }
     };
     let attributes = reply.attributes.unwrap_or_default();
