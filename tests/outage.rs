@@ -112,6 +112,7 @@ harness::scenarios! {
     close_without_a_call_of_next_batch: close::without_a_call_of_next_batch,
     close_returns_messages: close::returns_messages,
     visibility_request_is_stuck: visibility::request_is_stuck,
+    visibility_extensions_fail_for_long: visibility::extensions_fail_for_long,
     visibility_extension_is_denied: visibility::extension_is_denied,
     visibility_lapses_in_a_fifo_queue: visibility::lapses_in_a_fifo_queue,
     visibility_of_deleted_messages_is_left_alone: visibility::of_deleted_messages_is_left_alone,

@@ -96,7 +96,12 @@ mod tests {
             (Unavailable, "InternalFailure", "oops (HTTP 500)", true),
             (Unavailable, "HTTP503", "", true),
             (ForeignAnswer, "ForeignAnswer", "a request (HTTP 503)", true),
-            (ForeignAnswer, "ForeignAnswer", "a request (HTTP 200)", false),
+            (
+                ForeignAnswer,
+                "ForeignAnswer",
+                "a request (HTTP 200)",
+                false,
+            ),
             (Unavailable, "Connection", "refused", false),
             (Timeout, "Timeout", "no answer came in time", false),
             (AccessDenied, "AccessDenied", "no (HTTP 403)", false),

@@ -81,6 +81,7 @@ pub struct Queue {
     waiting: Arc<WaitingBodies>,
     receives: FailureReport,
     deletions: FailureReport,
+    extensions: FailureReport,
     /// Whether the source closes, which ends the receivers.
     closing: watch::Sender<bool>,
     metrics: Arc<Metrics>,
@@ -180,14 +181,22 @@ impl Queue {
             expansion: Arc::new(Semaphore::new(EXPANSION_KIB)),
             waiting: Arc::default(),
             receives: FailureReport::new(
+                Severity::Error,
                 "messages cannot be received, retrying",
                 "sqs:ReceiveMessage",
                 "messages are received",
             ),
             deletions: FailureReport::new(
+                Severity::Error,
                 "processed messages cannot be deleted, they are kept hidden and the deletion is retried",
                 "sqs:DeleteMessage",
                 "messages are deleted",
+            ),
+            extensions: FailureReport::new(
+                Severity::Warning,
+                "visibility timeouts cannot be extended now",
+                "sqs:ChangeMessageVisibility",
+                "visibility timeouts are extended",
             ),
             closing: watch::Sender::new(false),
             metrics,

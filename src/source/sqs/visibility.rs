@@ -25,6 +25,10 @@ pub(super) async fn keep(queue: Arc<Queue>) {
         for id in &due.lapsed {
             queue.lapsed(id, "the visibility timeout expired");
         }
+        if queue.in_flight.is_empty() {
+            let outcome = "no visibility timeout has to be extended any more";
+            queue.extensions.idle(&queue, outcome);
+        }
         while !due.extensions.is_empty() {
             let entries = take_entries(&mut due.extensions);
             requests.spawn(extend(Arc::clone(&queue), entries));
@@ -39,15 +43,20 @@ async fn extend(queue: Arc<Queue>, extensions: Vec<Extension>) {
         .map(|extension| (&extension.receipt, extension.timeout));
     let request = queue.change_visibility(entries.collect());
     let answer = timeout(queue.rules.visibility / 4, request).await;
-    let outcomes = answer
-        .unwrap_or_else(|_| {
-            let message = "no answer came in time";
-            Err(AwsError::new(ErrorCause::Timeout, "Timeout", message))
-        })
-        .unwrap_or_else(|failure| {
+    let answer = answer.unwrap_or_else(|_| {
+        let message = "no answer came in time";
+        Err(AwsError::new(ErrorCause::Timeout, "Timeout", message))
+    });
+    let outcomes = match answer {
+        Ok(outcomes) => {
+            queue.extensions.succeeded(&queue);
+            outcomes
+        }
+        Err(failure) => {
             queue.extension_failed(&extensions, &failure);
             vec![ExtensionOutcome::Failed; extensions.len()]
-        });
+        }
+    };
     let mut returning = Vec::new();
     for (extension, outcome) in extensions.iter().zip(outcomes) {
         if outcome == ExtensionOutcome::Extended {
@@ -77,15 +86,9 @@ impl Queue {
             );
             return;
         }
-        self.log.limited(
-            "visibility extensions",
-            Severity::Warning,
-            format_args!(
-                "{}: visibility timeouts cannot be extended now: {failure}; retrying for {}",
-                self.shown,
-                ids(extensions.iter().map(|extension| &extension.receipt))
-            ),
-        );
+        let retried = ids(extensions.iter().map(|extension| &extension.receipt));
+        let detail = format_args!("; retrying for {retried}");
+        self.extensions.failed_with(self, false, failure, &detail);
     }
 
     pub(super) fn lapsed(&self, id: &str, why: &str) {
