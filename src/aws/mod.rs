@@ -76,6 +76,8 @@ struct Shared {
     endpoint: String,
     /// Whether any endpoint was configured for SQS.
     has_sqs_endpoint: bool,
+    /// Whether the configuration or the environment has FIPS or dual-stack endpoints.
+    has_variant_endpoints: bool,
     policy: RetryPolicy,
     breakers: Breakers,
     regions: bucket::BucketRegions,
@@ -127,6 +129,8 @@ impl Clients {
         let shared = Shared {
             endpoint: aws.endpoint.clone(),
             has_sqs_endpoint: !aws.endpoint.is_empty() || settings::has_endpoint(&sdk, "SQS"),
+            has_variant_endpoints: sdk.use_fips() == Some(true)
+                || sdk.use_dual_stack() == Some(true),
             policy,
             breakers: Breakers::new(concurrency, denied_passes, Arc::clone(&log)),
             regions: bucket::BucketRegions::default(),
