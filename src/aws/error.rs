@@ -6,7 +6,7 @@ use std::fmt;
 use std::io;
 
 use aws_credential_types::provider::error::CredentialsError;
-use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::error::{ErrorMetadata, ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 
@@ -449,8 +449,14 @@ pub(super) fn chain(error: &(dyn StdError + 'static)) -> String {
     let mut next = Some(error);
     while let Some(cause) = next {
         next = cause.source();
-        let text = Escaped(cause.to_string()).to_string();
-        let introduces = INTRODUCTIONS.contains(&text.as_str()) && next.is_some();
+        let text = match cause.downcast_ref::<ErrorMetadata>() {
+            Some(answer) => code_and_message(answer),
+            None => cause.to_string(),
+        };
+        let text = Escaped(text).to_string();
+        let is_introduction =
+            INTRODUCTIONS.contains(&text.as_str()) || text.starts_with("unhandled error (");
+        let introduces = is_introduction && next.is_some();
         if introduces || line.contains(&text) {
             continue;
         }
@@ -460,6 +466,26 @@ pub(super) fn chain(error: &(dyn StdError + 'static)) -> String {
         line.push_str(&text);
     }
     line
+}
+
+/// What a service says of an error that the SDK has no type for; the SDK would print it for its developers.
+fn code_and_message(answer: &ErrorMetadata) -> String {
+    match (answer.code(), answer.message()) {
+        (Some(code), Some(message)) => format!("{code}: {message}"),
+        (Some(code), None) => code.to_owned(),
+        (None, Some(message)) => message.to_owned(),
+        (None, None) => "the answer has no error code".to_owned(),
+    }
+}
+
+/// Whether a service from which credentials come answered that it is busy or has a problem of its own, or gave an answer
+/// that is none.
+pub(super) fn is_service_problem(error: &(dyn StdError + 'static)) -> bool {
+    find::<ErrorMetadata>(error).is_some_and(|answer| {
+        let cause = answer.code().map(of_code);
+        let passes = [ErrorCause::Throttled, ErrorCause::Unavailable];
+        cause.is_none_or(|cause| cause.is_some_and(|cause| passes.contains(&cause)))
+    })
 }
 
 const INTRODUCTIONS: [&str; 12] = [
@@ -477,7 +503,9 @@ const INTRODUCTIONS: [&str; 12] = [
     "the credential provider was not enabled",
 ];
 
-fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
+pub(super) fn find<'a, T: StdError + 'static>(
+    error: &'a (dyn StdError + 'static),
+) -> Option<&'a T> {
     let mut next = Some(error);
     while let Some(cause) = next {
         if let Some(found) = cause.downcast_ref() {
@@ -612,6 +640,26 @@ mod tests {
             assert!(error.to_string().contains(part), "{error}");
             assert!(error.is_transient());
         }
+    }
+
+    #[test]
+    fn error_of_a_credentials_service_is_its_code_and_message() {
+        let answer = |code: &str, message: &str| {
+            let answer = ErrorMetadata::builder().code(code).message(message);
+            CredentialsError::provider_error(answer.custom("request_id", "1").build())
+        };
+        let denied = answer("AccessDenied", "not\nallowed");
+        assert_eq!(chain(&denied), "AccessDenied: not\\nallowed");
+        assert!(!is_service_problem(&denied));
+        for code in ["Throttling", "InternalFailure", "ServiceUnavailable"] {
+            assert!(is_service_problem(&answer(code, "m")), "{code}");
+        }
+        let none = CredentialsError::provider_error(ErrorMetadata::builder().build());
+        assert_eq!(chain(&none), "the answer has no error code");
+        assert!(is_service_problem(&none));
+        let other = CredentialsError::provider_error("a program failed");
+        assert_eq!(chain(&other), "a program failed");
+        assert!(!is_service_problem(&other));
     }
 
     #[test]

@@ -33,6 +33,7 @@ mod sign;
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use aws_sdk_s3::config::retry::{RetryConfig, RetryPartition};
 use aws_sdk_s3::config::{SharedHttpClient, StalledStreamProtectionConfig};
@@ -187,6 +188,11 @@ impl Clients {
         if failure.cause == ErrorCause::Credentials {
             self.shared.credentials.invalidate();
         }
+    }
+
+    /// How long the credentials provider has not answered; `None` if it is not being waited for.
+    pub(crate) fn credentials_pending(&self) -> Option<Duration> {
+        self.shared.credentials.pending()
     }
 
     fn place_in(&self, region: &str) -> String {

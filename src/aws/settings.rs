@@ -27,7 +27,7 @@ use tokio::time::timeout;
 
 use super::credentials::{BuildProvider, RESOLVE_TIMEOUT, RefreshableCredentials};
 use super::environment::variable;
-use super::error::{chain, is_region};
+use super::error::{chain, is_region, is_service_problem};
 use super::imds::{self, InstanceCredentials, LastFailure};
 use crate::config::Aws;
 use crate::error::{Error, ErrorKind, Result};
@@ -357,6 +357,8 @@ enum CredentialsFailure {
     NotLoaded,
     TimedOut,
     Expired,
+    /// The service from which they come has a problem of its own.
+    Service(String),
     Other(String),
 }
 
@@ -366,6 +368,7 @@ async fn resolve_once(
     match provider.provide_credentials().await {
         Err(CredentialsError::ProviderTimedOut(_)) => Err(CredentialsFailure::TimedOut),
         Err(CredentialsError::CredentialsNotLoaded(_)) => Err(CredentialsFailure::NotLoaded),
+        Err(error) if is_service_problem(&error) => Err(CredentialsFailure::Service(chain(&error))),
         Err(error) => Err(CredentialsFailure::Other(chain(&error))),
         Ok(credentials) => match credentials.expiry() {
             Some(end) if end <= SystemTime::now() => Err(CredentialsFailure::Expired),
@@ -391,6 +394,9 @@ impl CredentialsFailure {
             CredentialsFailure::Expired => {
                 format!("the AWS credentials{profile} have expired; renew them")
             }
+            CredentialsFailure::Service(cause) => format!(
+                "no AWS credentials{profile}: {cause}; the service from which they come is busy or fails, try again"
+            ),
             CredentialsFailure::Other(cause) => format!(
                 "no AWS credentials{profile}: {cause}; check the credentials provider, or set AWS_ACCESS_KEY_ID and \
                  AWS_SECRET_ACCESS_KEY or aws.profile"
@@ -399,23 +405,31 @@ impl CredentialsFailure {
     }
 
     fn into_role_error(self, aws: &Aws) -> Error {
-        let cause = match self {
-            CredentialsFailure::NotLoaded => "STS returned no credentials".to_owned(),
-            CredentialsFailure::TimedOut => {
+        let check = format!(
+            "check its trust policy, aws.externalId and the credentials{}",
+            of_profile(aws)
+        );
+        let (cause, hint) = match self {
+            CredentialsFailure::NotLoaded => ("STS returned no credentials".to_owned(), check),
+            CredentialsFailure::TimedOut => (
                 format!(
                     "no response from STS within {} s",
                     RESOLVE_TIMEOUT.as_secs()
-                )
+                ),
+                "check the network, the proxy and the region".to_owned(),
+            ),
+            CredentialsFailure::Expired => (
+                "the credentials from STS have already expired".to_owned(),
+                "set this machine's clock".to_owned(),
+            ),
+            CredentialsFailure::Service(cause) => {
+                (cause, "STS is busy or fails, try again".to_owned())
             }
-            CredentialsFailure::Expired => {
-                "the credentials from STS have already expired; set this machine's clock".to_owned()
-            }
-            CredentialsFailure::Other(cause) => cause,
+            CredentialsFailure::Other(cause) => (cause, check),
         };
         config_error(format!(
-            "aws.roleArn: {} cannot be assumed: {cause}; check its trust policy, aws.externalId and the credentials{}",
-            quoted(&aws.role_arn),
-            of_profile(aws)
+            "aws.roleArn: {} cannot be assumed: {cause}; {hint}",
+            quoted(&aws.role_arn)
         ))
     }
 }

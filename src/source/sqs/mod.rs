@@ -41,7 +41,7 @@ use self::process::Processor;
 use self::selection::ObjectSelection;
 use self::waiting_bodies::WaitingBodies;
 use crate::aws::backoff::Backoff;
-use crate::aws::{AwsError, Clients, QueueOpening, describe};
+use crate::aws::{AwsError, Clients, ErrorCause, QueueOpening, describe};
 use crate::config::{Config, SqsDeleteWhen};
 use crate::error::Result;
 use crate::log::quote::redacted;
@@ -269,6 +269,24 @@ impl Queue {
             self.metrics.throttles.add(1);
         }
         failure
+    }
+
+    /// A request without an answer in `limit`. It may have waited for the credentials all the time.
+    fn unanswered(&self, limit: Duration) -> AwsError {
+        let pending = self.clients.credentials_pending();
+        match pending.filter(|pending| *pending >= limit / 2) {
+            Some(pending) => {
+                let message = format!(
+                    "the credentials provider has not answered for {} s; check it, such as credential_process or the service of container credentials",
+                    pending.as_secs()
+                );
+                AwsError::new(ErrorCause::Credentials, "Credentials", message)
+            }
+            None => {
+                let message = format!("no answer within {} s", limit.as_secs_f64());
+                AwsError::new(ErrorCause::Timeout, "Timeout", message)
+            }
+        }
     }
 
     fn outage_pauses(&self) -> MutexGuard<'_, Backoff> {

@@ -9,7 +9,7 @@ use tokio::time::{sleep, timeout};
 use super::Queue;
 use super::in_flight::{Extension, ExtensionEffect, ExtensionOutcome};
 use super::requests::{ids, take_entries};
-use crate::aws::{AwsError, ErrorCause};
+use crate::aws::AwsError;
 use crate::log::{Escaped, Severity};
 
 /// Extends messages for as long as the runtime lives. Requests run concurrently, each bounded to a quarter of the
@@ -42,12 +42,9 @@ async fn extend(queue: Arc<Queue>, extensions: Vec<Extension>) {
         .iter()
         .map(|extension| (&extension.receipt, extension.timeout));
     let request = queue.change_visibility(entries.collect());
-    let answer = timeout(queue.rules.visibility / 4, request).await;
-    let answer = answer.unwrap_or_else(|_| {
-        let message = "no answer came in time";
-        Err(AwsError::new(ErrorCause::Timeout, "Timeout", message))
-    });
-    let outcomes = match answer {
+    let limit = queue.rules.visibility / 4;
+    let answer = timeout(limit, request).await;
+    let outcomes = match answer.unwrap_or_else(|_| Err(queue.unanswered(limit))) {
         Ok(outcomes) => {
             queue.extensions.succeeded(&queue);
             outcomes
