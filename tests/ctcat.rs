@@ -316,7 +316,10 @@ fn send_signal(child: &Child, signal: &str) {
 
 #[test]
 fn sigterm_ends_with_143() {
-    for args in [&["endless"][..], &["summary", "endless"]] {
+    for args in [
+        &["endless"][..],
+        &["summary", "--by", "fake.kind", "endless"],
+    ] {
         let mut child = ctcat(&PLUGIN, args)
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
