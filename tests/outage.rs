@@ -66,6 +66,7 @@ harness::scenarios! {
     sqs_captive_portal_in_front_of_s3: queue_outage::captive_portal_in_front_of_s3,
     sqs_captive_portal_in_front_of_everything: queue_outage::captive_portal_in_front_of_everything,
     sqs_credentials_expire_until_the_file_is_rewritten: queue_outage::credentials_expire_until_the_file_is_rewritten,
+    sqs_credentials_provider_that_hangs_is_named: queue_outage::credentials_provider_that_hangs_is_named,
     sqs_network_is_down: queue_outage::network_is_down,
     sqs_deletions_fail: queue_outage::deletions_fail,
     sqs_bucket_that_hangs_delays_no_other: queue_outage::bucket_that_hangs_delays_no_other,

@@ -204,7 +204,11 @@ impl Clients {
 
     /// Resolves the route to the queue. A failure is tried again with the next request.
     async fn resolve_queue_route(&self, url: &str) -> Option<&QueueRoute> {
-        let endpoint = QueueEndpoint::resolve(&self.uncounted_sqs, url).await?;
+        let mut endpoint = QueueEndpoint::resolve(&self.uncounted_sqs, url).await?;
+        // The `host` header has no credentials, with which `aws.endpoint` may begin.
+        if let Some((_, host)) = endpoint.host.rsplit_once('@') {
+            endpoint.host = host.to_owned();
+        }
         let http = self.shared.http.of(&endpoint.url);
         let route = http.map(|http| QueueRoute { endpoint, http });
         self.shared.queue_route.get_or_init(|| route).as_ref()

@@ -453,7 +453,10 @@ mod tests {
     use crate::aws::http;
     use std::env;
     use std::fs;
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
     use std::path::PathBuf;
+    use std::thread;
 
     fn directory(name: &str) -> PathBuf {
         let directory = env::temp_dir().join(format!("cloudtrail-{}-{name}", std::process::id()));
@@ -484,6 +487,55 @@ mod tests {
     /// Waits for the minimum time between two resolutions.
     async fn later() {
         tokio::time::sleep(Duration::from_millis(1100)).await;
+    }
+
+    /// The URL of a server that answers each request with this status and body, on a thread of its own.
+    fn server(status: u16, body: String) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let url = format!("http://{}", listener.local_addr().expect("its address"));
+        thread::spawn(move || {
+            for mut client in listener.incoming().flatten() {
+                let mut request = [0; 16 << 10];
+                let read = client.read(&mut request);
+                let answer = format!(
+                    "HTTP/1.1 {status} Refused\r\ncontent-type: text/xml\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+                    body.len()
+                );
+                let _ = read.and_then(|_| client.write_all(answer.as_bytes()));
+            }
+        });
+        url
+    }
+
+    #[test]
+    fn refusal_of_a_role_has_code_message_and_the_right_hint() {
+        let directory = directory("role");
+        let keys = "[default]\naws_access_key_id = A\naws_secret_access_key = s\n";
+        let (trust, busy) = ("check its trust policy", "STS is busy or fails, try again");
+        for (status, code, hint, other) in [
+            (403, "AccessDenied", trust, busy),
+            (400, "Throttling", busy, trust),
+            (500, "InternalFailure", busy, trust),
+        ] {
+            let body = format!(
+                "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>as a test says</Message></Error><RequestId>1</RequestId></ErrorResponse>"
+            );
+            let aws = Aws {
+                region: "eu-west-1".to_owned(),
+                endpoint: server(status, body),
+                config: path(&directory, "config", ""),
+                credentials: path(&directory, "credentials", keys),
+                role_arn: "arn:aws:iam::111122223333:role/falco".to_owned(),
+                ..Aws::default()
+            };
+            let http = http::clients(1).expect("clients").sdk;
+            let error = block_on(resolve(&aws, http)).err().expect("an error");
+            let error = error.to_string();
+            let cause = format!("cannot be assumed: {code}: as a test says; {hint}");
+            assert!(error.contains(&cause), "{error}");
+            assert!(!error.contains(other), "{error}");
+        }
+        fs::remove_dir_all(&directory).expect("the directory is removed");
     }
 
     #[test]
