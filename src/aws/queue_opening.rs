@@ -14,7 +14,8 @@ use crate::log::{Escaped, Severity};
 /// Time limit for one request with the SDK's own retries. Later requests take longer: they wait for messages.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long throttling and server errors are waited out, from the first one on.
+/// How long throttling and server errors are waited out, from the first request that fails so. The SDK's own retries of
+/// the last one may take some seconds more.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -46,6 +47,7 @@ impl Clients {
         mut request: impl AsyncFnMut() -> Result<T, AwsError>,
     ) -> Result<T, AwsError> {
         loop {
+            let requested = Instant::now();
             let failure = match timeout(REQUEST_TIMEOUT, request()).await {
                 Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(failure)) => failure,
@@ -67,7 +69,7 @@ impl Clients {
                         PATIENCE.as_secs()
                     ),
                 );
-                now + PATIENCE
+                requested + PATIENCE
             });
             if now >= end {
                 return Err(failure);

@@ -37,6 +37,9 @@ const FORWARD_INTERVAL: Duration = Duration::from_millis(100);
 /// writes a log file, and long enough for some at a time.
 const GATHER: Duration = Duration::from_millis(10);
 
+/// Writes a line to the host's log.
+pub(crate) type WriteLine = Box<dyn Fn(Severity, &str)>;
+
 /// State that all sources of one plugin instance share.
 pub(crate) struct SourceContext {
     pub(crate) config: Config,
@@ -44,8 +47,8 @@ pub(crate) struct SourceContext {
     pub(crate) log: Arc<Log>,
     /// Filters records and computes field values on decode threads; injected, so that delivery does not know fields.
     pub(crate) hooks: RecordHooks,
-    /// Writes a line to the host's log. Only on the host's thread.
-    pub(crate) host_log: Box<dyn Fn(Severity, &str)>,
+    /// Only on the host's thread.
+    pub(crate) host_log: WriteLine,
 }
 
 impl SourceContext {
