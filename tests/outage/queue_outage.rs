@@ -270,7 +270,7 @@ printf '{{"Version":1,"AccessKeyId":"AKIAEXAMPLE","SecretAccessKey":"secretEXAMP
     let mut watched = Watched::open(&feed, &server);
     let named = |line: &String| {
         line.contains("messages cannot be received")
-            && line.contains("the credentials provider has not answered for")
+            && line.contains("the credentials provider does not answer")
     };
     watched.until(RECOVERY, |_| feed.logged(Severity::Error).iter().any(named));
     let lines = feed.logged(Severity::Error);

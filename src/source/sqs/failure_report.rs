@@ -10,8 +10,8 @@ use crate::log::Severity;
 /// Interval of the lines about one cause, also where failures come and go.
 const REPORT: Duration = Duration::from_secs(60);
 
-/// Causes that are told apart within that interval.
-const CAUSES: usize = 4;
+/// Causes that have a line within that interval.
+const CAUSES: usize = 8;
 
 /// State of one kind of request, shared by all who make it.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ pub(super) struct FailureReport {
 struct ReportState {
     /// `None` if the last request succeeded.
     outage: Option<Outage>,
-    /// The codes of causes with their last lines.
+    /// Causes with the times of their last lines.
     reported: Vec<(String, Instant)>,
 }
 
@@ -47,12 +47,10 @@ impl ReportState {
     fn failed(&mut self, now: Instant, denied: bool, cause: &str) -> bool {
         self.reported
             .retain(|(_, at)| now.duration_since(*at) < REPORT);
-        // What follows the code may differ each time.
-        let code = cause.split(": ").next().unwrap_or(cause);
-        let is_known = self.reported.iter().any(|(known, _)| known == code);
+        let is_known = self.reported.iter().any(|(known, _)| known == cause);
         let is_new = !is_known && self.reported.len() < CAUSES;
         if is_new {
-            self.reported.push((code.to_owned(), now));
+            self.reported.push((cause.to_owned(), now));
         }
         let outage = self.outage.get_or_insert(Outage {
             began: now,
@@ -160,8 +158,7 @@ mod tests {
         let mut lines = Vec::new();
         for second in 0..180 {
             let now = start + Duration::from_secs(second);
-            let cause =
-                ["InternalError: request 1", "InternalError: request 2"][second as usize % 2];
+            let cause = "InternalError: oops (HTTP 500)";
             if state.failed(now, false, cause) {
                 lines.push(second);
             }

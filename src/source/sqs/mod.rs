@@ -275,11 +275,8 @@ impl Queue {
     fn unanswered(&self, limit: Duration) -> AwsError {
         let pending = self.clients.credentials_pending();
         match pending.filter(|pending| *pending >= limit / 2) {
-            Some(pending) => {
-                let message = format!(
-                    "the credentials provider has not answered for {} s; check it, such as credential_process or the service of container credentials",
-                    pending.as_secs()
-                );
+            Some(_) => {
+                let message = "the credentials provider does not answer; check it, such as credential_process or the service of container credentials";
                 AwsError::new(ErrorCause::Credentials, "Credentials", message)
             }
             None => {
