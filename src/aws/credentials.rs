@@ -20,7 +20,7 @@ use aws_sdk_s3::config::{Credentials, ProvideCredentials, SharedCredentialsProvi
 use tokio::time::timeout;
 
 use super::environment::variable;
-use super::error::{chain, find};
+use super::error_chain::{chain, find};
 use crate::log::quote::quoted;
 
 /// Time limit for one resolution, which may run a program or call STS or SSO.

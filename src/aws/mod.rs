@@ -20,6 +20,7 @@ mod download;
 mod endpoint;
 mod environment;
 mod error;
+mod error_chain;
 mod http;
 mod imds;
 mod proxy;
