@@ -3,10 +3,11 @@
 mod fixtures;
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::LazyLock;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -300,13 +301,82 @@ fn events_are_printed_at_once_and_ctrl_c_ends_with_statistics() {
         .read_line(&mut line)
         .expect("the event is printed while the source is open");
     assert!(line.contains("event 1 "), "{line}");
-    let interrupted = Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
-        .status();
-    assert!(interrupted.expect("kill runs").success());
+    send_signal(&child, "-INT");
     let output = child.wait_with_output().expect("it ends");
     assert_eq!(output.status.code(), Some(130));
     assert!(stderr(&output).contains("1 events"));
+}
+
+fn send_signal(child: &Child, signal: &str) {
+    let sent = Command::new("kill")
+        .args([signal, &child.id().to_string()])
+        .status();
+    assert!(sent.expect("kill runs").success());
+}
+
+#[test]
+fn sigterm_ends_with_143() {
+    for args in [
+        &["endless"][..],
+        &["summary", "--by", "fake.kind", "endless"],
+    ] {
+        let mut child = ctcat(&PLUGIN, args)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("ctcat runs");
+        // The plugin logs a line when it is loaded; the handlers are installed soon after.
+        let mut stderr = BufReader::new(child.stderr.take().expect("piped"));
+        stderr.read_line(&mut String::new()).expect("a line");
+        std::thread::sleep(Duration::from_millis(500));
+        send_signal(&child, "-TERM");
+        let status = child.wait().expect("it ends");
+        assert_eq!(status.code(), Some(143), "{args:?}: {status}");
+    }
+}
+
+#[test]
+fn one_signal_ends_a_program_whose_output_is_not_read() {
+    for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
+        let mut child = ctcat(&PLUGIN, &["--log-level=off", "many"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("ctcat runs");
+        let mut first = [0];
+        let mut output = child.stdout.take().expect("piped");
+        output.read_exact(&mut first).expect("a byte");
+        // Time to fill the pipe.
+        std::thread::sleep(Duration::from_secs(1));
+        assert!(child.try_wait().expect("a state").is_none(), "not blocked");
+        send_signal(&child, signal);
+        let end = Instant::now() + Duration::from_secs(30);
+        let status = loop {
+            if let Some(status) = child.try_wait().expect("a state") {
+                break status;
+            }
+            if Instant::now() > end {
+                let _ = child.kill();
+                panic!("{signal} does not end it");
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        };
+        assert_eq!(status.code(), Some(code), "{status}");
+    }
+}
+
+#[test]
+fn mistyped_command_gets_a_hint() {
+    for (word, hint) in [("chek", true), ("no-such", false)] {
+        let output = Command::new(env!("CARGO_BIN_EXE_ctcat"))
+            .args([word, "sqs://q"])
+            .output()
+            .expect("ctcat runs");
+        assert_eq!(output.status.code(), Some(1));
+        let message = stderr(&output);
+        assert!(message.contains(word), "{message}");
+        let hinted = message.contains("did you mean the command check?");
+        assert_eq!(hinted, hint, "{message}");
+    }
 }
 
 #[test]

@@ -32,6 +32,8 @@ mod listing;
 mod mixed;
 #[path = "outage/naming.rs"]
 mod naming;
+#[path = "outage/opening.rs"]
+mod opening;
 #[path = "outage/ordinary.rs"]
 mod ordinary;
 #[path = "outage/queue_outage.rs"]
@@ -66,6 +68,7 @@ harness::scenarios! {
     sqs_captive_portal_in_front_of_s3: queue_outage::captive_portal_in_front_of_s3,
     sqs_captive_portal_in_front_of_everything: queue_outage::captive_portal_in_front_of_everything,
     sqs_credentials_expire_until_the_file_is_rewritten: queue_outage::credentials_expire_until_the_file_is_rewritten,
+    sqs_credentials_provider_that_hangs_is_named: queue_outage::credentials_provider_that_hangs_is_named,
     sqs_network_is_down: queue_outage::network_is_down,
     sqs_deletions_fail: queue_outage::deletions_fail,
     sqs_bucket_that_hangs_delays_no_other: queue_outage::bucket_that_hangs_delays_no_other,
@@ -95,6 +98,8 @@ harness::scenarios! {
     log_files_at_every_level_are_read_once_by_following_over_a_restart: levels::are_read_once_by_following_over_a_restart,
     log_files_at_every_level_are_read_by_a_sweep_without_further_requests: levels::are_read_by_a_sweep_without_further_requests,
     log_files_at_every_level_are_selected_by_the_account_and_the_time_in_their_names: levels::are_selected_by_the_account_and_the_time_in_their_names,
+    opening_gives_up_after_half_a_minute: opening::gives_up_after_half_a_minute,
+    opening_waits_for_a_busy_queue: opening::waits_for_a_busy_queue,
     listing_empty_pages: listing::some_empty_pages_are_passed_and_an_endless_row_is_named,
     listing_pages_are_damaged_once: listing::pages_are_damaged_once,
     listing_pages_stay_damaged: listing::pages_stay_damaged,
@@ -113,6 +118,7 @@ harness::scenarios! {
     close_without_a_call_of_next_batch: close::without_a_call_of_next_batch,
     close_returns_messages: close::returns_messages,
     visibility_request_is_stuck: visibility::request_is_stuck,
+    visibility_extensions_fail_for_long: visibility::extensions_fail_for_long,
     visibility_extension_is_denied: visibility::extension_is_denied,
     visibility_lapses_in_a_fifo_queue: visibility::lapses_in_a_fifo_queue,
     visibility_of_deleted_messages_is_left_alone: visibility::of_deleted_messages_is_left_alone,

@@ -6,10 +6,12 @@
 #![forbid(unsafe_code)]
 
 use std::fmt;
+use std::fs::File;
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use aws_credential_types::provider::error::CredentialsError;
@@ -17,7 +19,9 @@ use aws_credential_types::provider::{self, future};
 use aws_sdk_s3::config::{Credentials, ProvideCredentials, SharedCredentialsProvider};
 use tokio::time::timeout;
 
-use super::error::chain;
+use super::environment::variable;
+use super::error_chain::{chain, find};
+use crate::log::quote::quoted;
 
 /// Time limit for one resolution, which may run a program or call STS or SSO.
 pub(super) const RESOLVE_TIMEOUT: Duration = Duration::from_secs(15);
@@ -46,6 +50,8 @@ struct CredentialCache {
     state: tokio::sync::Mutex<CacheState>,
     invalid: AtomicBool,
     last_invalidation: Mutex<Option<Instant>>,
+    /// When the provider was asked that has not answered yet, also if the request that waited for it has ended.
+    pending: Mutex<Option<Instant>>,
 }
 
 struct CacheState {
@@ -80,6 +86,7 @@ impl RefreshableCredentials {
             }),
             invalid: AtomicBool::new(false),
             last_invalidation: Mutex::default(),
+            pending: Mutex::default(),
         }))
     }
 
@@ -96,6 +103,18 @@ impl RefreshableCredentials {
             // Ordering comes from the lock of `state`.
             self.0.invalid.store(true, Ordering::Relaxed);
         }
+    }
+
+    /// How long the provider has not answered; `None` if it is not being waited for.
+    pub(super) fn pending(&self) -> Option<Duration> {
+        self.pending_since().map(|since| since.elapsed())
+    }
+
+    fn pending_since(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.0
+            .pending
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The credentials to use now.
@@ -137,8 +156,12 @@ impl RefreshableCredentials {
             (None, Some(build)) => build().await,
             (None, None) => return Err(CredentialsError::not_loaded_no_source()),
         };
+        self.pending_since().get_or_insert_with(Instant::now);
         let result = match timeout(RESOLVE_TIMEOUT, provider.provide_credentials()).await {
-            Ok(result) => result,
+            Ok(result) => {
+                *self.pending_since() = None;
+                result.map_err(with_token_file)
+            }
             Err(_) => Err(CredentialsError::provider_timed_out(RESOLVE_TIMEOUT)),
         };
         let failure = result.as_ref().err().map(|error| chain(error));
@@ -171,6 +194,29 @@ impl ProvideCredentials for RefreshableCredentials {
 impl fmt::Debug for RefreshableCredentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("RefreshableCredentials")
+    }
+}
+
+/// Environment variables that name a file with a token for the credentials.
+const TOKEN_FILES: [&str; 2] = [
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+];
+
+/// Names the token file if that cannot be read, which the SDK does not.
+fn with_token_file(error: CredentialsError) -> CredentialsError {
+    let Some(cause) = find::<io::Error>(&error) else {
+        return error;
+    };
+    let problem = TOKEN_FILES.iter().find_map(|name| {
+        let path = variable(name)?;
+        let problem = File::open(&path).err()?;
+        let same = problem.kind() == cause.kind();
+        same.then(|| format!("{name}: {} cannot be read: {problem}", quoted(&path)))
+    });
+    match problem {
+        Some(problem) => CredentialsError::provider_error(problem),
+        None => error,
     }
 }
 
@@ -261,6 +307,34 @@ mod tests {
             credentials.invalidate();
             assert_eq!(key(&credentials).await, "key-1");
             assert_eq!(key(&credentials.clone()).await, "key-1");
+        });
+    }
+
+    /// Never provides any.
+    #[derive(Debug)]
+    struct Hanging;
+
+    impl ProvideCredentials for Hanging {
+        fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+        where
+            Self: 'a,
+        {
+            future::ProvideCredentials::new(std::future::pending())
+        }
+    }
+
+    #[test]
+    fn provider_that_hangs_is_known_after_its_request_has_ended() {
+        block_on(async {
+            let hanging = SharedCredentialsProvider::new(Hanging);
+            let credentials = RefreshableCredentials::cached(hanging);
+            assert_eq!(credentials.pending(), None);
+            let short = Duration::from_millis(10);
+            assert!(timeout(short, credentials.get()).await.is_err());
+            assert!(credentials.pending() >= Some(short));
+            let answering = refreshable(&Numbered::default());
+            key(&answering).await;
+            assert_eq!(answering.pending(), None);
         });
     }
 

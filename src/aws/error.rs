@@ -6,10 +6,12 @@ use std::fmt;
 use std::io;
 
 use aws_credential_types::provider::error::CredentialsError;
-use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::error::{ErrorMetadata, ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 
+pub(super) use super::error_chain::chain;
+use super::error_chain::find;
 use crate::log::Escaped;
 use crate::log::quote::quoted;
 
@@ -443,49 +445,14 @@ pub(super) fn is_region(name: &str) -> bool {
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
-/// The error chain of `error` in one line, outermost first, without links that only introduce the next.
-pub(super) fn chain(error: &(dyn StdError + 'static)) -> String {
-    let mut line = String::new();
-    let mut next = Some(error);
-    while let Some(cause) = next {
-        next = cause.source();
-        let text = Escaped(cause.to_string()).to_string();
-        let introduces = INTRODUCTIONS.contains(&text.as_str()) && next.is_some();
-        if introduces || line.contains(&text) {
-            continue;
-        }
-        if !line.is_empty() {
-            line.push_str(": ");
-        }
-        line.push_str(&text);
-    }
-    line
-}
-
-const INTRODUCTIONS: [&str; 12] = [
-    "client error (Connect)",
-    "dispatch failure",
-    "failed to construct request",
-    "io error",
-    "other",
-    "response error",
-    "service error",
-    "an error occurred while loading credentials",
-    "unhandled error",
-    "unexpected credentials error",
-    "the credentials provider was not properly configured",
-    "the credential provider was not enabled",
-];
-
-fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
-    let mut next = Some(error);
-    while let Some(cause) = next {
-        if let Some(found) = cause.downcast_ref() {
-            return Some(found);
-        }
-        next = cause.source();
-    }
-    None
+/// Whether a service from which credentials come answered that it is busy or has a problem of its own, or gave an answer
+/// that is none.
+pub(super) fn is_service_problem(error: &(dyn StdError + 'static)) -> bool {
+    find::<ErrorMetadata>(error).is_some_and(|answer| {
+        let cause = answer.code().map(of_code);
+        let passes = [ErrorCause::Throttled, ErrorCause::Unavailable];
+        cause.is_none_or(|cause| cause.is_some_and(|cause| passes.contains(&cause)))
+    })
 }
 
 #[cfg(test)]
@@ -613,6 +580,26 @@ mod tests {
             assert!(error.to_string().contains(part), "{error}");
             assert!(error.is_transient());
         }
+    }
+
+    #[test]
+    fn error_of_a_credentials_service_is_its_code_and_message() {
+        let answer = |code: &str, message: &str| {
+            let answer = ErrorMetadata::builder().code(code).message(message);
+            CredentialsError::provider_error(answer.custom("request_id", "1").build())
+        };
+        let denied = answer("AccessDenied", "not\nallowed");
+        assert_eq!(chain(&denied), "AccessDenied: not\\nallowed");
+        assert!(!is_service_problem(&denied));
+        for code in ["Throttling", "InternalFailure", "ServiceUnavailable"] {
+            assert!(is_service_problem(&answer(code, "m")), "{code}");
+        }
+        let none = CredentialsError::provider_error(ErrorMetadata::builder().build());
+        assert_eq!(chain(&none), "the answer has no error code");
+        assert!(is_service_problem(&none));
+        let other = CredentialsError::provider_error("a program failed");
+        assert_eq!(chain(&other), "a program failed");
+        assert!(!is_service_problem(&other));
     }
 
     #[test]

@@ -20,6 +20,7 @@ mod download;
 mod endpoint;
 mod environment;
 mod error;
+mod error_chain;
 mod http;
 mod imds;
 mod list_api;
@@ -28,12 +29,14 @@ mod proxy;
 mod queue;
 mod queue_api;
 mod queue_json;
+mod queue_opening;
 mod retry;
 mod settings;
 mod sign;
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use aws_sdk_s3::config::retry::{RetryConfig, RetryPartition};
 use aws_sdk_s3::config::{SharedHttpClient, StalledStreamProtectionConfig};
@@ -49,6 +52,7 @@ pub(crate) use self::list_api::List;
 pub(crate) use self::list_xml::ListAnswer;
 pub(crate) use self::queue_api::Receive;
 pub(crate) use self::queue_json::{BatchAnswer, FailedEntry, QueueMessage, ReceivedMessages};
+pub(crate) use self::queue_opening::QueueOpening;
 pub(crate) use self::retry::{RetryPolicy, Tries};
 
 use self::settings::Resolved;
@@ -78,6 +82,8 @@ struct Shared {
     endpoint: String,
     /// Whether any endpoint was configured for SQS.
     has_sqs_endpoint: bool,
+    /// Whether the configuration or the environment has FIPS or dual-stack endpoints.
+    has_variant_endpoints: bool,
     policy: RetryPolicy,
     breakers: Breakers,
     regions: bucket::BucketRegions,
@@ -129,6 +135,8 @@ impl Clients {
         let shared = Shared {
             endpoint: aws.endpoint.clone(),
             has_sqs_endpoint: !aws.endpoint.is_empty() || settings::has_endpoint(&sdk, "SQS"),
+            has_variant_endpoints: sdk.use_fips() == Some(true)
+                || sdk.use_dual_stack() == Some(true),
             policy,
             breakers: Breakers::new(concurrency, denied_passes, Arc::clone(&log)),
             regions: bucket::BucketRegions::default(),
@@ -190,6 +198,11 @@ impl Clients {
         if failure.cause == ErrorCause::Credentials {
             self.shared.credentials.invalidate();
         }
+    }
+
+    /// How long the credentials provider has not answered; `None` if it is not being waited for.
+    pub(crate) fn credentials_pending(&self) -> Option<Duration> {
+        self.shared.credentials.pending()
     }
 
     fn place_in(&self, region: &str) -> String {

@@ -6,6 +6,7 @@ use aws_sdk_sqs::config::retry::RetryConfig;
 use super::Clients;
 use super::arn::{QueueArn, queue_arn};
 use super::error::{AwsError, ErrorCause, describe, is_region};
+use super::queue_opening::QueueOpening;
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::Escaped;
 use crate::log::quote::{quoted, redacted};
@@ -17,7 +18,12 @@ impl Clients {
     /// # Errors
     ///
     /// [`ErrorKind::OpenParams`] with the queue, the region and the service's error code.
-    pub async fn queue_url(&self, queue: &str, owner_account: &str) -> Result<String> {
+    pub(crate) async fn queue_url(
+        &self,
+        queue: &str,
+        owner_account: &str,
+        opening: &mut QueueOpening,
+    ) -> Result<String> {
         if queue.contains('/') {
             return Ok(with_scheme(queue, &self.shared.endpoint));
         }
@@ -29,19 +35,20 @@ impl Clients {
         // Fewer attempts than other requests: the user waits for it.
         let quick = aws_sdk_sqs::Config::builder()
             .retry_config(RetryConfig::standard().with_max_attempts(4));
-        let output = self
-            .sqs
-            .get_queue_url()
-            .queue_name(queue)
-            .set_queue_owner_aws_account_id(owner.map(str::to_owned))
-            .customize()
-            .config_override(quick)
-            .send()
-            .await;
-        let owner = owner.map_or_else(String::new, |owner| format!(" of account {owner}"));
-        let shown = format!("{queue}{owner}");
-        let output = output.map_err(|error| {
-            let failure = describe(&error);
+        let request = async || {
+            let request = self
+                .sqs
+                .get_queue_url()
+                .queue_name(queue)
+                .set_queue_owner_aws_account_id(owner.map(str::to_owned))
+                .customize()
+                .config_override(quick.clone());
+            request.send().await.map_err(|error| describe(&error))
+        };
+        let of_owner = owner.map_or_else(String::new, |owner| format!(" of account {owner}"));
+        let shown = format!("{queue}{of_owner}");
+        let output = self.while_opening(&shown, opening, request).await;
+        let output = output.map_err(|failure| {
             let hint = match failure.cause {
                 ErrorCause::NotFound => "; check the queue's name, its region and sqsOwnerAccount",
                 ErrorCause::AccessDenied => {
@@ -72,17 +79,14 @@ impl Clients {
         if self.shared.has_sqs_endpoint {
             return Ok(self);
         }
-        match (region_of(url), endpoint_of(url)) {
-            (Some(region), _) if region != self.region => {
-                return Err(wrong_region(&redacted(url), region, &self.region));
+        if let Some(region) = region_of(url).filter(|region| *region != self.region) {
+            return Err(wrong_region(&redacted(url), region, &self.region));
+        }
+        if let Some(endpoint) = endpoint_of(url, self.shared.has_variant_endpoints) {
+            for client in [&mut self.sqs, &mut self.uncounted_sqs] {
+                let config = client.config().to_builder().endpoint_url(endpoint);
+                *client = aws_sdk_sqs::Client::from_conf(config.build());
             }
-            (None, Some(endpoint)) => {
-                for client in [&mut self.sqs, &mut self.uncounted_sqs] {
-                    let config = client.config().to_builder().endpoint_url(endpoint);
-                    *client = aws_sdk_sqs::Client::from_conf(config.build());
-                }
-            }
-            _ => {}
         }
         Ok(self)
     }
@@ -172,26 +176,42 @@ fn proxy_refusal(failure: &AwsError) -> Option<&'static str> {
     )
 }
 
+/// The host of a URL with its scheme and credentials, and the host alone.
+fn host_of(url: &str) -> Option<(&str, &str)> {
+    let start = url.find("://")? + 3;
+    let end = url[start..].find('/').map_or(url.len(), |len| start + len);
+    let host = &url[start..end];
+    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+    Some((&url[..end], host))
+}
+
 /// The region in the host of a queue's URL.
 fn region_of(url: &str) -> Option<&str> {
-    let (_, rest) = url.split_once("://")?;
-    let mut labels = rest.split('/').next()?.split('.');
-    let region = match (labels.next()?, labels.next()?, labels.next()?) {
-        ("sqs", region, "amazonaws" | "api") | (region, "queue", "amazonaws") => region,
+    let (_, host) = host_of(url)?;
+    let labels: Vec<&str> = host.split('.').collect();
+    let region = match labels[..] {
+        ["sqs" | "sqs-fips", region, "amazonaws" | "api", ..]
+        | [region, "queue", "amazonaws", ..]
+        | [_, "sqs" | "sqs-fips", region, "vpce", ..] => region,
         _ => return None,
     };
     Some(region).filter(|region| is_region(region))
 }
 
-/// Scheme and host of a queue's URL, unless the host is one of AWS's public ones.
-fn endpoint_of(url: &str) -> Option<&str> {
-    let host = url.find("://")? + 3;
-    let end = url[host..].find('/').map_or(url.len(), |len| host + len);
-    let is_public = [".amazonaws.com", ".amazonaws.com.cn", ".api.aws"]
+/// Scheme and host of a queue's URL, unless the host is one to which the SDK sends requests by itself. Those of FIPS and of
+/// dual stack are, if the configuration `has_variants`: it then decides which of them.
+fn endpoint_of(url: &str, has_variants: bool) -> Option<&str> {
+    let (endpoint, host) = host_of(url)?;
+    let is_dual_stack = [".api.aws", ".api.amazonwebservices.com.cn"]
         .iter()
-        .any(|suffix| url[..end].ends_with(suffix));
-    let is_private = url[..end].contains(".vpce.");
-    (is_private || !is_public).then_some(&url[..end])
+        .any(|suffix| host.ends_with(suffix));
+    let is_public = is_dual_stack
+        || [".amazonaws.com", ".amazonaws.com.cn"]
+            .iter()
+            .any(|suffix| host.ends_with(suffix));
+    let is_private = host.contains(".vpce.") || !is_public;
+    let is_variant = is_dual_stack || host.starts_with("sqs-fips.");
+    (is_private || is_variant && !has_variants).then_some(endpoint)
 }
 
 /// Adds a missing scheme: that of the configured endpoint if the host is the same, else `https`.
@@ -226,6 +246,20 @@ mod tests {
                 Some("eu-west-1"),
             ),
             ("https://sqs.eu-west-1.api.aws/1/q", Some("eu-west-1")),
+            ("https://u:p@sqs.eu-west-1.api.aws/1/q", Some("eu-west-1")),
+            (
+                "https://sqs-fips.us-west-2.amazonaws.com/1/q",
+                Some("us-west-2"),
+            ),
+            ("https://sqs-fips.us-west-2.api.aws/1/q", Some("us-west-2")),
+            (
+                "https://vpce-1-2.sqs.us-west-2.vpce.amazonaws.com/1/q",
+                Some("us-west-2"),
+            ),
+            (
+                "https://sqs.cn-north-1.api.amazonwebservices.com.cn/1/q",
+                Some("cn-north-1"),
+            ),
             ("https://queue.amazonaws.com/1/q", None),
             ("http://127.0.0.1:4566/1/q", None),
             ("q", None),
@@ -240,14 +274,29 @@ mod tests {
             ("https://sqs.eu-west-1.amazonaws.com/1/q", None),
             ("https://sqs.cn-north-1.amazonaws.com.cn/1/q", None),
             ("https://queue.amazonaws.com/1/q", None),
-            ("https://sqs.eu-west-1.api.aws/1/q", None),
             (
                 "https://vpce-1-2.sqs.eu-west-1.vpce.amazonaws.com/1/q",
                 Some("https://vpce-1-2.sqs.eu-west-1.vpce.amazonaws.com"),
             ),
             ("http://127.0.0.1:4566/1/q", Some("http://127.0.0.1:4566")),
         ] {
-            assert_eq!(endpoint_of(url), endpoint, "{url}");
+            for has_variants in [false, true] {
+                assert_eq!(endpoint_of(url, has_variants), endpoint, "{url}");
+            }
+        }
+    }
+
+    #[test]
+    fn fips_and_dual_stack_hosts_are_used_unless_the_configuration_decides() {
+        for host in [
+            "https://sqs-fips.us-west-2.amazonaws.com",
+            "https://sqs.us-west-2.api.aws",
+            "https://sqs-fips.us-west-2.api.aws",
+            "https://sqs.cn-north-1.api.amazonwebservices.com.cn",
+        ] {
+            let url = format!("{host}/1/q");
+            assert_eq!(endpoint_of(&url, false), Some(host));
+            assert_eq!(endpoint_of(&url, true), None, "{host}");
         }
     }
 

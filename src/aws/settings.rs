@@ -27,7 +27,7 @@ use tokio::time::timeout;
 
 use super::credentials::{BuildProvider, RESOLVE_TIMEOUT, RefreshableCredentials};
 use super::environment::variable;
-use super::error::{chain, is_region};
+use super::error::{chain, is_region, is_service_problem};
 use super::imds::{self, InstanceCredentials, LastFailure};
 use crate::config::Aws;
 use crate::error::{Error, ErrorKind, Result};
@@ -357,6 +357,8 @@ enum CredentialsFailure {
     NotLoaded,
     TimedOut,
     Expired,
+    /// The service from which they come has a problem of its own.
+    Service(String),
     Other(String),
 }
 
@@ -366,6 +368,7 @@ async fn resolve_once(
     match provider.provide_credentials().await {
         Err(CredentialsError::ProviderTimedOut(_)) => Err(CredentialsFailure::TimedOut),
         Err(CredentialsError::CredentialsNotLoaded(_)) => Err(CredentialsFailure::NotLoaded),
+        Err(error) if is_service_problem(&error) => Err(CredentialsFailure::Service(chain(&error))),
         Err(error) => Err(CredentialsFailure::Other(chain(&error))),
         Ok(credentials) => match credentials.expiry() {
             Some(end) if end <= SystemTime::now() => Err(CredentialsFailure::Expired),
@@ -391,6 +394,9 @@ impl CredentialsFailure {
             CredentialsFailure::Expired => {
                 format!("the AWS credentials{profile} have expired; renew them")
             }
+            CredentialsFailure::Service(cause) => format!(
+                "no AWS credentials{profile}: {cause}; the service from which they come is busy or fails, try again"
+            ),
             CredentialsFailure::Other(cause) => format!(
                 "no AWS credentials{profile}: {cause}; check the credentials provider, or set AWS_ACCESS_KEY_ID and \
                  AWS_SECRET_ACCESS_KEY or aws.profile"
@@ -399,23 +405,31 @@ impl CredentialsFailure {
     }
 
     fn into_role_error(self, aws: &Aws) -> Error {
-        let cause = match self {
-            CredentialsFailure::NotLoaded => "STS returned no credentials".to_owned(),
-            CredentialsFailure::TimedOut => {
+        let check = format!(
+            "check its trust policy, aws.externalId and the credentials{}",
+            of_profile(aws)
+        );
+        let (cause, hint) = match self {
+            CredentialsFailure::NotLoaded => ("STS returned no credentials".to_owned(), check),
+            CredentialsFailure::TimedOut => (
                 format!(
                     "no response from STS within {} s",
                     RESOLVE_TIMEOUT.as_secs()
-                )
+                ),
+                "check the network, the proxy and the region".to_owned(),
+            ),
+            CredentialsFailure::Expired => (
+                "the credentials from STS have already expired".to_owned(),
+                "set this machine's clock".to_owned(),
+            ),
+            CredentialsFailure::Service(cause) => {
+                (cause, "STS is busy or fails, try again".to_owned())
             }
-            CredentialsFailure::Expired => {
-                "the credentials from STS have already expired; set this machine's clock".to_owned()
-            }
-            CredentialsFailure::Other(cause) => cause,
+            CredentialsFailure::Other(cause) => (cause, check),
         };
         config_error(format!(
-            "aws.roleArn: {} cannot be assumed: {cause}; check its trust policy, aws.externalId and the credentials{}",
-            quoted(&aws.role_arn),
-            of_profile(aws)
+            "aws.roleArn: {} cannot be assumed: {cause}; {hint}",
+            quoted(&aws.role_arn)
         ))
     }
 }
@@ -439,7 +453,10 @@ mod tests {
     use crate::aws::http;
     use std::env;
     use std::fs;
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
     use std::path::PathBuf;
+    use std::thread;
 
     fn directory(name: &str) -> PathBuf {
         let directory = env::temp_dir().join(format!("cloudtrail-{}-{name}", std::process::id()));
@@ -470,6 +487,55 @@ mod tests {
     /// Waits for the minimum time between two resolutions.
     async fn later() {
         tokio::time::sleep(Duration::from_millis(1100)).await;
+    }
+
+    /// The URL of a server that answers each request with this status and body, on a thread of its own.
+    fn server(status: u16, body: String) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let url = format!("http://{}", listener.local_addr().expect("its address"));
+        thread::spawn(move || {
+            for mut client in listener.incoming().flatten() {
+                let mut request = [0; 16 << 10];
+                let read = client.read(&mut request);
+                let answer = format!(
+                    "HTTP/1.1 {status} Refused\r\ncontent-type: text/xml\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+                    body.len()
+                );
+                let _ = read.and_then(|_| client.write_all(answer.as_bytes()));
+            }
+        });
+        url
+    }
+
+    #[test]
+    fn refusal_of_a_role_has_code_message_and_the_right_hint() {
+        let directory = directory("role");
+        let keys = "[default]\naws_access_key_id = A\naws_secret_access_key = s\n";
+        let (trust, busy) = ("check its trust policy", "STS is busy or fails, try again");
+        for (status, code, hint, other) in [
+            (403, "AccessDenied", trust, busy),
+            (400, "Throttling", busy, trust),
+            (500, "InternalFailure", busy, trust),
+        ] {
+            let body = format!(
+                "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>as a test says</Message></Error><RequestId>1</RequestId></ErrorResponse>"
+            );
+            let aws = Aws {
+                region: "eu-west-1".to_owned(),
+                endpoint: server(status, body),
+                config: path(&directory, "config", ""),
+                credentials: path(&directory, "credentials", keys),
+                role_arn: "arn:aws:iam::111122223333:role/falco".to_owned(),
+                ..Aws::default()
+            };
+            let http = http::clients(1).expect("clients").sdk;
+            let error = block_on(resolve(&aws, http)).err().expect("an error");
+            let error = error.to_string();
+            let cause = format!("cannot be assumed: {code}: as a test says; {hint}");
+            assert!(error.contains(&cause), "{error}");
+            assert!(!error.contains(other), "{error}");
+        }
+        fs::remove_dir_all(&directory).expect("the directory is removed");
     }
 
     #[test]

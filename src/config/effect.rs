@@ -10,8 +10,10 @@ pub enum SourceKind {
     Path,
     /// `s3://`
     S3,
-    /// `sqs://`
+    /// `sqs://` with a queue's name.
     Sqs,
+    /// `sqs://` with a queue's URL or ARN, which have the account in them.
+    SqsOfAccount,
 }
 
 impl Config {
@@ -30,6 +32,7 @@ impl Config {
             SourceKind::Path => "a local path",
             SourceKind::S3 => "s3://",
             SourceKind::Sqs => "sqs://",
+            SourceKind::SqsOfAccount => "sqs:// with a queue's URL or ARN",
         };
         Some(format!(
             "init configuration: {} {verb} no effect for {source}",
@@ -39,11 +42,13 @@ impl Config {
 }
 
 fn has_effect(key: &str, source: SourceKind) -> bool {
+    let is_queue = matches!(source, SourceKind::Sqs | SourceKind::SqsOfAccount);
     match key {
         _ if key.starts_with("aws.") => source != SourceKind::Path,
-        _ if key.starts_with("sqs") => source == SourceKind::Sqs,
+        "sqsOwnerAccount" => source == SourceKind::Sqs,
+        _ if key.starts_with("sqs") => is_queue,
         "s3AccountList" | "s3DownloadConcurrency" => source != SourceKind::Path,
-        "s3Follow" => source != SourceKind::Sqs,
+        "s3Follow" => !is_queue,
         "s3Interval" | "s3RetryFor" | "s3State" => source == SourceKind::S3,
         _ => true,
     }
@@ -74,6 +79,16 @@ mod tests {
         assert_eq!(
             warning(all, SourceKind::Sqs),
             "init configuration: s3Interval, s3RetryFor have no effect for sqs://"
+        );
+    }
+
+    #[test]
+    fn owner_account_has_no_effect_for_a_queue_whose_account_is_known() {
+        let config = r#"{"sqsOwnerAccount": "123456789012", "sqsDelete": false}"#;
+        assert_eq!(warning(config, SourceKind::Sqs), "");
+        assert_eq!(
+            warning(config, SourceKind::SqsOfAccount),
+            "init configuration: sqsOwnerAccount has no effect for sqs:// with a queue's URL or ARN"
         );
     }
 

@@ -36,7 +36,7 @@ pub struct Config {
     /// When to delete a message: after Falco received all records of its objects (delivered: at least once), or as soon as it is received (received: at most once).
     #[schemars(title = "When to delete messages")]
     pub sqs_delete_when: SqsDeleteWhen,
-    /// ID of the AWS account that owns the queue. Empty: the account of the credentials.
+    /// ID of the AWS account that owns the queue, 12 digits. Empty: the account of the credentials. Without effect if the queue is named by its URL or ARN.
     #[schemars(title = "Account of the queue")]
     pub sqs_owner_account: String,
     /// Long-poll time in seconds: how long a receive request waits for messages.
@@ -267,6 +267,7 @@ pub fn parse(text: &str) -> Result<(Config, Vec<String>)> {
     let interval = Interval::parse(&config.s3_interval, timestamp::now())?;
     check_follow(&config, interval)?;
     check_accounts(&config.s3_account_list)?;
+    check_owner(&config.sqs_owner_account)?;
     check_retry_for(&config.s3_retry_for)?;
     check_max_age(&config.sqs_max_age)?;
     check_buckets(&config.sqs_allowed_buckets)?;
@@ -380,6 +381,19 @@ fn check_accounts(list: &str) -> Result<()> {
             ),
         )),
     }
+}
+
+fn check_owner(account: &str) -> Result<()> {
+    if account.is_empty() || is_account(account) {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Config,
+        format!(
+            "sqsOwnerAccount: {} is not an account ID; allowed are 12 digits, or empty text",
+            quoted(account)
+        ),
+    ))
 }
 
 /// Checks a URL of an endpoint that `key`, a key of the configuration or an environment variable, sets.

@@ -444,6 +444,14 @@ fn invalid_value_is_an_error_with_key_value_and_allowed_values() {
             r#"{"s3AccountList": "123456789012;210987654321"}"#,
             ["s3AccountList: \"123456789012;210987654321\" ", "12 digits"],
         ),
+        (
+            r#"{"sqsOwnerAccount": "99"}"#,
+            ["sqsOwnerAccount: \"99\" ", "12 digits"],
+        ),
+        (
+            r#"{"sqsOwnerAccount": "1111-2222-3333"}"#,
+            ["sqsOwnerAccount: \"1111-2222-3333\" ", "12 digits"],
+        ),
     ] {
         let message = rejection(text);
         assert!(

@@ -23,7 +23,6 @@ pub(super) struct PluginState {
     pub(super) context: SourceContext,
     pub(super) live: Arc<LiveBatches>,
     pub(super) instances: Arc<OpenInstances>,
-    host_log: HostLog,
     errors: Mutex<Errors>,
     /// Metrics of the last call, which the host reads.
     metrics: Mutex<Vec<api::ss_plugin_metric>>,
@@ -54,10 +53,10 @@ impl PluginState {
                     filter,
                     fingerprint_key: None,
                 },
+                host_log: Box::new(move |severity, line| host_log.write(severity, line)),
             },
             live: Arc::default(),
             instances: Arc::default(),
-            host_log,
             errors: Mutex::default(),
             metrics: Mutex::default(),
         };
@@ -95,9 +94,7 @@ impl PluginState {
 
     /// Sends the log lines that accumulated to the host. Only on the host's thread.
     pub(super) fn forward_log(&self) {
-        for (severity, line) in self.context.log.take() {
-            self.host_log.write(severity, &line);
-        }
+        self.context.forward_log();
     }
 
     /// The current metrics: address and number. They stay until the next call.

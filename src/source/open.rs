@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use super::runtime::{Network, NetworkRuntime};
-use crate::aws::{AwsError, Clients, ErrorCause, RetryPolicy};
+use crate::aws::{Clients, RetryPolicy};
 use crate::batch::RecordHooks;
 use crate::config::Config;
 use crate::config::OnError;
@@ -29,12 +30,15 @@ use crate::source::size_estimate::SizeEstimate;
 use crate::source::sqs::Queue;
 use crate::timestamp;
 
-/// Time limit for opening a queue. Later requests take longer: they wait for messages.
-const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
+/// Interval at which log lines are forwarded to the host while a source is being opened, which can take half a minute.
+const FORWARD_INTERVAL: Duration = Duration::from_millis(100);
 
 /// How long decode threads gather objects that arrive from S3 one by one: nothing beside the minutes until CloudTrail
 /// writes a log file, and long enough for some at a time.
 const GATHER: Duration = Duration::from_millis(10);
+
+/// Writes a line to the host's log.
+pub(crate) type WriteLine = Box<dyn Fn(Severity, &str)>;
 
 /// State that all sources of one plugin instance share.
 pub(crate) struct SourceContext {
@@ -43,6 +47,17 @@ pub(crate) struct SourceContext {
     pub(crate) log: Arc<Log>,
     /// Filters records and computes field values on decode threads; injected, so that delivery does not know fields.
     pub(crate) hooks: RecordHooks,
+    /// Only on the host's thread.
+    pub(crate) host_log: WriteLine,
+}
+
+impl SourceContext {
+    /// Sends the log lines that accumulated to the host. Only on the host's thread.
+    pub(crate) fn forward_log(&self) {
+        for (severity, line) in self.log.take() {
+            (self.host_log)(severity, &line);
+        }
+    }
 }
 
 /// A running source.
@@ -145,11 +160,11 @@ fn open_s3(context: &SourceContext, bucket: &str, prefix: &str) -> Result<Opened
     };
     let state = open_state(config, bucket, prefix, &mut selection)?;
     let runtime = NetworkRuntime::start()?;
-    let clients = runtime.block_on(async {
+    let clients = runtime.block_on(forwarding(context, async {
         let clients = connect(context, RetryPolicy::Sweep(config.s3_retry_for())).await?;
         clients.check_prefix(bucket, prefix).await?;
         Ok(clients)
-    })?;
+    }))?;
     let concurrency = clients.downloads();
     selection.concurrency = concurrency;
     let settings = settings(
@@ -230,16 +245,12 @@ fn open_state(
 fn open_sqs(context: &SourceContext, name: &str) -> Result<Opened> {
     let config = &context.config;
     let runtime = NetworkRuntime::start()?;
-    let (clients, queue) = runtime.block_on(async {
+    let (clients, queue) = runtime.block_on(forwarding(context, async {
         let clients = connect(context, RetryPolicy::Queue).await?;
         let (metrics, log) = (Arc::clone(&context.metrics), Arc::clone(&context.log));
-        let opening = Queue::open(clients.clone(), name, config, metrics, log);
-        let queue = match tokio::time::timeout(OPEN_TIMEOUT, opening).await {
-            Ok(opened) => opened?,
-            Err(_) => return Err(open_timed_out(name, &clients)),
-        };
+        let queue = Queue::open(clients.clone(), name, config, metrics, log).await?;
         Ok((clients, queue))
-    })?;
+    }))?;
     let concurrency = clients.downloads();
     let settings = settings(
         context,
@@ -292,10 +303,15 @@ fn start(
     Ok(pipeline)
 }
 
-fn open_timed_out(queue: &str, clients: &Clients) -> Error {
-    let message = format!("no response within {} s", OPEN_TIMEOUT.as_secs());
-    let failure = AwsError::new(ErrorCause::Timeout, "Timeout", message);
-    clients.queue_refused(queue, "sqs:GetQueueAttributes", &failure)
+/// Runs `work`, which opens a source, and forwards the log meanwhile. Only on the host's thread.
+async fn forwarding<T>(context: &SourceContext, work: impl Future<Output = T>) -> T {
+    let mut work = pin!(work);
+    loop {
+        tokio::select! {
+            result = &mut work => return result,
+            () = tokio::time::sleep(FORWARD_INTERVAL) => context.forward_log(),
+        }
+    }
 }
 
 async fn connect(context: &SourceContext, policy: RetryPolicy) -> Result<Clients> {

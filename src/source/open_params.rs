@@ -8,6 +8,7 @@ use crate::config::SourceKind;
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::Escaped;
 use crate::log::quote::redacted;
+use crate::object_key::is_account;
 
 /// Parsed open parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +70,11 @@ impl OpenParams {
                     "the queue ARN is not of the form arn:aws:sqs:<region>:<account>:<name>",
                 ));
             }
+            if queue.contains('/') && !is_queue_url(queue) {
+                return Err(error(
+                    "this names no queue; give its name, its URL as https://sqs.<region>.amazonaws.com/<account>/<name>, or its ARN as arn:aws:sqs:<region>:<account>:<name>",
+                ));
+            }
             return Ok(OpenParams::Sqs(queue.to_owned()));
         }
         // A file name may start or end with a space.
@@ -93,9 +99,29 @@ impl OpenParams {
         match self {
             OpenParams::Path(_) => SourceKind::Path,
             OpenParams::S3 { .. } => SourceKind::S3,
+            OpenParams::Sqs(queue) if queue.contains('/') || is_queue_arn(queue) => {
+                SourceKind::SqsOfAccount
+            }
             OpenParams::Sqs(_) => SourceKind::Sqs,
         }
     }
+}
+
+/// Whether a text with a slash is the URL of a queue, with or without its scheme. Servers other than AWS may have paths
+/// of their own.
+fn is_queue_url(queue: &str) -> bool {
+    let (scheme, rest) = queue.split_once("://").unwrap_or(("", queue));
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+    let host_is_clear = match scheme.to_ascii_lowercase().as_str() {
+        "http" | "https" => !host.is_empty(),
+        "" => host.contains(['.', ':']) || host == "localhost",
+        _ => false,
+    };
+    let (account, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let is_aws = host.contains(".amazonaws.com") || host.ends_with(".api.aws");
+    let is_named = !name.is_empty() && (!account.is_empty() || !is_aws && !is_account(name));
+    host_is_clear && is_named
 }
 
 /// The text after `scheme`, which matches case-insensitively.
@@ -173,6 +199,60 @@ mod tests {
                 error.contains("arn:aws:sqs:<region>:<account>:<name>"),
                 "{error}"
             );
+        }
+    }
+
+    #[test]
+    fn queue_url_has_a_host_and_a_name() {
+        for url in [
+            "https://sqs.eu-west-1.amazonaws.com/123456789012/q",
+            "sqs.eu-west-1.amazonaws.com/123456789012/q.fifo",
+            "HTTP://localhost:4566/000000000000/q",
+            "http://localhost:9324/queue/q",
+            "http://u:p@localhost/q",
+            "localhost/000000000000/q",
+            "127.0.0.1:4566/queue/us-east-1/000000000000/q",
+        ] {
+            assert_eq!(OpenParams::parse(&format!("sqs://{url}")), Ok(queue(url)));
+        }
+        for other in [
+            "111122223333/q",
+            "a/b",
+            "https://sqs.eu-west-1.amazonaws.com",
+            "https://sqs.eu-west-1.amazonaws.com/",
+            "https://sqs.eu-west-1.amazonaws.com/123456789012",
+            "https://sqs.eu-west-1.amazonaws.com/q",
+            "http://localhost:4566/000000000000/",
+            "ftp://sqs.eu-west-1.amazonaws.com/123456789012/q",
+        ] {
+            let error = OpenParams::parse(&format!("sqs://{other}"))
+                .expect_err(other)
+                .to_string();
+            for part in [
+                other,
+                "<region>.amazonaws.com/<account>/<name>",
+                "arn:aws:sqs:",
+            ] {
+                assert!(error.contains(part), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn account_is_known_of_a_url_and_of_an_arn() {
+        for (params, kind) in [
+            ("sqs://q", SourceKind::Sqs),
+            (
+                "sqs://http://localhost:4566/000000000000/q",
+                SourceKind::SqsOfAccount,
+            ),
+            (
+                "sqs://arn:aws:sqs:eu-west-1:123456789012:q",
+                SourceKind::SqsOfAccount,
+            ),
+        ] {
+            let params = OpenParams::parse(params).expect(params);
+            assert_eq!(params.source_kind(), kind, "{params:?}");
         }
     }
 

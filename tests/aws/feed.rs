@@ -77,9 +77,17 @@ impl Feed {
 
     /// Lines logged so far with this severity or a higher one.
     pub fn logged(&self, severity: Severity) -> Vec<String> {
-        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        let severe = lines.iter().filter(|(of_line, _)| *of_line <= severity);
-        severe.map(|(_, line)| line.clone()).collect()
+        self.watch()(severity)
+    }
+
+    /// [`Feed::logged`] for another thread, while this one waits for the plugin.
+    pub fn watch(&self) -> impl Fn(Severity) -> Vec<String> + Send + 'static {
+        let lines = Arc::clone(&self.lines);
+        move |severity| {
+            let lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
+            let severe = lines.iter().filter(|(of_line, _)| *of_line <= severity);
+            severe.map(|(_, line)| line.clone()).collect()
+        }
     }
 }
 

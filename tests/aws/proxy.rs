@@ -33,6 +33,8 @@ pub struct Seen {
     pub path: String,
     /// The query as it was sent.
     pub query: String,
+    /// The `host` header.
+    pub host: String,
     /// The request's body.
     pub body: String,
 }
@@ -166,6 +168,7 @@ impl ProxyShared {
             operation: operation.to_owned(),
             path,
             query: query.to_owned(),
+            host: request.header("host").unwrap_or_default().to_owned(),
             body: String::new(),
         });
         fault

@@ -244,3 +244,36 @@ pub fn credentials_expire_until_the_file_is_rewritten() {
             .all(|message| message.receives <= 2)
     }));
 }
+
+/// The program that has given credentials for 11 seconds does not end when it is asked for others.
+pub fn credentials_provider_that_hangs_is_named() {
+    let folder =
+        Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("hanging-{}", std::process::id()));
+    fs::create_dir_all(&folder).expect("a folder");
+    let (script, config) = (folder.join("script"), folder.join("config"));
+    let text = format!(
+        r#"[ -e {asked} ] && exec sleep 30
+touch {asked}
+printf '{{"Version":1,"AccessKeyId":"AKIAEXAMPLE","SecretAccessKey":"secretEXAMPLE","Expiration":"%s"}}' "$(date -u -d '+11 seconds' +%Y-%m-%dT%H:%M:%SZ)"
+"#,
+        asked = folder.join("asked").display()
+    );
+    fs::write(&script, text).expect("a script");
+    let profile = format!("[default]\ncredential_process = sh {}\n", script.display());
+    fs::write(&config, profile).expect("a file");
+    let server = bucket_and_queue(1, 5);
+    let path = config.to_str().expect("UTF-8");
+    let settings = settings(&server)
+        .with_aws("config", path)
+        .with_aws("credentials", path);
+    let feed = Feed::new(&settings);
+    let mut watched = Watched::open(&feed, &server);
+    let named = |line: &String| {
+        line.contains("messages cannot be received")
+            && line.contains("the credentials provider does not answer")
+    };
+    watched.until(RECOVERY, |_| feed.logged(Severity::Error).iter().any(named));
+    let lines = feed.logged(Severity::Error);
+    assert!(lines.iter().any(named), "{lines:#?}");
+    let _ = fs::remove_dir_all(&folder);
+}

@@ -117,7 +117,7 @@ pub fn with_sources_closed() {
     assert_all(&read, &ids(MESSAGES));
     let given_up = feed.logged(Severity::Error);
     assert!(
-        !given_up.iter().any(|line| line.contains("deleted")),
+        !given_up.iter().any(|line| line.contains("deleted after")),
         "{given_up:#?}"
     );
 }

@@ -3,6 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use cloudtrail::host::Severity;
+
 use crate::aws::feed::Feed;
 use crate::server::FaultServer;
 use crate::server::fault::{ServerFault, ServerRule};
@@ -56,6 +58,42 @@ pub fn request_is_stuck() {
         lapsed, 0,
         "other messages became visible because of the stuck request"
     );
+}
+
+/// One line when it begins, for each cause: the queue's answer, or none in time. One when it ends.
+pub fn extensions_fail_for_long() {
+    let server = bucket_and_queue(20, 100);
+    send(&server, 0..20);
+    server.fault(ServerRule::of(
+        "GetObject",
+        ServerFault::Refuse(503, "ServiceUnavailable"),
+    ));
+    let outage = Duration::from_secs(12);
+    server.fault(
+        ServerRule::of(
+            "ChangeMessageVisibilityBatch",
+            ServerFault::Refuse(500, "InternalError"),
+        )
+        .within(Duration::ZERO..outage),
+    );
+    let feed = Feed::new(&settings(&server));
+    let mut watched = Watched::open(&feed, &server);
+    let count = |text: &str| {
+        let lines = feed.logged(Severity::Info);
+        lines.iter().filter(|line| line.contains(text)).count()
+    };
+    let ended = watched.until(RECOVERY, |_| {
+        count("visibility timeouts are extended again after") > 0
+    });
+    assert!(ended, "{:#?}", feed.logged(Severity::Info));
+    server.end_faults();
+    watched.until_empty(RECOVERY);
+    assert_all(&watched.reading.ids, &ids(20));
+    let failed = server.requests("ChangeMessageVisibilityBatch");
+    let failed = failed.iter().filter(|request| request.faulted).count();
+    assert!(failed > 5, "{failed} requests failed");
+    let begun = count("visibility timeouts cannot be extended now");
+    assert!((1..=2).contains(&begun), "{:#?}", complaints(&feed));
 }
 
 pub fn extension_is_denied() {

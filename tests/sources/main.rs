@@ -80,6 +80,7 @@ harness::scenarios! {
     sqs_check_command_leaves_every_message_in_received_mode_too: sqs::deletion::check_command_leaves_every_message_in_received_mode_too,
     sqs_queue_is_named_by_name_url_or_arn: sqs::open::queue_is_named_by_name_url_or_arn,
     sqs_queue_is_looked_up_in_the_owner_account: sqs::open::queue_is_looked_up_in_the_owner_account,
+    sqs_missing_token_file_is_named: sqs::open::missing_token_file_is_named,
     sqs_credentials_in_urls_are_redacted: sqs::open::credentials_in_urls_are_redacted,
     faults_transient_faults_cost_no_record_and_keep_the_order: faults::objects::transient_faults_cost_no_record_and_keep_the_order,
     faults_failing_object_ends_the_source_with_s3_on_error_fail: faults::objects::failing_object_ends_the_source_with_s3_on_error_fail,

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::iter;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::builder::PossibleValue;
 use clap::{Arg, Args, CommandFactory, Parser, Subcommand, ValueEnum};
@@ -35,7 +35,8 @@ Exit codes:
   0    the source ended, --max-events was reached, or the reader of the output closed it
   1    the plugin or its source failed, or a field could not be extracted
   2    the command line is invalid
-  130  Ctrl-C";
+  130  Ctrl-C
+  143  SIGTERM";
 
 const READ_EXAMPLES: &str = "\
 Examples:
@@ -52,7 +53,8 @@ Exit codes:
   0    the source could be opened and no errors occurred
   1    a step failed, or the plugin counted errors
   2    the command line is invalid
-  130  Ctrl-C";
+  130  Ctrl-C
+  143  SIGTERM";
 
 const SUMMARY_EXAMPLES: &str = "\
 Examples:
@@ -441,6 +443,19 @@ pub fn man_page() -> io::Result<Vec<u8>> {
     Ok(page)
 }
 
+/// The command that `word` was probably meant to be, if it is neither a command nor an existing path.
+pub fn meant_command(word: &str) -> Option<String> {
+    /// Edits that still look like a typing error.
+    const MAX_EDITS: usize = 2;
+    let cli = Cli::command();
+    let names = cli.get_subcommands().map(|command| command.get_name());
+    let nearest = names
+        .map(|name| (strsim::damerau_levenshtein(word, name), name))
+        .min()?;
+    let is_typo = (1..=MAX_EDITS).contains(&nearest.0) && word.len() > MAX_EDITS;
+    (is_typo && !Path::new(word).exists()).then(|| nearest.1.to_owned())
+}
+
 /// Splits the values of `--fields` at commas, except inside brackets.
 pub fn field_specs(values: &[String]) -> Vec<&str> {
     let mut specs = Vec::new();
@@ -481,6 +496,22 @@ mod tests {
             for arg in command.get_arguments() {
                 assert!(arg.get_help().is_some(), "{} {arg}", command.get_name());
             }
+        }
+    }
+
+    #[test]
+    fn mistyped_commands_are_recognized() {
+        for (word, expected) in [
+            ("chek", Some("check")),
+            ("sumary", Some("summary")),
+            ("field", Some("fields")),
+            ("check", None),
+            ("logs", None),
+            ("ma", None),
+            ("s3://man", None),
+            ("src", None),
+        ] {
+            assert_eq!(meant_command(word).as_deref(), expected, "{word}");
         }
     }
 

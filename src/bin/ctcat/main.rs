@@ -9,7 +9,7 @@
 //! | `describe` | `ctcat fields`, `schema`, `info` and `params` |
 //! | `clock`, `escape` | times and untrusted text as text |
 //! | `terminal`, `stats` | what goes to stderr: log, progress bar, statistics |
-//! | `interrupt` | Ctrl-C |
+//! | `interrupt` | Ctrl-C and SIGTERM |
 
 mod args;
 mod check;
@@ -52,7 +52,7 @@ fn main() -> ExitCode {
     };
     match run(Cli::parse_command()) {
         Ok(()) | Err(Stop::BrokenPipe) => ExitCode::SUCCESS,
-        Err(Stop::Interrupted) => ExitCode::from(130),
+        Err(Stop::Interrupted) => ExitCode::from(interrupt::status()),
         Err(Stop::Reported) => ExitCode::from(1),
         Err(Stop::Usage(message)) => fail(&message, 2),
         Err(Stop::Error(message)) => fail(&message, 1),
@@ -63,7 +63,7 @@ fn main() -> ExitCode {
 enum Stop {
     /// The reader of standard output has closed it, as `head` does. Not an error.
     BrokenPipe,
-    /// Ctrl-C.
+    /// Ctrl-C or SIGTERM.
     Interrupted,
     /// A failure that the command has already reported.
     Reported,
@@ -136,7 +136,7 @@ fn load(args: &PluginArgs, progress: &ProgressDisplay) -> Result<Plugin, Stop> {
     )?)
 }
 
-/// Installs the Ctrl-C handler; without one, Ctrl-C would leave received messages invisible in their queue.
+/// Installs the signal handlers; without them, Ctrl-C would leave received messages invisible in their queue.
 fn handle_interrupts() -> Result<(), Stop> {
     interrupt::install().map_err(|e| Stop::Error(format!("cannot install signal handlers: {e}")))
 }

@@ -4,6 +4,7 @@
 use std::io::{self, Write};
 use std::ops::ControlFlow;
 
+use cloudtrail::error::Error;
 use cloudtrail::host::{Events, Plugin, Request, Severity, Status};
 
 use crate::args::{self, ReadArgs};
@@ -46,6 +47,14 @@ pub fn read(args: ReadArgs) -> Result<(), Stop> {
         return Err(Stop::Reported);
     }
     Ok(())
+}
+
+/// Explains why a source cannot be opened: it may be a mistyped command.
+fn open_failure(error: &Error, source: &str) -> Stop {
+    Stop::Error(match args::meant_command(source) {
+        Some(command) => format!("{error}; did you mean the command {command}?"),
+        None => error.to_string(),
+    })
 }
 
 /// Parses the requested fields and expands patterns. Each field appears once.
@@ -139,7 +148,9 @@ impl Reader<'_> {
         source: &str,
         progress: &mut ProgressDisplay,
     ) -> Result<(), Stop> {
-        let mut capture = plugin.open(source)?;
+        let mut capture = plugin
+            .open(source)
+            .map_err(|error| open_failure(&error, source))?;
         loop {
             if interrupt::is_requested() {
                 return Err(Stop::Interrupted);

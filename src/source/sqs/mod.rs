@@ -41,7 +41,7 @@ use self::process::Processor;
 use self::selection::ObjectSelection;
 use self::waiting_bodies::WaitingBodies;
 use crate::aws::backoff::Backoff;
-use crate::aws::{AwsError, Clients, describe};
+use crate::aws::{AwsError, Clients, ErrorCause, QueueOpening, describe};
 use crate::config::{Config, SqsDeleteWhen};
 use crate::error::Result;
 use crate::log::quote::redacted;
@@ -81,6 +81,7 @@ pub struct Queue {
     waiting: Arc<WaitingBodies>,
     receives: FailureReport,
     deletions: FailureReport,
+    extensions: FailureReport,
     /// Whether the source closes, which ends the receivers.
     closing: watch::Sender<bool>,
     metrics: Arc<Metrics>,
@@ -139,9 +140,10 @@ impl Queue {
         metrics: Arc<Metrics>,
         log: Arc<Log>,
     ) -> Result<Queue> {
-        let url = clients.queue_url(name, &config.sqs_owner_account).await?;
+        let (mut opening, owner) = (QueueOpening::new(), &config.sqs_owner_account);
+        let url = clients.queue_url(name, owner, &mut opening).await?;
         let clients = clients.for_queue(&url)?;
-        let attributes = attributes(&clients, &url, &log).await?;
+        let attributes = attributes(&clients, &url, &mut opening, &log).await?;
         let configured = config.sqs_visibility_timeout();
         let (visibility, own_visibility) = match (configured, attributes.visibility) {
             (Some(seconds), _) => (Duration::from_secs(u64::from(seconds)), true),
@@ -179,14 +181,22 @@ impl Queue {
             expansion: Arc::new(Semaphore::new(EXPANSION_KIB)),
             waiting: Arc::default(),
             receives: FailureReport::new(
+                Severity::Error,
                 "messages cannot be received, retrying",
                 "sqs:ReceiveMessage",
                 "messages are received",
             ),
             deletions: FailureReport::new(
+                Severity::Error,
                 "processed messages cannot be deleted, they are kept hidden and the deletion is retried",
                 "sqs:DeleteMessage",
                 "messages are deleted",
+            ),
+            extensions: FailureReport::new(
+                Severity::Warning,
+                "visibility timeouts cannot be extended now",
+                "sqs:ChangeMessageVisibility",
+                "visibility timeouts are extended",
             ),
             closing: watch::Sender::new(false),
             metrics,
@@ -261,6 +271,21 @@ impl Queue {
         failure
     }
 
+    /// A request without an answer in `limit`. It may have waited for the credentials all the time.
+    fn unanswered(&self, limit: Duration) -> AwsError {
+        let pending = self.clients.credentials_pending();
+        match pending.filter(|pending| *pending >= limit / 2) {
+            Some(_) => {
+                let message = "the credentials provider does not answer; check it, such as credential_process or the service of container credentials";
+                AwsError::new(ErrorCause::Credentials, "Credentials", message)
+            }
+            None => {
+                let message = format!("no answer within {} s", limit.as_secs_f64());
+                AwsError::new(ErrorCause::Timeout, "Timeout", message)
+            }
+        }
+    }
+
     fn outage_pauses(&self) -> MutexGuard<'_, Backoff> {
         self.outage_pauses
             .lock()
@@ -282,23 +307,28 @@ struct Attributes {
     redrive: Redrive,
 }
 
-async fn attributes(clients: &Clients, url: &str, log: &Log) -> Result<Attributes> {
-    let reply = clients
-        .sqs
-        .get_queue_attributes()
-        .queue_url(url)
-        .attribute_names(QueueAttributeName::VisibilityTimeout)
-        .attribute_names(QueueAttributeName::RedrivePolicy)
-        .send()
-        .await;
-    let reply = match reply {
+async fn attributes(
+    clients: &Clients,
+    url: &str,
+    opening: &mut QueueOpening,
+    log: &Log,
+) -> Result<Attributes> {
+    let request = async || {
+        let request = clients
+            .sqs
+            .get_queue_attributes()
+            .queue_url(url)
+            .attribute_names(QueueAttributeName::VisibilityTimeout)
+            .attribute_names(QueueAttributeName::RedrivePolicy);
+        request.send().await.map_err(|error| describe(&error))
+    };
+    let reply = match clients.while_opening(url, opening, request).await {
         Ok(reply) => reply,
-        Err(error) => {
-            let failure = describe(&error);
-            if !failure.is_denied() {
-                return Err(clients.queue_refused(url, "sqs:GetQueueAttributes", &failure));
-            }
+        Err(failure) if failure.is_denied() => {
             return Ok(unknown_attributes(url, "is not allowed", log));
+        }
+        Err(failure) => {
+            return Err(clients.queue_refused(url, "sqs:GetQueueAttributes", &failure));
         }
     };
     let attributes = reply.attributes.unwrap_or_default();

@@ -12,7 +12,7 @@ use super::ack::Done;
 use super::in_flight::{Added, Receipt, Received};
 use super::requests::take_entries;
 use crate::aws::backoff::Backoff;
-use crate::aws::{AwsError, ErrorCause, QueueMessage, Receive};
+use crate::aws::{AwsError, QueueMessage, Receive};
 use crate::error::Result;
 
 /// Messages that one request can bring.
@@ -184,8 +184,7 @@ impl Receiver {
             Ok(reply) => reply.map_err(|error| queue.failed(&error))?,
             Err(_) => {
                 queue.metrics.errors_queue.add(1);
-                let message = format!("no answer within {} s", limit.as_secs());
-                return Err(AwsError::new(ErrorCause::Timeout, "Timeout", message));
+                return Err(queue.unanswered(limit));
             }
         };
         queue.report_malformed(&received);

@@ -91,8 +91,7 @@ impl Queue {
                 return vec![Deletion::Failed; receipts.len()];
             }
             Err(_) => {
-                let seconds = DELETE_TIMEOUT.as_secs();
-                let failure = format!("no answer within {seconds} s");
+                let failure = self.unanswered(DELETE_TIMEOUT);
                 self.metrics.errors_queue.add(1);
                 self.deletions.failed(self, false, &failure);
                 return vec![Deletion::Failed; receipts.len()];

@@ -9,7 +9,7 @@ use tokio::time::{sleep, timeout};
 use super::Queue;
 use super::in_flight::{Extension, ExtensionEffect, ExtensionOutcome};
 use super::requests::{ids, take_entries};
-use crate::aws::{AwsError, ErrorCause};
+use crate::aws::AwsError;
 use crate::log::{Escaped, Severity};
 
 /// Extends messages for as long as the runtime lives. Requests run concurrently, each bounded to a quarter of the
@@ -25,6 +25,10 @@ pub(super) async fn keep(queue: Arc<Queue>) {
         for id in &due.lapsed {
             queue.lapsed(id, "the visibility timeout expired");
         }
+        if queue.in_flight.is_empty() {
+            let outcome = "no visibility timeout has to be extended any more";
+            queue.extensions.idle(&queue, outcome);
+        }
         while !due.extensions.is_empty() {
             let entries = take_entries(&mut due.extensions);
             requests.spawn(extend(Arc::clone(&queue), entries));
@@ -38,16 +42,18 @@ async fn extend(queue: Arc<Queue>, extensions: Vec<Extension>) {
         .iter()
         .map(|extension| (&extension.receipt, extension.timeout));
     let request = queue.change_visibility(entries.collect());
-    let answer = timeout(queue.rules.visibility / 4, request).await;
-    let outcomes = answer
-        .unwrap_or_else(|_| {
-            let message = "no answer came in time";
-            Err(AwsError::new(ErrorCause::Timeout, "Timeout", message))
-        })
-        .unwrap_or_else(|failure| {
+    let limit = queue.rules.visibility / 4;
+    let answer = timeout(limit, request).await;
+    let outcomes = match answer.unwrap_or_else(|_| Err(queue.unanswered(limit))) {
+        Ok(outcomes) => {
+            queue.extensions.succeeded(&queue);
+            outcomes
+        }
+        Err(failure) => {
             queue.extension_failed(&extensions, &failure);
             vec![ExtensionOutcome::Failed; extensions.len()]
-        });
+        }
+    };
     let mut returning = Vec::new();
     for (extension, outcome) in extensions.iter().zip(outcomes) {
         if outcome == ExtensionOutcome::Extended {
@@ -77,15 +83,9 @@ impl Queue {
             );
             return;
         }
-        self.log.limited(
-            "visibility extensions",
-            Severity::Warning,
-            format_args!(
-                "{}: visibility timeouts cannot be extended now: {failure}; retrying for {}",
-                self.shown,
-                ids(extensions.iter().map(|extension| &extension.receipt))
-            ),
-        );
+        let retried = ids(extensions.iter().map(|extension| &extension.receipt));
+        let detail = format_args!("; retrying for {retried}");
+        self.extensions.failed_with(self, false, failure, &detail);
     }
 
     pub(super) fn lapsed(&self, id: &str, why: &str) {

@@ -35,7 +35,7 @@ pub fn sigterm_ends_an_idle_or_stalled_reader_at_once() {
     }
     for (what, mut child) in [("an empty queue", empty), ("downloads", stalled)] {
         let (status, took) = child.terminate();
-        assert_eq!(status.code(), Some(130), "{what}");
+        assert_eq!(status.code(), Some(143), "{what}");
         assert!(took < Duration::from_secs(2), "{what}: {took:?}");
     }
 }

@@ -6,11 +6,12 @@ use std::time::Duration;
 use cloudtrail::host::Severity;
 use serde_json::{Value, json};
 
+use crate::aws::child;
 use crate::aws::fault::{Fault, Rule};
 use crate::aws::feed::{Feed, STEP_TIMEOUT};
 use crate::aws::proxy::FOREVER;
 use crate::aws::server::closed_address;
-use crate::aws::settings::Settings;
+use crate::aws::settings::{Settings, shared_files};
 use crate::fixture::{numbered_queue, proxy, service, settings};
 
 pub fn queue_is_named_by_name_url_or_arn() {
@@ -137,5 +138,48 @@ pub fn credentials_in_urls_are_redacted() {
     assert!(lines.len() > 4, "{lines:#?}");
     for line in lines {
         assert!(!line.contains("hush-hush"), "{line}");
+    }
+    let seen = proxy.seen();
+    for operation in [
+        "GetQueueUrl",
+        "GetQueueAttributes",
+        "ReceiveMessage",
+        "DeleteMessageBatch",
+    ] {
+        let mut requests = seen
+            .iter()
+            .filter(|seen| seen.operation == operation)
+            .peekable();
+        assert!(requests.peek().is_some(), "no {operation}");
+        for request in requests {
+            assert_eq!(request.host, proxy.address.to_string(), "{operation}");
+        }
+    }
+}
+
+pub fn missing_token_file_is_named() {
+    let (empty, _) = shared_files();
+    let settings = settings().with_aws("credentials", empty.to_str().expect("UTF-8"));
+    let closed = format!("http://{}/", closed_address());
+    for (variable, other, value) in [
+        (
+            "AWS_WEB_IDENTITY_TOKEN_FILE",
+            "AWS_ROLE_ARN",
+            "arn:aws:iam::111122223333:role/falco",
+        ),
+        (
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+            &closed,
+        ),
+    ] {
+        let mut command = child::command(&settings, "sqs://q");
+        command.env(variable, "/no/such/token").env(other, value);
+        let output = child::run(command);
+        assert_eq!(output.status.code(), Some(1));
+        let message = String::from_utf8_lossy(&output.stderr);
+        for part in [variable, "\"/no/such/token\" cannot be read: No such file"] {
+            assert!(message.contains(part), "{message}");
+        }
     }
 }

@@ -268,6 +268,11 @@ impl InFlight {
         entries.map(|entry| entry.id.clone()).collect()
     }
 
+    /// Whether no message is in flight.
+    pub(super) fn is_empty(&self) -> bool {
+        self.table().entries.is_empty()
+    }
+
     /// A message's state, without taking it out.
     pub(super) fn with<T>(&self, number: u64, look: impl FnOnce(&Entry) -> T) -> Option<T> {
         self.table().entries.get(&number).map(look)
