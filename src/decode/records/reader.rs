@@ -163,6 +163,16 @@ impl RecordReader {
                 self.enter(kind);
                 StepResult::Continue(at + 1)
             }
+            // A list instead of a key: what should have been one list.
+            Context::Wrapper {
+                kind,
+                value_follows: false,
+                ..
+            } => {
+                self.report(Damage::Unbalanced, self.consumed + at as u64, sink);
+                self.context = Context::Array(kind);
+                StepResult::Continue(at + 1)
+            }
             Context::Wrapper { .. } => self.skip_value(window, at, sink),
             Context::Array(_) => match self.scan(window.text, at, sink) {
                 Scan::Whole { len, tape, .. } => {

@@ -186,6 +186,24 @@ fn brackets_missing_in_one_record_hide_no_record_after_it() {
 }
 
 #[test]
+fn list_that_is_broken_in_two_is_read_to_its_end() {
+    for between in ["],[", "][", "] [", "]\n,\n["] {
+        let text = format!(
+            r#"{{"Records":[{},{}{between}{},{}]}}"#,
+            record(0),
+            record(1),
+            record(2),
+            record(3)
+        );
+        assert_eq!(
+            read(&text),
+            (records(0..4), vec![Damage::Unbalanced]),
+            "{between}"
+        );
+    }
+}
+
+#[test]
 fn whole_records_of_a_truncated_file_are_delivered() {
     let text = format!(r#"{{"Records":[{},{}"#, record(0), &record(1)[..20]);
     assert_eq!(read(&text), (records(0..1), vec![Damage::CutOff]));
