@@ -8,6 +8,7 @@ time is SOURCE_DATE_EPOCH.
 import argparse
 import gzip
 import hashlib
+import html
 import io
 import json
 import os
@@ -27,6 +28,9 @@ PLUGIN = "cloudtrail-rs"
 RULES = "cloudtrail-rs-rules"
 DESCRIPTION = "Reads AWS CloudTrail logs from files, S3 buckets and SQS queues"
 RULES_DESCRIPTION = "Rules for AWS CloudTrail logs"
+
+# Packages under the MIT license whose archives lack its text, and their copyright in their repositories.
+COPYRIGHT = {"base64-simd": "2021 Nugine", "vsimd": "2021 Nugine"}
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -70,46 +74,67 @@ def main():
 
 
 def dependencies():
-    """Packages that the library or the program contains, for any of the platforms, by name and version."""
-    command = ["cargo", "metadata", "--format-version", "1", "--locked", "--offline"]
-    metadata = json.loads(subprocess.check_output(command))
-    packages = {package["id"]: package for package in metadata["packages"]}
-    nodes = {node["id"]: node for node in metadata["resolve"]["nodes"]}
-    root = metadata["resolve"]["root"]
-    found, waiting = set(), [root]
-    while waiting:
-        for dependency in nodes[waiting.pop()]["deps"]:
-            kinds = [kind for kind in dependency["dep_kinds"] if kind["kind"] is None and on_linux(kind["target"])]
-            if kinds and dependency["pkg"] not in found:
-                found.add(dependency["pkg"])
-                waiting.append(dependency["pkg"])
-    found.discard(root)
-    return sorted((packages[package] for package in found), key=lambda it: (it["name"], it["version"]))
-
-
-def on_linux(target):
-    """Whether a dependency's platform may be Linux. Other platforms are recognized by their names."""
-    others = ["windows", "macos", "apple", "wasm", "android", "redox", "hermit", "wasi", "netbsd", "freebsd", "illumos"]
-    if target is None or target.startswith("cfg(not("):
-        return True
-    return not any(other in target for other in others)
+    """Packages that the library or the program is compiled from, sorted by name and version."""
+    targets = [f"{machine}-unknown-linux-gnu" for machine in MACHINES]
+    options = ["--locked", "--offline"]
+    command = ["cargo", "metadata", "--format-version", "1", *options]
+    metadata = json.loads(subprocess.check_output([*command, *(f"--filter-platform={target}" for target in targets)]))
+    packages = {(package["name"], package["version"]): package for package in metadata["packages"]}
+    found = set()
+    # The graph of `cargo metadata` has features that only tests enable, and with them other packages.
+    for target in targets:
+        command = ["cargo", "tree", "--edges", "normal", "--prefix", "none", "--format", "{p}", "--target", target, *options]
+        for line in subprocess.check_output(command, text=True).splitlines():
+            name, version = line.split()[:2]
+            found.add((name, version.removeprefix("v")))
+    root = next(key for key, package in packages.items() if package["id"] == metadata["resolve"]["root"])
+    return [packages[key] for key in sorted(found - {root})]
 
 
 def third_party_notices(packages):
-    """Names, licenses and license texts of all packages. Equal texts appear once."""
+    """Names, licenses and license texts of all packages and of the standard library. Equal texts appear once."""
+    sysroot = Path(subprocess.check_output(["rustc", "--print", "sysroot"], text=True).strip())
+    rust = sysroot / "share" / "doc" / "rust"
     texts = {}
     for package in packages:
-        directory = Path(package["manifest_path"]).parent
-        files = sorted(path for path in directory.iterdir() if re.match(r"(?i)licen[cs]e|copying|notice|unlicense", path.name))
-        for path in files:
-            if path.is_file():
-                text = path.read_text(encoding="utf-8", errors="replace").replace("\r\n", "\n").strip()
-                texts.setdefault(text, []).append(f"{package['name']} {package['version']}")
-    lines = ["This software contains the following packages.", ""]
+        for text in license_texts(package) or [standard_text(package, rust / "licenses")]:
+            texts.setdefault(text, []).append(f"{package['name']} {package['version']}")
+    lines = ["This software contains the following packages, and the standard library of Rust.", ""]
     lines += [f"{package['name']} {package['version']}: {package['license'] or 'see its license file'}" for package in packages]
     for text, users in texts.items():
         lines += ["", "=" * 80, "License of " + ", ".join(sorted(set(users))), "", text]
+    library = (rust / "COPYRIGHT-library.html").read_text(encoding="utf-8")
+    lines += ["", "=" * 80, "Licenses of the standard library of Rust", "", html_text(library)]
     return ("\n".join(lines) + "\n").encode()
+
+
+def license_texts(package):
+    """The license files in a package, also those of code that it took from elsewhere."""
+    directory = Path(package["manifest_path"]).parent
+    texts = []
+    for path in sorted(directory.rglob("*")):
+        unused = {"tests", "benches", "examples", "fuzz"}.intersection(path.relative_to(directory).parts)
+        if path.is_file() and not unused and re.match(r"(?i)licen[cs]e|copying|copyright|notice|unlicense", path.name):
+            texts.append(path.read_text(encoding="utf-8", errors="replace").replace("\r\n", "\n").strip())
+    return texts
+
+
+def standard_text(package, directory):
+    """The text of the license that a package names without containing it. The directory has the toolchain's texts."""
+    if "Apache-2.0" in (package["license"] or ""):
+        return Path("LICENSE").read_text(encoding="utf-8").strip()
+    if package["license"] != "MIT" or package["name"] not in COPYRIGHT:
+        raise SystemExit(f"{package['name']} has no license file: add its copyright to COPYRIGHT in .ci/package.py")
+    text = (directory / "MIT.txt").read_text(encoding="utf-8").strip()
+    return text.replace("<year> <copyright holders>", COPYRIGHT[package["name"]])
+
+
+def html_text(page):
+    """The text of an HTML page, without its style and without more than one blank line in a row."""
+    body = re.sub(r"(?s)<(title|style|script)\b.*?</\1>", "", page)
+    text = html.unescape(re.sub(r"(?s)<[^>]*>", "", body))
+    lines = [line.strip() for line in text.splitlines()]
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
 
 
 def bill_of_materials(version, packages):

@@ -7,6 +7,8 @@ mod hcl;
 #[path = "readme/markdown.rs"]
 mod markdown;
 mod oracle;
+#[path = "deploy/release.rs"]
+mod release;
 mod support;
 #[path = "readme/yaml.rs"]
 mod yaml;
