@@ -1,4 +1,4 @@
-//! Requests to S3 over a bare HTTP client, and those for objects, at a third of the cost of the SDK's.
+//! Requests to S3 over a bare HTTP client, at a third of the cost of the SDK's, and those for objects.
 //!
 //! The SDK resolves endpoint and credentials, and reads every answer that is not an object: its errors are the same
 //! whichever way a request went. Where a proxy applies, and for buckets that only the SDK can sign for, it makes the

@@ -110,6 +110,8 @@ pub struct AwsError {
     pub message: String,
     /// The region that the answer names as the bucket's.
     pub region: Option<String>,
+    /// HTTP status of the answer, where there is one that a service or something in front of it has given.
+    pub(super) status: Option<u16>,
 }
 
 impl AwsError {
@@ -120,6 +122,7 @@ impl AwsError {
             code: code.to_owned(),
             message: message.into(),
             region: None,
+            status: None,
         }
     }
 
@@ -138,8 +141,12 @@ impl AwsError {
 
     /// Whether the service answered, and has a problem of its own.
     pub(crate) fn is_server_error(&self) -> bool {
-        self.cause == ErrorCause::Unavailable && self.message.contains("(HTTP 5")
-            || self.code.starts_with("HTTP5")
+        self.cause == ErrorCause::Unavailable && self.has_server_status()
+    }
+
+    /// Whether the status of the answer is one for problems of the server, be that the service or a gateway.
+    pub(super) fn has_server_status(&self) -> bool {
+        self.status.is_some_and(|status| status >= 500)
     }
 
     /// Whether the answer is that the bucket is in another region than `region`, or may be.
@@ -216,7 +223,11 @@ where
                     described.message = "the proxy asks for credentials (HTTP 407)".to_owned();
                 } else {
                     let status = raw.status().as_u16();
-                    return AwsError::foreign(&format!("a request (HTTP {status})"));
+                    let foreign = AwsError::foreign(&format!("a request (HTTP {status})"));
+                    return AwsError {
+                        status: Some(status),
+                        ..foreign
+                    };
                 }
             }
             described
@@ -346,6 +357,7 @@ fn of_service(status: u16, code: Option<&str>, message: Option<&str>) -> AwsErro
         code,
         message,
         region: None,
+        status: Some(status),
     }
 }
 

@@ -165,7 +165,7 @@ impl Clients {
         target: &'static str,
         url: &str,
         request: &impl Serialize,
-    ) -> Result<T, Fallback<T>> {
+    ) -> Result<T, Arc<Fallback<T>>> {
         let route = match self.shared.queue_route.get() {
             Some(route) => route.as_ref(),
             None => Box::pin(self.resolve_queue_route(url)).await,
@@ -184,17 +184,21 @@ impl Clients {
         };
         let first = match timeout(TIMEOUT, answered).await {
             Ok(Ok((head, body))) => {
-                if head.status.is_success()
-                    && let Ok(answer) = T::read(&body)
-                {
-                    self.shared.metrics.requests.add(1);
-                    return Ok(answer);
-                }
+                let problem = match head.status.is_success().then(|| T::read(&body)) {
+                    Some(Ok(answer)) => {
+                        self.shared.metrics.requests.add(1);
+                        return Ok(answer);
+                    }
+                    Some(Err(problem)) => Some(problem),
+                    None => None,
+                };
                 let response = Response::from_parts(head, SdkBody::from(body));
                 let response: Result<HttpResponse, HttpError> = response.try_into();
-                response
-                    .map_err(|error| ConnectorError::other(error.into(), None))
-                    .and_then(|response| read_answer::<T>(&response).map(|_| response))
+                match (response, problem) {
+                    (Ok(response), Some(problem)) => Err(no_answer_to_it(&response, &problem)),
+                    (Ok(response), None) => Ok(response),
+                    (Err(error), _) => Err(ConnectorError::other(error.into(), None)),
+                }
             }
             Ok(Err(error)) => Err(error),
             Err(elapsed) => Err(ConnectorError::timeout(elapsed.into())),
@@ -250,16 +254,9 @@ where
     Ok(body.map_err(ConnectorError::io)?.to_bytes())
 }
 
-/// Reads a response whose body is in memory; `None` if its status is no success. A success that is not the answer it should
-/// be is an error, which the SDK takes as transient.
-fn read_answer<T: QueueAnswer>(response: &HttpResponse) -> Result<Option<T>, ConnectorError> {
-    if !response.status().is_success() {
-        return Ok(None);
-    }
-    match T::read(response.body().bytes().unwrap_or_default()) {
-        Ok(answer) => Ok(Some(answer)),
-        Err(problem) => Err(ConnectorError::io(unusable(response, &problem).into())),
-    }
+/// The error for a success that is not the answer it should be. The SDK takes it as transient.
+fn no_answer_to_it(response: &HttpResponse, problem: &str) -> ConnectorError {
+    ConnectorError::io(unusable(response, problem).into())
 }
 
 /// Lets the SDK make a call whose first attempt is made. Answers with a status of success are read here all the same: the
@@ -267,27 +264,25 @@ fn read_answer<T: QueueAnswer>(response: &HttpResponse) -> Result<Option<T>, Con
 #[derive(Debug)]
 struct Fallback<T> {
     /// The answer to the first attempt, or why there is none; `None` if it was not made, or the SDK has it.
-    first: Arc<Mutex<Option<Result<HttpResponse, ConnectorError>>>>,
+    first: Mutex<Option<Result<HttpResponse, ConnectorError>>>,
     /// The answer to the call.
-    answer: Arc<Mutex<Option<T>>>,
+    answer: Mutex<Option<T>>,
 }
 
 impl<T: QueueAnswer> Fallback<T> {
-    fn after(first: Option<Result<HttpResponse, ConnectorError>>) -> Self {
-        Fallback {
-            first: Arc::new(Mutex::new(first)),
-            answer: Arc::default(),
-        }
+    fn after(first: Option<Result<HttpResponse, ConnectorError>>) -> Arc<Self> {
+        Arc::new(Fallback {
+            first: Mutex::new(first),
+            answer: Mutex::default(),
+        })
     }
 
     /// A configuration in which the SDK's first attempt has the answer to ours, and others are made over `http`.
-    fn config(&self, http: &SharedHttpClient) -> aws_sdk_sqs::config::Builder {
-        let (first, answer) = (Arc::clone(&self.first), Arc::clone(&self.answer));
-        let http = http.clone();
+    fn config(self: &Arc<Self>, http: &SharedHttpClient) -> aws_sdk_sqs::config::Builder {
+        let (fallback, http) = (Arc::clone(self), http.clone());
         aws_sdk_sqs::Config::builder().http_client(http_client_fn(move |settings, components| {
             SharedHttpConnector::new(FallbackConnector {
-                first: Arc::clone(&first),
-                answer: Arc::clone(&answer),
+                fallback: Arc::clone(&fallback),
                 others: http.http_connector(settings, components),
             })
         }))
@@ -301,25 +296,27 @@ impl<T: QueueAnswer> Fallback<T> {
 
 #[derive(Debug)]
 struct FallbackConnector<T> {
-    first: Arc<Mutex<Option<Result<HttpResponse, ConnectorError>>>>,
-    answer: Arc<Mutex<Option<T>>>,
+    fallback: Arc<Fallback<T>>,
     others: SharedHttpConnector,
 }
 
 impl<T: QueueAnswer> HttpConnector for FallbackConnector<T> {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        if let Some(first) = lock(&self.first).take() {
+        if let Some(first) = lock(&self.fallback.first).take() {
             return HttpConnectorFuture::ready(first);
         }
         let response = self.others.call(request);
-        let kept = Arc::clone(&self.answer);
+        let fallback = Arc::clone(&self.fallback);
         HttpConnectorFuture::new(async move {
             let mut response = response.await?;
             let body = read_body(response.take_body()).await?;
-            *response.body_mut() = SdkBody::from(body);
-            if let Some(answer) = read_answer(&response)? {
-                *lock(&kept) = Some(answer);
+            if response.status().is_success() {
+                let answer = T::read(&body);
+                *lock(&fallback.answer) =
+                    Some(answer.map_err(|problem| no_answer_to_it(&response, &problem))?);
                 *response.body_mut() = SdkBody::from("{}");
+            } else {
+                *response.body_mut() = SdkBody::from(body);
             }
             Ok(response)
         })

@@ -81,9 +81,7 @@ impl Clients {
 
 /// Whether the service, or what is in front of it, asks to slow down or has a problem of its own.
 fn passes_soon(failure: &AwsError) -> bool {
-    let of_a_gateway =
-        failure.cause == ErrorCause::ForeignAnswer && failure.message.contains("(HTTP 5");
-    failure.is_throttle() || failure.is_server_error() || of_a_gateway
+    failure.is_throttle() || failure.has_server_status()
 }
 
 #[cfg(test)]
@@ -93,24 +91,22 @@ mod tests {
     #[test]
     fn throttling_and_server_errors_pass_soon_and_nothing_else_does() {
         use ErrorCause::*;
-        for (cause, code, message, expected) in [
-            (Throttled, "RequestThrottled", "slow (HTTP 400)", true),
-            (Unavailable, "InternalFailure", "oops (HTTP 500)", true),
-            (Unavailable, "HTTP503", "", true),
-            (ForeignAnswer, "ForeignAnswer", "a request (HTTP 503)", true),
-            (
-                ForeignAnswer,
-                "ForeignAnswer",
-                "a request (HTTP 200)",
-                false,
-            ),
-            (Unavailable, "Connection", "refused", false),
-            (Timeout, "Timeout", "no answer came in time", false),
-            (AccessDenied, "AccessDenied", "no (HTTP 403)", false),
-            (Credentials, "ExpiredToken", "old (HTTP 403)", false),
-            (NotFound, "QueueDoesNotExist", "none (HTTP 400)", false),
+        for (cause, code, status, expected) in [
+            (Throttled, "RequestThrottled", Some(400), true),
+            (Unavailable, "InternalFailure", Some(500), true),
+            (Unavailable, "HTTP503", Some(503), true),
+            (ForeignAnswer, "ForeignAnswer", Some(503), true),
+            (ForeignAnswer, "ForeignAnswer", Some(200), false),
+            (Unavailable, "Connection", None, false),
+            (Timeout, "Timeout", None, false),
+            (AccessDenied, "AccessDenied", Some(403), false),
+            (Credentials, "ExpiredToken", Some(403), false),
+            (NotFound, "QueueDoesNotExist", Some(400), false),
         ] {
-            let failure = AwsError::new(cause, code, message);
+            let failure = AwsError {
+                status,
+                ..AwsError::new(cause, code, "m")
+            };
             assert_eq!(passes_soon(&failure), expected, "{failure}");
         }
     }

@@ -2,10 +2,9 @@
 #![forbid(unsafe_code)]
 
 use std::fmt::Display;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::aws::{AwsError, Breaker, ErrorClass, ObjectId, RetryPolicy};
+use crate::aws::{AwsError, ErrorClass, ObjectId, RetryPolicy};
 use crate::log::Severity;
 use crate::source::fetch::{Fetcher, Waits};
 
@@ -16,7 +15,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) struct RetryReport<'a, O> {
     fetcher: &'a Fetcher,
     object: &'a ObjectId,
-    breaker: Arc<Breaker>,
     /// What the retries mean for others.
     outcome: O,
     failing_since: Option<Instant>,
@@ -28,7 +26,6 @@ impl<'a, O: Display> RetryReport<'a, O> {
         RetryReport {
             fetcher,
             object,
-            breaker: fetcher.clients.breakers().of(&object.bucket),
             outcome,
             failing_since: None,
             reported: false,
@@ -54,7 +51,11 @@ impl<'a, O: Display> RetryReport<'a, O> {
         match error.cause.class() {
             ErrorClass::TransientSource if !error.cause.is_outage() => true,
             ErrorClass::TransientSource => {
-                since.elapsed() >= PATIENCE && self.breaker.succeeded_since(since)
+                let succeeded = || {
+                    let breakers = self.fetcher.clients.breakers();
+                    breakers.of(&self.object.bucket).succeeded_since(since)
+                };
+                since.elapsed() >= PATIENCE && succeeded()
             }
             ErrorClass::TransientObject => self.fetcher.clients.policy() == RetryPolicy::Queue,
             // Final within seconds, and then named.

@@ -109,7 +109,7 @@ impl PrefixLister {
                     page.common_prefixes.into_iter().chain(keys).collect(),
                 )
             }
-            Err(failure) => return self.send_failure(prefix, &failure, events).await,
+            Err(failure) => return self.send_failure(&prefix.text, &failure, events).await,
         };
         let prefixes = partitioned.unwrap_or_else(|| vec![Prefix::unknown(&prefix.text)]);
         send(events, children(prefixes)).await
@@ -135,7 +135,7 @@ impl PrefixLister {
                         self.warn_of_denied_level(&parent.text, &failure);
                         return Ok(());
                     }
-                    return self.send_failure(parent, &failure, events).await;
+                    return self.send_failure(&parent.text, &failure, events).await;
                 }
             };
             let prefixes = page
@@ -184,10 +184,7 @@ impl PrefixLister {
         loop {
             let page = match self.page(&request, &mut validator).await {
                 Ok(page) => page,
-                Err(failure) => {
-                    let error = self.list_error(prefix, &failure);
-                    return send(events, ListEvent::Page(Err(error))).await;
-                }
+                Err(failure) => return self.send_failure(prefix, &failure, events).await,
             };
             let last = page.objects.last().map(|object| object.key.clone());
             let last = last.as_deref();
@@ -276,11 +273,11 @@ impl PrefixLister {
 
     async fn send_failure(
         &self,
-        prefix: &Prefix,
+        prefix: &str,
         failure: &AwsError,
         events: &Sender<ListEvent>,
     ) -> SendResult {
-        let error = self.list_error(&prefix.text, failure);
+        let error = self.list_error(prefix, failure);
         send(events, ListEvent::Page(Err(error))).await
     }
 
