@@ -154,10 +154,9 @@ impl Tries {
         if failure.cause == ErrorCause::EncryptionKey {
             return self.object_pauses.pause();
         }
-        let shortest = match breaker.succeeded_since(previous) {
-            true => ALONE_PAUSE,
-            false => OUTAGE_PAUSE,
-        };
+        // Throttling at any rate lets some pass, and the adaptive limit slows the requests down.
+        let own = failure.cause != ErrorCause::Throttled && breaker.succeeded_since(previous);
+        let shortest = if own { ALONE_PAUSE } else { OUTAGE_PAUSE };
         let waiting = u32::try_from(breaker.waiting()).unwrap_or(u32::MAX);
         let longest = Duration::from_secs(u64::from(waiting / RETRY_RATE));
         self.pauses
@@ -269,7 +268,10 @@ mod tests {
 
     #[test]
     fn failing_object_among_successes_is_retried_less_and_less_often() {
-        for cause in [ErrorCause::Throttled, ErrorCause::Unavailable] {
+        for (cause, longest) in [
+            (ErrorCause::Throttled, OUTAGE_PAUSE),
+            (ErrorCause::Unavailable, ALONE_PAUSE),
+        ] {
             let breakers = Breakers::new(32, true, Arc::default());
             let breaker = breakers.of("b");
             let failure = AwsError::new(cause, "c", "m");
@@ -283,7 +285,7 @@ mod tests {
             let pauses: Vec<Duration> = pauses.collect();
             assert!(pauses[0] <= FIRST_PAUSE, "{pauses:?}");
             let last = pauses[19];
-            assert!(last >= ALONE_PAUSE / 2 && last <= ALONE_PAUSE, "{last:?}");
+            assert!(last >= longest / 2 && last <= longest, "{last:?}");
         }
     }
 

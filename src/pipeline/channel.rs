@@ -184,7 +184,7 @@ impl<T> Channel<T> {
     }
 
     fn state(&self) -> MutexGuard<'_, ChannelState<T>> {
-        // ReceiveError can panic under the lock.
+        // Nothing can panic under the lock.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
